@@ -1,0 +1,1 @@
+"""Shipped configuration: `run.yaml` and the groups it is composed of."""

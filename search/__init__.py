@@ -1,0 +1,1 @@
+"""Which codec is best: proxy task, workers, samplers, front, report, command line."""

@@ -1,0 +1,37 @@
+"""The command line: `python -m search COMMAND [overrides]`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+from search.commands import report, run
+
+COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
+    "run": (run, "+space=NAME [key=value ...]   search a space; continues a run of the same name"),
+    "report": (
+        report,
+        "RUN                           write the report of a run, by name or folder",
+    ),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print("usage: python -m search COMMAND ...\n")
+        for name, (_, summary) in COMMANDS.items():
+            print(f"  {name:8}{summary}")
+        return 0 if arguments else 2
+    name, *rest = arguments
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(COMMANDS)}"
+        print(f"unknown command '{name}'; {hint}", file=sys.stderr)
+        return 2
+    return COMMANDS[name][0](rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

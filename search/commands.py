@@ -1,0 +1,114 @@
+"""The commands behind `python -m search`, from their words to exit codes.
+
+Errors that a user can mend end in one line on standard error and exit code 2.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from search.config import CONFIGS, Config, ConfigError
+
+INTERRUPTED = 130
+_OVERRIDE = re.compile(r"[+~]{0,2}(?P<key>[^=@]+)(@[^=]*)?(=.*)?$", re.DOTALL)
+
+
+def run(words: list[str]) -> int:
+    """`run [overrides]`: hand the overrides to Hydra and search."""
+    import hydra
+    from omegaconf import DictConfig, OmegaConf
+
+    codes: list[int] = []
+
+    def task(composed: DictConfig) -> None:
+        config = OmegaConf.to_object(composed)
+        assert isinstance(config, Config)
+        codes.append(_guarded(config))
+
+    try:
+        _check_overrides(words)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    sys.argv = ["python -m search run", *words]
+    hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="run")(task)()
+    return max(codes, default=0)
+
+
+def _guarded(config: Config) -> int:
+    from rich.console import Console
+
+    from latency_predictor import UnknownDevice
+    from search.costs import EmptyPool
+    from search.photographs import DataError
+    from search.run import run as search
+    from search.workers import ReferenceFailed
+    from space.search_space import SpaceError
+
+    console = Console()
+    try:
+        folder = search(config, console)
+    except (
+        ConfigError, DataError, EmptyPool, ReferenceFailed, SpaceError, UnknownDevice
+    ) as error:  # fmt: skip
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        console.print("Interrupted. The same command continues the run.")
+        return INTERRUPTED
+    console.print(f"Report: {folder / 'report.html'}", highlight=False)
+    return 0
+
+
+def report(words: list[str]) -> int:
+    """`report RUN`: write the report of a run, by its folder or its name below results/."""
+    from search.report import write_report
+
+    if len(words) != 1:
+        print("usage: python -m search report RUN", file=sys.stderr)
+        return 2
+    folders = [Path(words[0]), Path("results") / words[0]]
+    found = [folder for folder in folders if (folder / "run.json").is_file()]
+    if not found:
+        known = sorted(path.parent.name for path in Path("results").glob("*/run.json"))
+        print(
+            f"no run '{words[0]}'; runs below results/: {', '.join(known) or 'none'}",
+            file=sys.stderr,
+        )
+        return 2
+    print(f"Report: {write_report(found[0])}")
+    return 0
+
+
+def _check_overrides(words: list[str]) -> None:
+    """Raise ConfigError for a key that the configuration does not have, naming near ones."""
+    from dataclasses import asdict
+
+    known = {"space", "hydra", *_names(asdict(Config()))}
+    spaces = sorted(path.stem for path in (CONFIGS / "space").glob("*.yaml"))
+    keys = []
+    for word in words:
+        match = _OVERRIDE.match(word)
+        if word.startswith("-") or match is None:
+            continue
+        key = match["key"]
+        keys.append(key)
+        if key not in known and not key.startswith(("space.", "hydra")):
+            near = get_close_matches(key, known, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "see --help"
+            raise ConfigError(f"unknown key '{key}' in '{word}'; {hint}")
+    asks_hydra = any(word.startswith("-") for word in words)
+    if "space" not in keys and not asks_hydra:
+        raise ConfigError(f"no space chosen: add +space=NAME with one of {', '.join(spaces)}")
+
+
+def _names(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        yield prefix + key
+        if isinstance(value, Mapping):
+            yield from _names(value, f"{prefix}{key}.")

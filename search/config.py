@@ -1,0 +1,104 @@
+"""What a run is configured by: the schema behind `configs/run.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+from search.proxy import ProxyConfig
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+"""Folder of the shipped configuration."""
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run."""
+
+
+class Sampler(Enum):
+    """Optuna's samplers, by the names users give."""
+
+    tpe = "tpe"
+    nsga2 = "nsga2"
+    gp = "gp"
+    random = "random"
+
+
+@dataclass
+class RunConfig:
+    """Where a run lives. The same name continues the run."""
+
+    name: str | None = None
+    """Folder name below `root`; by default the space's name."""
+    root: str = "results"
+    seed: int = 0
+
+
+@dataclass
+class DataConfig:
+    """Which photographs are trained on and selected by."""
+
+    root: str | None = None
+    """Folder of photographs; by default those that scikit-image and scikit-learn carry."""
+    max_photographs: int = 400
+    train_crops: int = 512
+    select_crops: int = 6
+
+
+@dataclass
+class SearchConfig:
+    """How much is searched, and by which metric."""
+
+    trials: int = 32
+    """Candidates to evaluate, the reference among them."""
+    start_trials: int = 12
+    """The first of them, spread over predicted latency before the sampler takes over."""
+    workers: int | None = None
+    """Evaluations at a time; by default one per CPU, or per GPU where there are any."""
+    metric: str = "ssimulacra2"
+    """Metric of the BD-rate that is minimised."""
+    screened: int = 500_000
+    """Architectures whose costs are predicted beforehand; a smaller space is screened whole."""
+    address: str | None = None
+    """Ray cluster to join, such as `auto`; by default one is started here."""
+
+
+@dataclass
+class Limits:
+    """A bound per cost; none where null."""
+
+    decode_ms: float | None = None
+    encode_ms: float | None = None
+    kmac_per_px: float | None = None
+    encoder_kmac_per_px: float | None = None
+    parameters_m: float | None = None
+    peak_mb: float | None = None
+
+
+@dataclass
+class ConstraintConfig:
+    """Costs that candidates must lie between."""
+
+    min: Limits = field(default_factory=Limits)
+    max: Limits = field(default_factory=Limits)
+
+
+@dataclass
+class Config:
+    """Everything `python -m search run` reads."""
+
+    space: dict[str, Any] = field(default_factory=dict)
+    run: RunConfig = field(default_factory=RunConfig)
+    device: str = "iphone13"
+    data: DataConfig = field(default_factory=DataConfig)
+    proxy: ProxyConfig = field(default_factory=ProxyConfig)
+    sampler: Sampler = Sampler.tpe
+    search: SearchConfig = field(default_factory=SearchConfig)
+    constraints: ConstraintConfig = field(default_factory=ConstraintConfig)
+
+
+ConfigStore.instance().store(name="schema", node=Config)

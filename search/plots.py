@@ -1,0 +1,149 @@
+"""The report's pictures, drawn from a run's tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from PIL import Image, ImageDraw
+
+from search.front import front_of, hypervolume
+from search.records import RunRecord
+
+GREY, BLUE, RED = "#9aa0a6", "#1a5fb4", "#c01c28"
+METRIC_LABELS = {
+    "ssimulacra2": "SSIMULACRA2",
+    "ms_ssim": "MS-SSIM (dB)",
+    "haarpsi": "HaarPSI",
+    "psnr": "PSNR (dB)",
+}
+MOST_SAMPLES = 4
+
+
+def plot_front(trials: pd.DataFrame, front: pd.DataFrame, record: RunRecord) -> Figure:
+    """Every candidate by predicted decode time and BD-rate, the front with its intervals."""
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    others = trials[~trials["id"].isin(front["id"])]
+    axes.scatter(
+        others["decode_ms"], others["bd_rate_percent"], s=22, color=GREY, label="evaluated"
+    )
+    spread = np.abs(
+        front[["decode_low_ms", "decode_high_ms"]].to_numpy().T - front["decode_ms"].to_numpy()
+    )
+    axes.errorbar(
+        front["decode_ms"], front["bd_rate_percent"], xerr=spread, fmt="none",
+        ecolor=BLUE, alpha=0.35, capsize=2, label="90 % interval of the prediction",
+    )  # fmt: skip
+    axes.step(front["decode_ms"], front["bd_rate_percent"], where="post", color=BLUE, lw=1)
+    axes.scatter(
+        front["decode_ms"], front["bd_rate_percent"], s=40, color=BLUE, label="front", zorder=3
+    )
+    reference = trials[trials["id"] == record.reference_id]
+    axes.scatter(
+        reference["decode_ms"], reference["bd_rate_percent"], marker="*", s=170, color=RED,
+        edgecolor="white", label="reference architecture", zorder=4,
+    )  # fmt: skip
+    _label_ends(axes, front)
+    _log_ticks(axes)
+    axes.set_xlabel(f"predicted decode time, 12 MP on {record.device} (ms)")
+    axes.set_ylabel(f"BD-rate by {METRIC_LABELS[record.metric]} (%), lower is better")
+    axes.set_title(f"{record.name}: {len(trials)} of {record.space_size:,} architectures evaluated")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    return figure
+
+
+def _label_ends(axes: Axes, front: pd.DataFrame) -> None:
+    for row in front.iloc[[0, -1]].to_dict("records"):
+        axes.annotate(
+            row["id"], (row["decode_ms"], row["bd_rate_percent"]), xytext=(6, 6),
+            textcoords="offset points", fontsize=8, color=BLUE,
+        )  # fmt: skip
+
+
+def _log_ticks(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
+    """Hypervolume after each evaluation."""
+    ordered = trials.sort_values("finished")
+    volumes = []
+    for n in range(1, len(ordered) + 1):
+        front = front_of(ordered.iloc[:n])[["decode_ms", "bd_rate_percent"]].to_numpy(float)
+        volumes.append(hypervolume(front, record.fastest_ms, record.slowest_ms))
+    figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
+    axes.step(range(1, len(volumes) + 1), volumes, where="post", color=BLUE)
+    axes.set_xlabel("evaluations")
+    axes.set_ylabel("hypervolume")
+    axes.grid(alpha=0.25)
+    return figure
+
+
+def plot_curves(trials: pd.DataFrame, front: pd.DataFrame, record: RunRecord) -> Figure:
+    """Rate-distortion of the front and of the reference, one panel per metric."""
+    figure, panels = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
+    reference = trials[trials["id"] == record.reference_id].iloc[0]
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(front)))
+    for axes, (metric, label) in zip(panels.flat, METRIC_LABELS.items(), strict=True):
+        for colour, row in zip(colours, front.to_dict("records"), strict=True):
+            axes.plot(
+                row["curve_bpp"], row[f"curve_{metric}"], ".-", color=colour, lw=1,
+                label=f"{row['decode_ms']:.0f} ms",
+            )  # fmt: skip
+        axes.plot(
+            reference["curve_bpp"],
+            reference[f"curve_{metric}"],
+            "*--",
+            color=RED,
+            label="reference",
+        )
+        axes.set_xlabel("bpp")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.25)
+    panels[0, 0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def plot_space(screened: pd.DataFrame, record: RunRecord) -> Figure:
+    """Predicted decode time against multiply-accumulates over the screened space."""
+    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    axes.hexbin(
+        screened["kmac_per_px"], screened["decode_ms"], yscale="log", bins="log", gridsize=60,
+        cmap="Blues", mincnt=1,
+    )  # fmt: skip
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("decoder kMAC/px")
+    axes.set_ylabel(f"decode ms on {record.device}")
+    return figure
+
+
+def samples(folder: Path, front: pd.DataFrame, record: RunRecord) -> Image.Image:
+    """The original crop beside the reference's and some of the front's, at the middle quality."""
+    middle = len(record.qualities) // 2
+    rows = front.iloc[np.unique(np.linspace(0, len(front) - 1, MOST_SAMPLES).round().astype(int))]
+    tiles = [("original", "original")]
+    for row in rows.to_dict("records"):
+        bpp, score = row["curve_bpp"][middle], row[f"curve_{record.metric}"][middle]
+        tiles.append((row["id"], f"{row['decode_ms']:.0f} ms, mean {bpp:.2f} bpp, {score:.1f}"))
+    pictures = [Image.open(folder / f"{name}.png") for name, _ in tiles]
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (len(tiles) * (width + 6) - 6, height + 18), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (picture, (_, caption)) in enumerate(zip(pictures, tiles, strict=True)):
+        sheet.paste(picture, (i * (width + 6), 18))
+        draw.text((i * (width + 6), 3), caption, fill="black")
+    return sheet

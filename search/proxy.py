@@ -1,0 +1,145 @@
+"""The proxy task: train one candidate briefly from the skeleton, then measure its curve."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from search.metrics import METRICS
+from search.photographs import Crops
+from search.rate_distortion import Curve
+from space.architecture import Architecture
+from space.blocks import CSChain
+from space.codec import LEVELS, RATE_WEIGHTS, Codec
+from space.skeleton import Skeleton, start_from
+
+
+class ProxyError(RuntimeError):
+    """A candidate whose training went astray."""
+
+
+@dataclass
+class ProxyConfig:
+    """Budget of one proxy training; every candidate and the reference get the same."""
+
+    steps: int = 60
+    batch: int = 1
+    """Crops of 256x256 per step."""
+    trunk_rate: float = 2e-4
+    """Learning rate of what starts from the skeleton."""
+    branch_rate: float = 5e-4
+    """Learning rate of the residual blocks, which start at zero."""
+    qualities: tuple[float, ...] = (1.0, 3.0, 5.0, 7.0)
+    """Quality levels at which the curve is measured, rising."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the proxy task says of one architecture."""
+
+    curve: Curve
+    train_s: float
+    score_s: float
+    sample: Tensor
+    """First selection crop [3, H, W], reconstructed at the middle quality."""
+
+
+def evaluate(
+    architecture: Architecture,
+    train: Crops,
+    select: Crops,
+    skeleton: Skeleton,
+    config: ProxyConfig,
+    seed: int,
+) -> Score:
+    """Train `architecture` from the skeleton and measure it on the selection crops.
+
+    Deterministic for equal arguments on one CPU thread; uses a GPU where torch sees one. Raises
+    ProxyError when the loss is not finite.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(seed)
+    codec = start_from(Codec(architecture), skeleton).to(device)
+    codec = codec.to(memory_format=torch.channels_last)
+    started = time.perf_counter()
+    train_codec(codec, train, config, np.random.default_rng(seed))
+    trained = time.perf_counter()
+    curve, sample = measure(codec, select, config.qualities)
+    return Score(curve, trained - started, time.perf_counter() - trained, sample)
+
+
+def train_codec(codec: Codec, crops: Crops, config: ProxyConfig, rng: np.random.Generator) -> None:
+    """Minimise bpp + lambda * MSE over random crops and quality levels, in place."""
+    optimiser = torch.optim.Adam(_parameter_groups(codec, config))
+    peaks = [group["lr"] for group in optimiser.param_groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, peaks, total_steps=max(config.steps, 1)
+    )
+    device = next(codec.parameters()).device
+    codec.train()
+    for step in range(config.steps):
+        image = to_tensor(crops[rng.integers(len(crops), size=config.batch)], device)
+        level = torch.from_numpy(rng.integers(LEVELS, size=config.batch)).to(device)
+        coded = codec(image, level.float())
+        weight = RATE_WEIGHTS.to(device)[level]
+        error = (coded.image - image).square().mean(dim=(1, 2, 3))
+        bpp = coded.bits / image[0, 0].numel()
+        # Divided by the weight's root, high and low rates pull equally hard.
+        loss = ((bpp + weight * error) / weight.sqrt()).mean()
+        if not math.isfinite(loss.item()):
+            raise ProxyError(f"the loss is {loss.item()} at step {step}")
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+
+
+def _parameter_groups(codec: Codec, config: ProxyConfig) -> list[dict[str, Any]]:
+    branches = {
+        parameter
+        for module in codec.modules()
+        if isinstance(module, CSChain)
+        for parameter in module.blocks.parameters()
+    }
+    trunk = [parameter for parameter in codec.parameters() if parameter not in branches]
+    ordered = [parameter for parameter in codec.parameters() if parameter in branches]
+    return [
+        {"params": trunk, "lr": config.trunk_rate},
+        {"params": ordered, "lr": config.branch_rate},
+    ]
+
+
+@torch.no_grad()
+def measure(codec: Codec, crops: Crops, qualities: tuple[float, ...]) -> tuple[Curve, Tensor]:
+    """Mean bpp and metrics over `crops` at each quality, and the first crop at the middle one."""
+    codec.eval()
+    device = next(codec.parameters()).device
+    curve: dict[str, list[float]] = {name: [] for name in ("bpp", *METRICS)}
+    sample = torch.empty(0)
+    for quality in qualities:
+        figures: dict[str, list[float]] = {name: [] for name in curve}
+        for i in range(len(crops)):
+            original = to_tensor(crops[i : i + 1], device)
+            coded = codec(original, torch.full((1,), quality, device=device))
+            figures["bpp"].append(coded.bits.item() / original[0, 0].numel())
+            pair = original[0].cpu(), coded.image[0].cpu()
+            for name, metric in METRICS.items():
+                figures[name].append(metric(*pair))
+            if i == 0 and quality == qualities[len(qualities) // 2]:
+                sample = pair[1]
+        for name, values in figures.items():
+            curve[name].append(float(np.mean(values)))
+    return curve, sample
+
+
+def to_tensor(crops: Crops, device: torch.device) -> Tensor:
+    """Crops as floats [n, 3, H, W] in [0, 1]."""
+    pixels = torch.from_numpy(crops.astype(np.float32) / 255)
+    return pixels.to(device, memory_format=torch.channels_last)

@@ -1,0 +1,134 @@
+"""The Optuna study behind a run: one process asks and tells, and no architecture comes twice."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from search.config import Sampler
+from search.samplers import make_sampler
+from space.architecture import Architecture
+from space.search_space import SearchSpace, to_architecture
+
+JOURNAL = "study.journal"
+OBJECTIVES = ("bd_rate_percent", "decode_ms")
+MOST_REFUSALS = 20
+"""Suggestions refused in a row before a candidate is drawn from the pool instead."""
+
+Costs = dict[str, float]
+
+warnings.filterwarnings("ignore", category=ExperimentalWarning)
+
+
+class Exhausted(Exception):
+    """Every architecture of the pool has been evaluated or is being so."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture under evaluation, with its predicted costs."""
+
+    trial: Trial
+    architecture: Architecture
+    costs: Costs
+
+
+def open_study(folder: Path) -> optuna.Study:
+    """The run's study, made if there is none; its journal is lines of JSON, only appended to."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
+        study_name="search",
+        directions=["minimize"] * len(OBJECTIVES),
+        load_if_exists=True,
+    )
+    study.set_metric_names(list(OBJECTIVES))
+    return study
+
+
+def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that were evaluated or failed by themselves.
+
+    Left out are suggestions that were refused and trials that an interruption cut off.
+    """
+    return [t for t in trials if t.state == TrialState.COMPLETE or "error" in t.user_attrs]
+
+
+class Asker:
+    """Asks the study's sampler for new architectures that meet the constraints."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        pool: NDArray[np.int64],
+        price: Callable[[Architecture], Costs | None],
+        sampler: Sampler,
+        seed: int,
+    ) -> None:
+        """`pool` numbers architectures that meet the constraints; `price` is None for others."""
+        self._study, self._space, self._pool, self._price = study, space, pool, price
+        self._distributions: dict[str, BaseDistribution] = {
+            name: CategoricalDistribution(values)
+            for name, values in space.parameters.items()
+            if len(values) > 1
+        }
+        trials = study.get_trials(deepcopy=False)
+        # A seed that ignored earlier trials would repeat the first draws on every continuation.
+        entropy = np.random.SeedSequence([seed, len(trials)])
+        study.sampler = make_sampler(sampler, int(entropy.generate_state(1)[0]))
+        self._rng = np.random.default_rng(entropy)
+        self._seen = {trial.user_attrs["id"] for trial in counted(trials)}
+        self._retry(trials)
+
+    def _retry(self, trials: list[FrozenTrial]) -> None:
+        """Ask again for what was running when an earlier driver died."""
+        for trial in trials:
+            if trial.state == TrialState.RUNNING:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+                if "id" in trial.user_attrs:
+                    self._study.enqueue_trial(trial.params)
+
+    def enqueue(self, architectures: Iterable[Architecture]) -> None:
+        """Have these asked for before the sampler's own suggestions, in this order."""
+        for architecture in architectures:
+            values = self._space.values(architecture)
+            self._study.enqueue_trial({name: values[name] for name in self._distributions})
+
+    def ask(self) -> Candidate:
+        """A candidate never seen before. Raises Exhausted when there is none."""
+        for _ in range(MOST_REFUSALS):
+            if candidate := self._suggestion():
+                return candidate
+        for number in self._rng.permutation(self._pool):
+            architecture = self._space.architecture(number)
+            if architecture.id not in self._seen:
+                self.enqueue([architecture])
+                if candidate := self._suggestion():
+                    return candidate
+        raise Exhausted
+
+    def _suggestion(self) -> Candidate | None:
+        trial = self._study.ask(self._distributions)
+        fixed = {name: values[0] for name, values in self._space.parameters.items()}
+        architecture = to_architecture(fixed | trial.params)
+        costs = self._price(architecture)
+        if costs is None or architecture.id in self._seen:
+            self._study.tell(trial, state=TrialState.FAIL)
+            return None
+        self._seen.add(architecture.id)
+        trial.set_user_attr("id", architecture.id)
+        trial.set_user_attr("architecture", architecture.to_json())
+        trial.set_user_attr("costs", costs)
+        return Candidate(trial, architecture, costs)

@@ -1,0 +1,211 @@
+"""The building blocks of the codec family: ConvScale, ConvScale311, CS-Chain, Haar resampling.
+
+All reparametrisations act on weights, never on activations, so that `fold` replaces each block by
+plain convolutions of equal output. Names and shapes are PICO's (arXiv 2605.05148, section 3).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from space.architecture import Chain
+
+ACTIVATION_LAYERS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}
+
+
+Conv = TypeVar("Conv", nn.Conv2d, nn.ConvTranspose2d)
+
+
+class ScaledWeight(nn.Module):
+    """Weight of a convolution with learned scales: W' = s_in * s_out * W.
+
+    W is [out, in, k, k], s_in [1, in, 1, 1] and s_out [out, 1, 1, 1].
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        self.scale_in = nn.Parameter(torch.ones(1, in_channels, 1, 1))
+        self.scale_out = nn.Parameter(torch.ones(out_channels, 1, 1, 1))
+
+    def folded_weight(self) -> Tensor:
+        """W' of shape [out, in, k, k]."""
+        return self.scale_in * self.scale_out * self.weight
+
+
+class ConvScale(ScaledWeight):
+    """Convolution of stride 1 and equal size with learned scales, also of the bias: s_out * b."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 1) -> None:
+        super().__init__(in_channels, out_channels, kernel_size)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+
+    def folded_bias(self) -> Tensor:
+        """B' of shape [out]."""
+        return self.scale_out.flatten() * self.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding = self.weight.shape[-1] // 2
+        return F.conv2d(x, self.folded_weight(), self.folded_bias(), padding=padding)
+
+    def fold(self) -> nn.Conv2d:
+        """The plain convolution of equal output."""
+        out_channels, in_channels, kernel_size, _ = self.weight.shape
+        conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        return _with_parameters(conv, self.folded_weight(), self.folded_bias())
+
+
+class ConvScale311(nn.Module):
+    """Residual block ConvScale311(C, E, F): 3x3 to C*E, 1x1 to C*F, 1x1 back to C.
+
+    The last convolution starts at zero, so that an untrained block is the identity.
+    """
+
+    def __init__(self, channels: int, E: int, F: int, activation: str) -> None:  # noqa: N803
+        super().__init__()
+        last = ConvScale(channels * F, channels)
+        self.branch = nn.Sequential(
+            ConvScale(channels, channels * E, kernel_size=3),
+            ACTIVATION_LAYERS[activation](),
+            ConvScale(channels * E, channels * F),
+            ACTIVATION_LAYERS[activation](),
+            last,
+        )
+        nn.init.zeros_(last.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+class LevelScale(nn.Module):
+    """A positive scale per channel and quality level; between levels the logarithm is linear."""
+
+    def __init__(self, channels: int, levels: int) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(levels, channels))
+
+    def vector(self, levels: Tensor) -> Tensor:
+        """Scales [batch, C, 1, 1] for interpolation weights `levels` [batch, L]."""
+        return torch.exp(levels @ self.log_scale)[:, :, None, None]
+
+    def forward(self, x: Tensor, levels: Tensor) -> Tensor:
+        return x * self.vector(levels)
+
+
+class CSChain(nn.Module):
+    """CS-Chain(C, R, E, F): R blocks, then a learned scale that is conditioned on the level."""
+
+    def __init__(self, chain: Chain, activation: str, levels: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(ConvScale311(chain.C, chain.E, chain.F, activation) for _ in range(chain.R))
+        )
+        self.scale = LevelScale(chain.C, levels)
+
+    def forward(self, x: Tensor, levels: Tensor) -> Tensor:
+        return self.scale(self.blocks(x), levels)
+
+
+def haar_basis(depth: int) -> Tensor:
+    """Orthonormal basis [4**depth, 2**depth, 2**depth] of `depth` full levels of the 2-D Haar.
+
+    The first element is the local mean times 2**depth.
+    """
+    one = torch.tensor([[1.0, 1.0], [1.0, -1.0]]) / math.sqrt(2)
+    level = torch.einsum("ai,bj->abij", one, one).reshape(4, 2, 2)
+    basis = torch.ones(1, 1, 1)
+    for _ in range(depth):
+        size = 2 * basis.shape[-1]
+        basis = torch.einsum("cij,bkl->bckilj", level, basis).reshape(-1, size, size)
+    return basis
+
+
+class HaarAnalysis(nn.Module):
+    """`depth` Haar levels, then a 1x1 ConvScale over the subbands: stride 2**depth.
+
+    Input channel c and subband b meet weight column c * 4**depth + b. Runs and folds as one
+    convolution of kernel and stride 2**depth.
+    """
+
+    basis: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, depth: int = 1) -> None:
+        super().__init__()
+        self.conv = ConvScale(in_channels * 4**depth, out_channels)
+        self.register_buffer("basis", haar_basis(depth), persistent=False)
+
+    def folded_weight(self) -> Tensor:
+        """Kernel [out, in, 2**depth, 2**depth]."""
+        weight = self.conv.folded_weight().flatten(1)
+        subbands = weight.unflatten(1, (-1, self.basis.shape[0]))
+        return torch.einsum("ocb,bij->ocij", subbands, self.basis)
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride = self.basis.shape[-1]
+        return F.conv2d(x, self.folded_weight(), self.conv.folded_bias(), stride=stride)
+
+    def fold(self) -> nn.Conv2d:
+        """The strided convolution of equal output."""
+        weight, stride = self.folded_weight(), self.basis.shape[-1]
+        conv = nn.Conv2d(weight.shape[1], weight.shape[0], stride, stride=stride)
+        return _with_parameters(conv, weight, self.conv.folded_bias())
+
+
+class HaarSynthesis(nn.Module):
+    """A 1x1 ConvScale to subbands, then `depth` inverse Haar levels: upsampling by 2**depth.
+
+    Output channel c and subband b stand in weight row c * 4**depth + b. Runs and folds as one
+    transposed convolution of kernel and stride 2**depth; the bias is one number per channel,
+    since a bias per subband could not be folded.
+    """
+
+    basis: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, depth: int = 1) -> None:
+        super().__init__()
+        self.conv = ScaledWeight(in_channels, out_channels * 4**depth)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.register_buffer("basis", haar_basis(depth), persistent=False)
+
+    def folded_weight(self) -> Tensor:
+        """Kernel [in, out, 2**depth, 2**depth], as a transposed convolution takes it."""
+        weight = self.conv.folded_weight().flatten(1)
+        subbands = weight.unflatten(0, (-1, self.basis.shape[0]))
+        return torch.einsum("obc,bij->coij", subbands, self.basis)
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride = self.basis.shape[-1]
+        return F.conv_transpose2d(x, self.folded_weight(), self.bias, stride=stride)
+
+    def fold(self) -> nn.ConvTranspose2d:
+        """The transposed convolution of equal output."""
+        weight, stride = self.folded_weight(), self.basis.shape[-1]
+        conv = nn.ConvTranspose2d(weight.shape[0], weight.shape[1], stride, stride=stride)
+        return _with_parameters(conv, weight, self.bias)
+
+
+def fold(module: nn.Module) -> nn.Module:
+    """Replace every reparametrised convolution below `module`, in place, by its plain form."""
+    for name, child in module.named_children():
+        if isinstance(child, ConvScale | HaarAnalysis | HaarSynthesis):
+            setattr(module, name, child.fold())
+        else:
+            fold(child)
+    return module
+
+
+def _with_parameters(conv: Conv, weight: Tensor, bias: Tensor) -> Conv:
+    conv.weight = nn.Parameter(weight.detach().clone())
+    conv.bias = nn.Parameter(bias.detach().clone())
+    return conv

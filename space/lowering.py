@@ -1,0 +1,153 @@
+"""Closed-form op lists: what a phone runs for an architecture, without building it.
+
+The functions take columns of values (`search_space.Columns`), one entry per architecture, and
+return one table with one program per architecture. The lists are those of the folded codec: what
+`latency_predictor.trace` finds in the module itself, op for op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from latency_predictor.ops import Kind, OpTable
+from space.architecture import DECODER_STRIDES, ENCODER_STRIDES, Architecture
+from space.codec import LEVELS
+from space.entropy import HYPER_DEPTH
+from space.search_space import from_architecture
+
+TILE = 512
+"""Side of the tile that the phone codes at once, in pixels (PICO section 3: 504 plus margins)."""
+
+LATENT_STRIDE = DECODER_STRIDES[0]
+
+Figures = Mapping[str, NDArray[Any]]
+
+
+@dataclass
+class _Program:
+    """Collects ops; every figure is a number or an array with one entry per architecture."""
+
+    architectures: int
+    rows: list[dict[str, NDArray[np.int64]]] = field(default_factory=list)
+
+    def add(
+        self,
+        kind: Kind,
+        in_channels: ArrayLike,
+        out_channels: ArrayLike,
+        in_px: int,
+        out_px: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        count: ArrayLike = 1,
+    ) -> None:
+        figures: dict[str, ArrayLike] = {
+            "kind": int(kind), "count": count,
+            "in_channels": in_channels, "out_channels": out_channels,
+            "kernel": kernel, "stride": stride, "groups": 1, "in_px": in_px, "out_px": out_px,
+        }  # fmt: skip
+        shape = (self.architectures,)
+        self.rows.append(
+            {name: np.broadcast_to(np.asarray(v, np.int64), shape) for name, v in figures.items()}
+        )
+
+    def conv(
+        self, inputs: ArrayLike, outputs: ArrayLike, px: int, kernel: int = 1, count: ArrayLike = 1
+    ) -> None:
+        self.add(Kind.CONV, inputs, outputs, px, px, kernel=kernel, count=count)
+
+    def down(self, inputs: ArrayLike, outputs: ArrayLike, px: int, stride: int) -> None:
+        out_px = px // stride**2
+        self.add(Kind.CONV, inputs, outputs, px, out_px, kernel=stride**2, stride=stride)
+
+    def up(self, inputs: ArrayLike, outputs: ArrayLike, px: int, stride: int) -> None:
+        out_px = px * stride**2
+        self.add(Kind.TRANSPOSED_CONV, inputs, outputs, px, out_px, kernel=stride**2, stride=stride)
+
+    def binary(
+        self, channels: ArrayLike, px: int, operand_px: int | None = None, count: ArrayLike = 1
+    ) -> None:
+        in_px = px + (px if operand_px is None else operand_px)
+        self.add(Kind.ELEMENTWISE, channels, channels, in_px, px, count=count)
+
+    def level_scale(self, channels: ArrayLike, px: int) -> None:
+        self.conv(LEVELS, channels, px=1)
+        self.binary(channels, px, operand_px=1)
+
+    def chain(self, figures: Figures, name: str, px: int) -> None:
+        C, R, E, F = (figures[f"{name}.{f}"] for f in "CREF")  # noqa: N806
+        self.conv(C, C * E, px, kernel=9, count=R)
+        self.conv(C * E, C * F, px, count=R)
+        self.conv(C * F, C, px, count=R)
+        self.binary(C, px, count=R)
+        self.level_scale(C, px)
+
+    def context_decoder(self, figures: Figures) -> None:
+        latent, hyper = figures["latent_channels"], figures["hyper_channels"]
+        px = (TILE // LATENT_STRIDE) ** 2
+        self.conv(hyper, 2 * hyper, px // 4**HYPER_DEPTH, kernel=9)
+        self.up(2 * hyper, latent, px // 4**HYPER_DEPTH, stride=2**HYPER_DEPTH)
+        self.conv(latent, latent, px)
+        self.conv(latent, latent, px)
+        self.level_scale(latent, px)
+
+    def table(self) -> OpTable:
+        """All ops, program after program."""
+        columns = {
+            name: np.stack([row[name] for row in self.rows], axis=1).reshape(-1)
+            for name in self.rows[0]
+        }
+        program = np.repeat(np.arange(self.architectures), len(self.rows))
+        return OpTable(program=program, **columns, programs=self.architectures)
+
+
+def lower_encoder(figures: Figures) -> OpTable:
+    """Op lists of `codec.EncoderNetwork` on one tile, one program per architecture."""
+    program = _Program(len(figures["latent_channels"]))
+    latent, hyper = figures["latent_channels"], figures["hyper_channels"]
+    inputs: ArrayLike = 3
+    before = 1
+    for stride in ENCODER_STRIDES:
+        width = figures[f"encoder.{stride}.C"]
+        program.down(inputs, width, (TILE // before) ** 2, stride // before)
+        program.chain(figures, f"encoder.{stride}", (TILE // stride) ** 2)
+        inputs, before = width, stride
+    px = (TILE // LATENT_STRIDE) ** 2
+    program.conv(inputs, latent, px)
+    program.add(Kind.MOVE, latent, 2 * latent, 2 * px, px)
+    program.down(2 * latent, hyper, px, stride=2)
+    program.down(hyper, 2 * hyper, px // 4, stride=2)
+    program.conv(2 * hyper, hyper, px // 16)
+    program.context_decoder(figures)
+    program.binary(latent, px)
+    program.binary(latent, px)
+    return program.table()
+
+
+def lower_decoder(figures: Figures) -> OpTable:
+    """Op lists of `codec.Decoder` on one tile, one program per architecture."""
+    program = _Program(len(figures["latent_channels"]))
+    latent = figures["latent_channels"]
+    px = (TILE // LATENT_STRIDE) ** 2
+    program.context_decoder(figures)
+    program.binary(latent, px)
+    program.binary(latent, px)
+    program.conv(latent, figures[f"decoder.{LATENT_STRIDE}.C"], px)
+    for stride, after in zip(DECODER_STRIDES, (*DECODER_STRIDES[1:], 1), strict=True):
+        px = (TILE // stride) ** 2
+        width = figures[f"decoder.{stride}.C"]
+        program.chain(figures, f"decoder.{stride}", px)
+        outputs = figures[f"decoder.{after}.C"] if after > 1 else 3
+        program.up(width, outputs, px, stride=stride // after)
+    return program.table()
+
+
+def figures_of(architecture: Architecture) -> Figures:
+    """Columns of a single architecture, for `lower_encoder` and `lower_decoder`."""
+    return {name: np.array([value]) for name, value in from_architecture(architecture).items()}

@@ -1,0 +1,76 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from space.architecture import ACTIVATIONS, Architecture, Chain
+
+chains = st.builds(
+    Chain, C=st.integers(1, 256), R=st.integers(0, 8), E=st.integers(1, 4), F=st.integers(1, 4)
+)
+halves = st.tuples(chains, chains, chains)
+architectures = st.builds(
+    Architecture,
+    encoder=halves,
+    decoder=halves,
+    latent_channels=st.integers(1, 320),
+    hyper_channels=st.integers(1, 128),
+    activation=st.sampled_from(ACTIVATIONS),
+)
+EXAMPLE = Architecture(
+    encoder=(Chain(64, 1, 2, 2), Chain(96, 2, 1, 4), Chain(96, 0)),
+    decoder=(Chain(160, 4, 2, 2), Chain(64, 3, 2, 2), Chain(32, 3, 2, 2)),
+    latent_channels=128,
+    hyper_channels=32,
+)
+
+
+@given(architectures)
+def test_json_round_trip_keeps_the_architecture_and_its_id(architecture: Architecture) -> None:
+    again = Architecture.from_json(architecture.to_json())
+    assert again == architecture
+    assert again.id == architecture.id
+
+
+@given(architectures, architectures)
+def test_ids_are_equal_exactly_for_equal_architectures(a: Architecture, b: Architecture) -> None:
+    assert (a.id == b.id) == (a == b)
+
+
+def test_expansions_of_an_empty_chain_do_not_make_another_architecture() -> None:
+    assert Chain(64, 0, 3, 4) == Chain(64, 0, 1, 2) == Chain(64, 0)
+
+
+def test_id_does_not_depend_on_the_process() -> None:
+    program = (
+        "import sys; from space.architecture import Architecture;"
+        "print(Architecture.from_json(sys.argv[1]).id)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, EXAMPLE.to_json()],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "7"},
+    )
+    assert done.stdout.strip() == EXAMPLE.id
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"latent_channels": 0}, "latent_channels=0"),
+        ({"latent_channels": 1.5}, "latent_channels=1.5"),
+        ({"activation": "tanh"}, "relu, leaky_relu, gelu, silu"),
+        ({"encoder": [{"C": 8, "R": -1}] * 3}, "R=-1"),
+        ({"encoder": [{"C": 8, "R": 1}] * 2}, "not an architecture"),
+        ({"width": 3}, "width"),
+    ],
+)
+def test_bad_fields_are_named(change: dict[str, object], said: str) -> None:
+    text = json.dumps(json.loads(EXAMPLE.to_json()) | change)
+    with pytest.raises(ValueError, match=said):
+        Architecture.from_json(text)

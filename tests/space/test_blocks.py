@@ -1,0 +1,101 @@
+import pytest
+import torch
+from torch import nn
+
+from space.architecture import Chain
+from space.blocks import (
+    ConvScale,
+    ConvScale311,
+    CSChain,
+    HaarAnalysis,
+    HaarSynthesis,
+    LevelScale,
+    fold,
+    haar_basis,
+)
+
+
+def randomise(module: nn.Module) -> nn.Module:
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, mean=0.3, std=0.5)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    ("block", "channels"),
+    [
+        (ConvScale(6, 4, kernel_size=3), 6),
+        (ConvScale(6, 4), 6),
+        (HaarAnalysis(3, 5), 3),
+        (HaarAnalysis(3, 5, depth=2), 3),
+        (HaarSynthesis(5, 3), 5),
+        (HaarSynthesis(5, 3, depth=2), 5),
+    ],
+)
+def test_a_folded_block_is_a_plain_convolution_of_equal_output(
+    block: nn.Module, channels: int
+) -> None:
+    x = torch.randn(2, channels, 16, 16)
+    holder = nn.Sequential(randomise(block))
+    before = holder(x)
+    folded = fold(holder)[0]
+    assert type(folded) in (nn.Conv2d, nn.ConvTranspose2d)
+    torch.testing.assert_close(holder(x), before, atol=1e-4, rtol=1e-4)
+
+
+def test_conv_scale_is_the_papers_formula() -> None:
+    conv = randomise(ConvScale(3, 2))
+    x = torch.randn(1, 3, 4, 4)
+    scaled = conv.scale_out[None, :, 0] * (
+        torch.einsum("oi,bihw->bohw", conv.weight[:, :, 0, 0], x * conv.scale_in)
+        + conv.bias[:, None, None]
+    )
+    torch.testing.assert_close(conv(x), scaled, atol=1e-5, rtol=1e-5)
+
+
+def test_an_untrained_block_is_the_identity() -> None:
+    x = torch.randn(1, 8, 6, 6)
+    torch.testing.assert_close(ConvScale311(8, 2, 3, "gelu")(x), x)
+
+
+def test_channels_within_a_block_follow_the_expansions() -> None:
+    block = ConvScale311(8, 2, 3, "relu")
+    shapes = [tuple(m.weight.shape) for m in block.branch if isinstance(m, ConvScale)]
+    assert shapes == [(16, 8, 3, 3), (24, 16, 1, 1), (8, 24, 1, 1)]
+
+
+def test_haar_basis_is_orthonormal_and_starts_with_the_mean() -> None:
+    for depth in (1, 2, 3):
+        rows = haar_basis(depth).flatten(1)
+        torch.testing.assert_close(rows @ rows.T, torch.eye(4**depth), atol=1e-5, rtol=0)
+        torch.testing.assert_close(rows[0], torch.full((4**depth,), 2.0**-depth))
+    expected = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
+    torch.testing.assert_close(haar_basis(1).flatten(1), expected)
+
+
+def test_haar_synthesis_inverts_haar_analysis() -> None:
+    for depth in (1, 2):
+        subbands = 3 * 4**depth
+        down, up = HaarAnalysis(3, subbands, depth), HaarSynthesis(subbands, 3, depth)
+        for conv in (down.conv, up.conv):
+            conv.weight.data = torch.eye(subbands)[:, :, None, None]
+        x = torch.randn(1, 3, 16, 16)
+        torch.testing.assert_close(up(down(x)), x, atol=1e-5, rtol=0)
+
+
+def test_level_scale_interpolates_geometrically() -> None:
+    scale = LevelScale(3, levels=2)
+    scale.log_scale.data = torch.log(torch.tensor([[1.0, 2.0, 4.0], [9.0, 8.0, 4.0]]))
+    halfway = scale.vector(torch.tensor([[0.5, 0.5]])).flatten()
+    torch.testing.assert_close(halfway, torch.tensor([3.0, 4.0, 4.0]))
+
+
+def test_an_empty_chain_only_scales() -> None:
+    chain = CSChain(Chain(4, 0), "relu", levels=2)
+    x = torch.randn(1, 4, 5, 5)
+    torch.testing.assert_close(chain(x, torch.tensor([[1.0, 0.0]])), x)
