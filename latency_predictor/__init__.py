@@ -1,0 +1,23 @@
+"""How long a network takes on a phone: op list -> milliseconds with an interval."""
+
+from latency_predictor.devices import DEFAULT_DEVICE, UnknownDevice
+from latency_predictor.interface import LatencyModel, Prediction
+from latency_predictor.ops import Kind, OpTable
+
+
+def load_default() -> LatencyModel:
+    """The model that ships with the package."""
+    from latency_predictor import artefact
+
+    return artefact.load().model()
+
+
+__all__ = [
+    "DEFAULT_DEVICE",
+    "Kind",
+    "LatencyModel",
+    "OpTable",
+    "Prediction",
+    "UnknownDevice",
+    "load_default",
+]

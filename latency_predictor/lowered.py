@@ -1,0 +1,59 @@
+"""Op lists of the networks in the shipped profiles, so that a fit can be repeated.
+
+They are kept because network libraries change; any other network is traced when asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from latency_predictor.networks import NetworkSpec, UnknownNetwork, lower
+from latency_predictor.ops import COLUMNS, OpTable, concatenate
+
+SHIPPED = Path(__file__).parent / "artefact" / "networks.npz"
+
+Lowered = dict[NetworkSpec, OpTable]
+
+
+def load(path: Path = SHIPPED) -> Lowered:
+    """Op lists by network."""
+    with np.load(path, allow_pickle=False) as content:
+        networks = [NetworkSpec(**spec) for spec in json.loads(str(content["networks"]))]
+        columns = {name: content[name].astype(np.int64) for name in COLUMNS}
+    bounds = np.searchsorted(columns.pop("program"), np.arange(len(networks) + 1)).tolist()
+    return {
+        network: OpTable(
+            program=np.zeros(stop - start, dtype=np.int64),
+            programs=1,
+            **{name: column[start:stop] for name, column in columns.items()},
+        )
+        for network, start, stop in zip(networks, bounds[:-1], bounds[1:], strict=True)
+    }
+
+
+def save(lowered: Lowered, path: Path) -> None:
+    """Write the file whole or not at all; the same op lists give the same bytes."""
+    table = concatenate(list(lowered.values()))
+    columns = {name: getattr(table, name).astype(np.int32) for name in COLUMNS}
+    networks = json.dumps([asdict(network) for network in lowered])
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, networks=np.array(networks), **columns)
+    partial.replace(path)
+
+
+def lower_all(networks: Iterable[NetworkSpec], known: Lowered) -> tuple[Lowered, dict[str, str]]:
+    """Op lists of these networks, and the reason by name of each that cannot be rebuilt."""
+    lowered: Lowered = {}
+    failed: dict[str, str] = {}
+    for network in dict.fromkeys(networks):
+        try:
+            lowered[network] = known[network] if network in known else lower(network)
+        except UnknownNetwork as error:
+            failed[network.name] = str(error)
+    return lowered, failed

@@ -1,0 +1,125 @@
+"""The op list: the one language that codecs, traced networks and the latency model share.
+
+An op is a *fused* operation as a Core ML program runs it: a convolution carries its bias, its
+normalisation and its activation. A table holds the ops of one or of a million programs as columns,
+so that a whole search space lowers and is priced without a Python loop over architectures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BYTES_PER_VALUE = 2
+"""Weights and activations are float16 on the Neural Engine."""
+
+
+class Kind(IntEnum):
+    """What an op does, as far as its cost is concerned."""
+
+    CONV = 0
+    """Convolution or linear layer (a 1x1 convolution over tokens), grouped or not."""
+    TRANSPOSED_CONV = 1
+    MATMUL = 2
+    """Product of two activations, as in attention: no weights."""
+    POOL = 3
+    ELEMENTWISE = 4
+    """Addition, product or activation that no convolution absorbs."""
+    NORM = 5
+    """Softmax, layer norm and other reductions over channels or tokens."""
+    RESIZE = 6
+    MOVE = 7
+    """Transpose, concatenation, slice, pixel shuffle: bytes move, nothing is computed."""
+
+
+@dataclass(frozen=True)
+class OpTable:
+    """Ops as columns, each an array of shape [rows]; row i belongs to program `program[i]`.
+
+    `count` is how often the op occurs in its program (0 for a slot that the architecture leaves
+    out), `kernel` the number of taps (9 for 3x3), `in_px` and `out_px` the spatial positions read
+    and written. A two-operand op counts the positions of both operands in `in_px`.
+    """
+
+    program: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    count: NDArray[np.int64]
+    in_channels: NDArray[np.int64]
+    out_channels: NDArray[np.int64]
+    kernel: NDArray[np.int64]
+    stride: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    in_px: NDArray[np.int64]
+    out_px: NDArray[np.int64]
+    programs: int
+    """Number of programs; they are numbered from 0."""
+
+    def __len__(self) -> int:
+        return len(self.program)
+
+    @property
+    def weights(self) -> NDArray[np.int64]:
+        """Weights of one occurrence of each op, without biases."""
+        weighted = (self.kind == Kind.CONV) | (self.kind == Kind.TRANSPOSED_CONV)
+        taps = self.kernel * self.in_channels // self.groups * self.out_channels
+        return np.where(weighted, taps, 0)
+
+    @property
+    def macs(self) -> NDArray[np.int64]:
+        """Multiply-accumulates of one occurrence of each op; 0 where nothing is multiplied."""
+        taps = self.kernel * self.in_channels // self.groups * self.out_channels
+        positions = np.where(self.kind == Kind.TRANSPOSED_CONV, self.in_px, self.out_px)
+        return np.where(self.kind <= Kind.MATMUL, taps * positions, 0)
+
+    @property
+    def weight_bytes(self) -> NDArray[np.int64]:
+        """Bytes of weights that one occurrence reads."""
+        return self.weights * BYTES_PER_VALUE
+
+    @property
+    def in_bytes(self) -> NDArray[np.int64]:
+        """Bytes of activations that one occurrence reads."""
+        return self.in_channels * self.in_px * BYTES_PER_VALUE
+
+    @property
+    def out_bytes(self) -> NDArray[np.int64]:
+        """Bytes of activations that one occurrence writes."""
+        return self.out_channels * self.out_px * BYTES_PER_VALUE
+
+    def per_program(self, per_op: NDArray[Any]) -> NDArray[np.float64]:
+        """Sum a per-occurrence figure over each program: shape [programs]."""
+        weights = (per_op * self.count).astype(np.float64)
+        return np.asarray(np.bincount(self.program, weights, self.programs), dtype=np.float64)
+
+    def totals(self) -> dict[str, NDArray[np.float64]]:
+        """Sizes of each program: `macs`, `parameters` (biases included) and `peak_bytes`.
+
+        `peak_bytes` is all weights plus the largest pair of operands that is live at once.
+        """
+        weights = self.weights
+        live = np.where(self.count > 0, self.in_bytes + self.out_bytes, 0)
+        largest = np.zeros(self.programs)
+        np.maximum.at(largest, self.program, live)
+        return {
+            "macs": self.per_program(self.macs),
+            "parameters": self.per_program(weights + np.where(weights > 0, self.out_channels, 0)),
+            "peak_bytes": self.per_program(self.weight_bytes) + largest,
+        }
+
+
+COLUMNS = tuple(field.name for field in fields(OpTable) if field.name != "programs")
+
+
+def concatenate(tables: Sequence[OpTable]) -> OpTable:
+    """Join tables; the programs of each follow those of the one before."""
+    starts = np.cumsum([0, *(table.programs for table in tables)])
+    columns = {name: np.concatenate([getattr(t, name) for t in tables]) for name in COLUMNS}
+    columns["program"] = np.concatenate(
+        [table.program + start for table, start in zip(tables, starts, strict=False)]
+    )
+    return OpTable(**columns, programs=int(starts[-1]))

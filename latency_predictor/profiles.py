@@ -1,0 +1,109 @@
+"""Read profile CSVs: whole-network latencies measured on devices, each row with its source."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from latency_predictor.devices import calibration_key, device_of
+from latency_predictor.marks import CALIBRATE, USES, mark
+from latency_predictor.networks import NetworkSpec
+
+SHIPPED = Path(__file__).parent / "profiles" / "models.csv"
+REQUIRED = (
+    "source",
+    "model",
+    "timm_name_if_any",
+    "input_res",
+    "device",
+    "compute_unit",
+    "latency_ms",
+)
+
+
+class ProfileError(ValueError):
+    """A profile file cannot be read; the message names the file and what it lacks."""
+
+
+def read_profiles(path: Path) -> pd.DataFrame:
+    """All rows of a CSV as text, with `use` and `why` filled in by the marking rules.
+
+    A `use` that the file states may only restrict: what the rules call unfit stays unfit.
+    Raises `ProfileError` for a missing or empty file, a missing column or an unknown `use`.
+    """
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ProfileError(f"cannot read profiles {str(path)!r}: {error}") from error
+    except pd.errors.EmptyDataError:
+        raise ProfileError(f"profiles {str(path)!r} is empty") from None
+    missing = [name for name in REQUIRED if name not in rows.columns]
+    if missing:
+        raise ProfileError(
+            f"profiles {str(path)!r} lacks {', '.join(missing)}; "
+            f"required columns: {', '.join(REQUIRED)}"
+        )
+    if rows.empty:
+        raise ProfileError(f"profiles {str(path)!r} has a header but no rows")
+    return _marked(rows, path)
+
+
+def _marked(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    stated = rows["use"] if "use" in rows.columns else pd.Series("", index=rows.index)
+    unknown = sorted(set(stated) - {*USES, ""})
+    if unknown:
+        raise ProfileError(
+            f"profiles {str(path)!r} has use {unknown[0]!r}; accepted: {', '.join(USES)}"
+        )
+    marks = [mark(row) for row in _records(rows)]
+    by_rule = pd.DataFrame(marks, columns=["use", "why"], index=rows.index)
+    restricted = (by_rule["use"] == CALIBRATE) & (stated != "") & (stated != CALIBRATE)
+    reasons = rows["why"] if "why" in rows.columns else stated
+    return rows.assign(
+        use=by_rule["use"].where(~restricted, stated),
+        why=by_rule["why"].where(~restricted, reasons),
+    )
+
+
+def usable(rows: pd.DataFrame) -> pd.DataFrame:
+    """The `calibrate` rows, with `device`, `calibration`, `network`, `family` and `ms` parsed.
+
+    `quantum_ms` is the rounding step of the row's table: the finest step seen in it.
+    """
+    rows = rows[rows["use"] == CALIBRATE].copy()
+    networks = [network_of(row) for row in _records(rows)]
+    rows["network"] = pd.Series(networks, index=rows.index, dtype=object)
+    rows["family"] = [network.family for network in networks]
+    rows["device"] = [
+        device_of(phone, unit)
+        for phone, unit in zip(rows["device"], rows["compute_unit"], strict=True)
+    ]
+    rows["calibration"] = [calibration_key(device) for device in rows["device"]]
+    rows["ms"] = rows["latency_ms"].astype(float)
+    decimals = pd.Series(
+        [len(text.rstrip("0").partition(".")[2]) for text in rows["latency_ms"]], rows.index, int
+    )
+    table = rows["source_ref"] if "source_ref" in rows.columns else rows["source"]
+    finest = decimals.groupby([table, rows["calibration"]]).transform("max")
+    rows["quantum_ms"] = np.power(10.0, -finest)
+    return rows
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, str]]:
+    return [dict(zip(rows.columns, row, strict=True)) for row in rows.itertuples(index=False)]
+
+
+def network_of(row: dict[str, str]) -> NetworkSpec:
+    """The network that a row timed; rows named "backbone" have no classifier."""
+    height, width = (int(side) for side in row["input_res"].split("x"))
+    return NetworkSpec(row["timm_name_if_any"], height, width, "backbone" in row["model"])
+
+
+def fingerprint(rows: pd.DataFrame) -> str:
+    """SHA-256 of what a calibration depends on in these rows, in order."""
+    columns = ["source", "timm_name_if_any", "input_res", "model", "device", "latency_ms"]
+    text = "\n".join(",".join(row) for row in rows[columns].astype(str).to_numpy())
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,50 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from latency_predictor import artefact, lowered
+from latency_predictor.artefact import ArtefactError
+
+
+def test_a_saved_artefact_loads_as_it_was(tmp_path: Path) -> None:
+    shipped = artefact.load()
+    artefact.save(shipped, tmp_path / "latency.json")
+    assert artefact.load(tmp_path / "latency.json") == shipped
+    assert (tmp_path / "latency.json").read_text() == artefact.SHIPPED.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["latency.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot read"),
+        ("[]", "cannot read"),
+        ("{}", "cannot read"),
+        (json.dumps({"format": 99}), "format 99; this version reads 1"),
+        (json.dumps({"format": 1}), "is incomplete"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "latency.json"
+    path.write_text(text)
+    with pytest.raises(ArtefactError, match=message):
+        artefact.load(path)
+
+
+def test_op_lists_survive_saving(tmp_path: Path) -> None:
+    known = lowered.load()
+    lowered.save(known, tmp_path / "networks.npz")
+    again = lowered.load(tmp_path / "networks.npz")
+    assert list(again) == list(known)
+    for network, table in known.items():
+        assert again[network].totals() == table.totals()
+
+
+def test_held_out_scores_are_kept() -> None:
+    protocols = artefact.load().cross_validation
+    assert set(protocols) == {"held_out_family", "random_split"}
+    for models in protocols.values():
+        assert set(models) == {"roofline", "ridge", "macs_only"}
+        for scores in models.values():
+            assert scores["overall"]["n"] == artefact.load().calibration_rows

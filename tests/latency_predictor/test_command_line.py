@@ -1,0 +1,140 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from latency_predictor import artefact
+from latency_predictor.__main__ import main
+
+HEADER = "source,model,timm_name_if_any,input_res,device,compute_unit,latency_ms"
+ROW = "own,ResNet18,resnet18,224x224,iPhone 13,ALL,1.20"
+
+
+def output(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, object]:
+    assert main(argv) == 0
+    return json.loads(capsys.readouterr().out)  # type: ignore[no-any-return]
+
+
+def failure(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    try:
+        code = main(argv)
+    except SystemExit as stop:
+        code = stop.code  # type: ignore[assignment]
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_predict_as_a_user_runs_it() -> None:
+    argv = ["predict", "--network", "mobilenetv3_small_050", "--resolution", "160x128"]
+    done = subprocess.run(
+        [sys.executable, "-m", "latency_predictor", *argv],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert found["device"] == "iphone13"
+    assert 0 < found["low_ms"] < found["ms"] < found["high_ms"]
+    assert found["parameters_m"] == pytest.approx(1.59, abs=0.02)  # timm's own table
+    assert done.stderr == ""
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = "import sys, latency_predictor; print('torch' in sys.modules, 'pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_evaluate_scores_a_file(
+    capsys: pytest.CaptureFixture[str], written: Callable[..., Path]
+) -> None:
+    path = written(
+        HEADER,
+        ROW,
+        ROW.replace("resnet18", "resnet34").replace("iPhone 13", "iPhone 12 Pro"),
+        ROW.replace("resnet18", "no_such_net"),
+        ROW.replace("iPhone 13", "iPhone 16 Pro"),
+        ROW.replace("1.20", "soon"),
+        ROW.replace("own", "react-native-executorch"),
+    )
+    found = output(capsys, "evaluate", "--profiles", str(path))
+    assert found["overall"]["n"] == 2  # type: ignore[index]
+    assert set(found["per_device"]) == {"iphone13", "iphone12pro"}  # type: ignore[call-overload]
+    assert found["per_source"]["own"]["n"] == 2  # type: ignore[index]
+    assert found["not_scored"] == {
+        "device without calibration": 1,
+        "network cannot be rebuilt": 1,
+        "unfit: latency unreadable": 1,
+        "unfit: whole app call, not inference": 1,
+    }
+
+
+def test_evaluate_of_only_good_and_of_no_good_rows(
+    capsys: pytest.CaptureFixture[str], written: Callable[..., Path]
+) -> None:
+    found = output(capsys, "evaluate", "--profiles", str(written(HEADER, ROW)))
+    assert found["not_scored"] == {}
+    found = output(capsys, "evaluate", "--profiles", str(written(HEADER, ROW.replace("1.20", "?"))))
+    assert found["overall"]["n"] == 0  # type: ignore[index]
+    assert found["not_scored"] == {"unfit: latency unreadable": 1}
+
+
+def test_evaluate_tells_in_sample_from_held_out(capsys: pytest.CaptureFixture[str]) -> None:
+    found = output(capsys, "evaluate")
+    inside = found["in_sample"]["overall"]  # type: ignore[index]
+    outside = found["cross_validation"]["held_out_family"]["roofline"]["overall"]  # type: ignore[index]
+    assert inside["n"] == outside["n"] == artefact.load().calibration_rows
+    assert inside["mape"] < outside["mape"]
+
+
+def test_calibrate_adds_rows_and_leaves_the_shipped_model_alone(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    written: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("latency_predictor.recalibrate.cross_validation", lambda _: {})
+    monkeypatch.setattr("latency_predictor.crossval.FOLDS", 2)
+    shipped = artefact.SHIPPED.read_bytes()
+    path, out = written(HEADER, ROW), tmp_path / "own.json"
+    found = output(capsys, "calibrate", "--profiles", str(path), "--out", str(out))
+    assert found["rows"] == artefact.load().calibration_rows + 1
+    assert artefact.load(out).calibration_sha256 != artefact.load().calibration_sha256
+    assert artefact.SHIPPED.read_bytes() == shipped
+
+
+def test_calibrate_refuses_a_device_of_one_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, written: Callable[..., Path]
+) -> None:
+    path = written(HEADER, ROW.replace("iPhone 13", "iPhone 14 Pro"))
+    argv = ["calibrate", "--profiles", str(path), "--out", str(tmp_path / "own.json")]
+    assert "a16-ane has too few rows" in failure(capsys, *argv)
+    assert not (tmp_path / "own.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (
+            ["predcit"],
+            "'predcit'; commands: predict, evaluate, calibrate; did you mean 'predict'?",
+        ),
+        (["predict", "--network", "resnet_18"], "no network 'resnet_18' in timm"),
+        (["predict", "--network", "resnet18", "--device", "ifone13"], "did you mean 'iphone13'"),
+        (["predict", "--network", "resnet18", "--resolution", "big"], "'big' is not HEIGHTxWIDTH"),
+        (["predict", "--network", "vit_tiny_patch16_224", "--resolution", "9x9"], "9x9"),
+        (["evaluate", "--profiles", "nowhere.csv"], "nowhere.csv"),
+        (["calibrate", "--profiles", "nowhere.csv"], "nowhere.csv"),
+        (["calibrate", "--out", "no/such/folder/x.json"], "does not exist"),
+    ],
+)
+def test_bad_input_is_one_line(
+    capsys: pytest.CaptureFixture[str], argv: list[str], words: str
+) -> None:
+    assert words in failure(capsys, *argv)

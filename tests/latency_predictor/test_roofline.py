@@ -1,0 +1,79 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latency_predictor import artefact
+from latency_predictor.ops import Kind, OpTable
+from latency_predictor.roofline import PER_CHIP, SHARED, Cost, Roofline, cost_of
+
+CONSTANTS = artefact.load().rooflines["a15-ane"]
+
+
+def conv(channels: int, side: int, kernel: int = 9, groups: int = 1, stride: int = 1) -> OpTable:
+    figures = (channels, channels, kernel, stride, groups, side**2, side**2)
+    columns = [np.array([value]) for value in (0, Kind.CONV, 1, *figures)]
+    return OpTable(*columns, programs=1)
+
+
+def test_convolutions_are_told_apart() -> None:
+    tables = {
+        Cost.POINTWISE: conv(32, 16, kernel=1),
+        Cost.CONV3X3: conv(32, 16),
+        Cost.CONV: conv(32, 16, stride=2),
+        Cost.GROUPED: conv(32, 16, groups=4),
+        Cost.DEPTHWISE: conv(32, 16, groups=32),
+    }
+    for cost, table in tables.items():
+        assert cost_of(table)[0] == cost
+    moves = replace(conv(32, 16), kind=np.array([Kind.MOVE]))
+    assert cost_of(moves)[0] == Cost.TRANSPOSE
+    assert cost_of(replace(moves, out_channels=np.array([64])))[0] == Cost.REGROUP
+
+
+def test_every_kind_has_a_cost_class(random_programs: Callable[..., OpTable]) -> None:
+    table = random_programs(500)
+    for kind in Kind:
+        names = {Cost(cost).name for cost in cost_of(table)[table.kind == kind]}
+        if kind not in (Kind.CONV, Kind.MOVE):
+            assert names == {kind.name}
+
+
+@given(
+    channels=st.integers(1, 1024),
+    side=st.integers(1, 512),
+    kernel=st.sampled_from([1, 9, 25, 49]),
+    more=st.integers(1, 64),
+)
+def test_time_grows_with_every_size(channels: int, side: int, kernel: int, more: int) -> None:
+    roofline = Roofline(CONSTANTS)
+    base = roofline.op_ms(conv(channels, side, kernel))[0]
+    assert roofline.op_ms(conv(channels + more, side, kernel))[0] > base
+    assert roofline.op_ms(conv(channels, side + more, kernel))[0] > base
+
+
+def test_a_large_convolution_runs_at_a_plausible_fraction_of_the_marketed_rate() -> None:
+    """15.8 tera-operations per second is 7.9 GMAC/ms; Winograd saves 2.25x at most."""
+    table = conv(256, 128)
+    gmac_per_ms = table.macs[0] / 1e9 / Roofline(CONSTANTS).op_ms(table)[0]
+    assert 1 < gmac_per_ms < 7.9 * 2.25
+
+
+def test_every_constant_matters(random_programs: Callable[..., OpTable]) -> None:
+    table = random_programs(2_000)
+    base = Roofline(CONSTANTS)
+    for name in (*SHARED, *PER_CHIP):
+        changed = Roofline(CONSTANTS | {name: CONSTANTS[name] * 1.1})
+        same = changed.floor_ms == base.floor_ms and np.array_equal(
+            changed.op_ms(table), base.op_ms(table)
+        )
+        assert not same, name
+
+
+def test_sizes_scale_as_physics_says() -> None:
+    roofline = Roofline(CONSTANTS | {"dispatch_ms": 1e-12})
+    one, four = (roofline.op_ms(conv(128, side))[0] for side in (256, 512))
+    assert four / one == pytest.approx(4, rel=0.05)
