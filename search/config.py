@@ -9,8 +9,6 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from search.proxy import ProxyConfig
-
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 """Folder of the shipped configuration."""
 
@@ -46,7 +44,22 @@ class DataConfig:
     """Folder of photographs; by default those that scikit-image and scikit-learn carry."""
     max_photographs: int = 400
     train_crops: int = 512
-    select_crops: int = 6
+    select_crops: int = 8
+
+
+@dataclass
+class ProxyConfig:
+    """Budget of one proxy training; every candidate and the reference get the same."""
+
+    steps: int = 80
+    batch: int = 1
+    """Crops of 256x256 per step."""
+    trunk_rate: float = 1e-5
+    """Learning rate of the skeleton's convolutions."""
+    branch_rate: float = 1e-4
+    """Learning rate of all the rest: residual blocks, entropy model, scales."""
+    qualities: tuple[float, ...] = (3.5, 4.5, 5.5, 7.0)
+    """Quality levels at which the curve is measured, rising."""
 
 
 @dataclass

@@ -72,19 +72,20 @@ class Pool:
     """How many were priced; all of the space where that is its size."""
 
     def stratified(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Numbers of `n` different architectures, evenly spread over the logarithm of decode_ms."""
-        order = np.argsort(self.costs["decode_ms"].to_numpy())
-        log_ms = np.log(self.costs["decode_ms"].to_numpy()[order])
-        low, high = np.quantile(log_ms, [0.002, 0.998])
-        chosen: dict[int, None] = {}
-        for target in np.linspace(low, high, min(n, len(order))):
-            nearest = np.searchsorted(log_ms, target)
-            window = order[max(nearest - 25, 0) : nearest + 25]
-            fresh = [i for i in window if int(i) not in chosen] or [
-                i for i in order if int(i) not in chosen
-            ]
-            chosen[int(rng.choice(fresh))] = None
-        return self.numbers[list(chosen)]
+        """Numbers of `n` different architectures, one per equal slice of log(decode_ms).
+
+        The slices span all but the extreme thousandths, where predictions are least certain.
+        """
+        log_ms = np.log(self.costs["decode_ms"].to_numpy())
+        order = np.argsort(log_ms)
+        low, high = np.quantile(log_ms, [0.001, 0.999])
+        n = min(n, len(order))
+        targets = low + (high - low) * (np.arange(n) + rng.random(n)) / max(n, 1)
+        places: set[int] = set()
+        for place in np.searchsorted(log_ms[order], targets):
+            free = (p for d in range(len(order)) for p in (place - d, place + d))
+            places.add(next(int(p) for p in free if 0 <= p < len(order) and p not in places))
+        return self.numbers[order[sorted(places)]]
 
 
 def screen(

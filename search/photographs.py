@@ -62,7 +62,7 @@ def load_photographs(
 ) -> Photographs:
     """Read at most `max_photographs` below `root` (None: the built-in ones) and crop them.
 
-    A fifth of the photographs, chosen by a hash of their content, is kept for selection. Raises
+    A quarter of the photographs, chosen by a hash of their content, is kept for selection. Raises
     DataError where the folder is missing or leaves fewer than two photographs.
     """
     images: dict[str, Image.Image] = {}
@@ -83,7 +83,7 @@ def load_photographs(
             f"({len(unreadable)} unreadable, {len(small)} smaller than {CROP}x{CROP})"
         )
     ordered = [images[content] for content in sorted(images)]
-    held_out = max(1, len(ordered) // 5)
+    held_out = max(1, round(len(ordered) / 4))
     return Photographs(
         train=_crop(ordered[held_out:], train_crops),
         select=_crop(ordered[:held_out], select_crops),

@@ -11,32 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from search.config import ProxyConfig
 from search.metrics import METRICS
 from search.photographs import Crops
 from search.rate_distortion import Curve
 from space.architecture import Architecture
-from space.blocks import CSChain
 from space.codec import LEVELS, RATE_WEIGHTS, Codec
 from space.skeleton import Skeleton, start_from
 
 
 class ProxyError(RuntimeError):
     """A candidate whose training went astray."""
-
-
-@dataclass
-class ProxyConfig:
-    """Budget of one proxy training; every candidate and the reference get the same."""
-
-    steps: int = 60
-    batch: int = 1
-    """Crops of 256x256 per step."""
-    trunk_rate: float = 2e-4
-    """Learning rate of what starts from the skeleton."""
-    branch_rate: float = 5e-4
-    """Learning rate of the residual blocks, which start at zero."""
-    qualities: tuple[float, ...] = (1.0, 3.0, 5.0, 7.0)
-    """Quality levels at which the curve is measured, rising."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +87,15 @@ def train_codec(codec: Codec, crops: Crops, config: ProxyConfig, rng: np.random.
 
 
 def _parameter_groups(codec: Codec, config: ProxyConfig) -> list[dict[str, Any]]:
-    branches = {
-        parameter
-        for module in codec.modules()
-        if isinstance(module, CSChain)
-        for parameter in module.blocks.parameters()
-    }
-    trunk = [parameter for parameter in codec.parameters() if parameter not in branches]
-    ordered = [parameter for parameter in codec.parameters() if parameter in branches]
+    """The skeleton's convolutions learn slowly, since they start at an optimum of their own."""
+    analysis, synthesis = codec.analysis, codec.decoder.synthesis
+    skeleton = nn.ModuleList([analysis.downs, analysis.head, synthesis.ups, synthesis.head])
+    trunk = list(skeleton.parameters())
+    held = {id(parameter) for parameter in trunk}
+    rest = [parameter for parameter in codec.parameters() if id(parameter) not in held]
     return [
         {"params": trunk, "lr": config.trunk_rate},
-        {"params": ordered, "lr": config.branch_rate},
+        {"params": rest, "lr": config.branch_rate},
     ]
 
 

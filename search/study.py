@@ -28,8 +28,6 @@ MOST_REFUSALS = 20
 
 Costs = dict[str, float]
 
-warnings.filterwarnings("ignore", category=ExperimentalWarning)
-
 
 class Exhausted(Exception):
     """Every architecture of the pool has been evaluated or is being so."""
@@ -53,7 +51,9 @@ def open_study(folder: Path) -> optuna.Study:
         directions=["minimize"] * len(OBJECTIVES),
         load_if_exists=True,
     )
-    study.set_metric_names(list(OBJECTIVES))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(OBJECTIVES))
     return study
 
 

@@ -13,9 +13,10 @@ import ray
 from optuna.trial import TrialState
 from ray.exceptions import RayError, RayTaskError
 
+from search.config import ProxyConfig
 from search.metrics import METRICS
 from search.photographs import Photographs
-from search.proxy import ProxyConfig, Score, evaluate
+from search.proxy import Score, evaluate
 from search.rate_distortion import Curve, CurveError, bd_rate_percent
 from search.study import Asker, Candidate, Exhausted, counted
 from space.architecture import Architecture

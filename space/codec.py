@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -14,8 +15,10 @@ from space.entropy import ContextDecoder, HyperEncoder, Rate, ScaleDecoder
 
 LEVELS = 8
 """Trained quality levels, 0 to 7; a quality is a real number between them."""
-RATE_WEIGHTS = torch.logspace(-3.0, -1.3, LEVELS) * 255**2
+RATE_WEIGHTS = torch.logspace(-3.0, -1.0, LEVELS) * 255**2
 """Lambda per quality level in bpp + lambda * MSE, for images in [0, 1]."""
+SHARPNESS = 5.0
+"""Of soft rounding's gradient: 1 is a straight line, infinity a staircase."""
 PADDING = 64
 """Image sides are padded to a multiple of this: the hyper-latent's stride."""
 
@@ -136,9 +139,10 @@ class Codec(nn.Module):
         mean, step = self.decoder.context(z_symbols, levels)
         residual = (latent - mean) / step
         hyper_sigma = torch.exp(self.log_hyper_sigma)[None, :, None, None].expand_as(z)
+        symbols = round_straight_through(residual)
         bits = self.rate(residual, self.scale_decoder(z_symbols, levels))
         bits = bits + self.rate(z, hyper_sigma)
-        dequantised = round_straight_through(residual) * step + mean
+        dequantised = symbols * step + mean
         decoded = self.decoder.synthesis(dequantised, levels)[..., :height, :width]
         return Coded(decoded if self.training else decoded.clamp(0, 1), bits)
 
@@ -155,8 +159,15 @@ def level_weights(quality: Tensor) -> Tensor:
 
 
 def round_straight_through(x: Tensor) -> Tensor:
-    """Rounding whose gradient is the identity."""
-    return x + (x.round() - x).detach()
+    """Rounding whose gradient is that of soft rounding (Agustsson and Theis, 2020).
+
+    Steep at the thresholds and flat between them. With a gradient of one everywhere, symbols that
+    are all zero seem to gain from a finer step, and training spends its rate on them.
+    """
+    fraction = (x - x.floor() - 0.5) * SHARPNESS
+    slope = SHARPNESS / (2 * math.tanh(SHARPNESS / 2)) / torch.cosh(fraction).square()
+    soft = x * slope.detach()
+    return x.round().detach() + soft - soft.detach()
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:

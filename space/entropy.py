@@ -72,7 +72,12 @@ class ContextDecoder(nn.Module):
 
 
 class Rate(nn.Module):
-    """Bits of rounded symbols under a zero-mean Gaussian; in training, of noisy ones."""
+    """Bits of rounded symbols under a zero-mean Gaussian.
+
+    In training the value, and sigma's gradient, are those of the rounded symbols; the symbols'
+    own gradient is that of the usual uniform noise, since rounding has none. Noise alone would
+    teach sigma to pay for noise where nearly all symbols are zero.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,5 +85,12 @@ class Rate(nn.Module):
 
     def forward(self, symbols: Tensor, sigma: Tensor) -> Tensor:
         """Bits [batch] of unrounded `symbols` whose standard deviation is `sigma`."""
-        _, likelihood = self.gaussian(symbols, sigma)
+        bits = self._bits(symbols.detach(), sigma, training=False)
+        if not self.training:
+            return bits
+        noisy = self._bits(symbols, sigma.detach(), training=True)
+        return bits + noisy - noisy.detach()
+
+    def _bits(self, symbols: Tensor, sigma: Tensor, training: bool) -> Tensor:
+        _, likelihood = self.gaussian(symbols, sigma, training=training)
         return -torch.log2(likelihood).flatten(1).sum(dim=1)

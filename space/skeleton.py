@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from space.architecture import Architecture
 from space.blocks import HaarAnalysis, HaarSynthesis, ScaledWeight, haar_basis
-from space.codec import LEVELS, RATE_WEIGHTS, Codec
+from space.codec import RATE_WEIGHTS, Codec
 
 MID_GREY = 0.5
 """What the skeleton codes differences from."""
@@ -36,36 +37,42 @@ HINGES = (0.1, 0.3, 0.9, 2.7)
 LAST_KNOT = 8.0
 SIGMA_FLOOR = 1e-3
 """Smallest starting sigma of a latent channel, on the scale of images in [0, 1]."""
+MAX_STEP_FACTOR = 8.0
+"""Widest starting step, as a multiple of the high-rate optimum."""
 MEAN_MAGNITUDE = 0.7
 """Mean of |x| over its standard deviation: between a Laplacian's 0.71 and a Gaussian's 0.80."""
 
 
 @dataclass(frozen=True)
-class Skeleton:
-    """Principal components (rows, by falling variance) of Haar subbands at each stride.
+class Components:
+    """Principal components of what arrives at one stride: rows of `basis` by falling `sigma`."""
 
-    `stride4` is [48, 48], `stride8` [192, 192], `stride16` [MAX_LATENT, 768]; `sigma`
-    [MAX_LATENT] is the standard deviation of the stride-16 components.
-    """
-
-    stride4: NDArray[np.float32]
-    stride8: NDArray[np.float32]
-    stride16: NDArray[np.float32]
+    basis: NDArray[np.float32]
+    """Orthonormal rows [kept, arriving]."""
     sigma: NDArray[np.float32]
+    """Standard deviation [kept] of each component, at least SIGMA_FLOOR."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Components at strides 4 (48 of 48), 8 (192 of 192) and 16 (MAX_LATENT of 768)."""
+
+    stride4: Components
+    stride8: Components
+    stride16: Components
 
 
 def fit_skeleton(crops: Iterable[Tensor]) -> Skeleton:
     """Fit the skeleton on crops [3, H, W] in [0, 1], sides multiples of 16."""
     images = [crop[None] - MID_GREY for crop in crops]
-    bases: list[Tensor] = []
-    sigma = torch.empty(0)
+    fitted = []
     for depth, keep in ((2, 48), (1, 192), (1, MAX_LATENT)):
         images = [_subbands(image, depth) for image in images]
-        rotation, sigma = _principal_components(images)
-        bases.append(rotation[:keep])
-        images = [F.conv2d(image, rotation[:keep, :, None, None]) for image in images]
-    first, second, third = (basis.numpy() for basis in bases)
-    return Skeleton(first, second, third, sigma[:MAX_LATENT].numpy())
+        components = _principal_components(images, keep)
+        rotation = torch.from_numpy(components.basis)[:, :, None, None]
+        images = [F.conv2d(image, rotation) for image in images]
+        fitted.append(components)
+    return Skeleton(*fitted)
 
 
 def _subbands(image: Tensor, depth: int) -> Tensor:
@@ -74,8 +81,8 @@ def _subbands(image: Tensor, depth: int) -> Tensor:
     return F.conv2d(image, kernel, stride=2**depth, groups=channels)
 
 
-def _principal_components(images: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows of falling variance about zero, and the standard deviation along each."""
+def _principal_components(images: list[Tensor], keep: int) -> Components:
+    """The `keep` directions of largest second moment."""
     second_moment = torch.zeros(())
     positions = 0
     for image in images:
@@ -83,31 +90,33 @@ def _principal_components(images: list[Tensor]) -> tuple[Tensor, Tensor]:
         second_moment = second_moment + columns @ columns.T
         positions += columns.shape[1]
     variances, vectors = torch.linalg.eigh(second_moment / positions)
-    return vectors.flip(1).T.float(), variances.flip(0).clamp(min=0).sqrt().float()
+    sigma = variances.flip(0)[:keep].clamp(min=SIGMA_FLOOR**2).sqrt()
+    basis = vectors.flip(1).T[:keep].contiguous()
+    return Components(basis.float().numpy(), sigma.float().numpy())
 
 
 @torch.no_grad()
 def start_from(codec: Codec, skeleton: Skeleton) -> Codec:
     """Set the codec's trunk and entropy model, in place, to the skeleton."""
-    latent = codec.architecture.latent_channels
-    sigma = torch.zeros(latent)
-    kept = min(latent, len(skeleton.sigma))
-    sigma[:kept] = torch.from_numpy(skeleton.sigma[:kept])
-    sigma.clamp_(min=SIGMA_FLOOR)
     _start_trunk(codec, skeleton)
-    _start_steps(codec, sigma)
-    _start_hyperprior(codec, sigma)
+    _start_steps(codec, _worth(codec.architecture, skeleton))
+    _start_hyperprior(codec)
     return codec
 
 
 def _start_trunk(codec: Codec, skeleton: Skeleton) -> None:
-    bases = [skeleton.stride4, skeleton.stride8, skeleton.stride16]
+    """Between resampling steps every channel is a component of unit variance."""
+    chain = (skeleton.stride4, skeleton.stride8, skeleton.stride16)
+    gains = [torch.from_numpy(components.sigma) for components in chain]
+    arriving = [torch.ones(3 * 16), *(gain.repeat_interleave(4) for gain in gains[:2])]
     downs = cast("list[HaarAnalysis]", list(codec.analysis.downs))
     ups = cast("list[HaarSynthesis]", list(codec.decoder.synthesis.ups))
-    for down, basis in zip(downs, bases, strict=True):
-        _set_block(down.conv, torch.from_numpy(basis))
-    for up, basis in zip(ups, reversed(bases), strict=True):
-        _set_block(up.conv, torch.from_numpy(basis).T)
+    for down, up, components, gain, before in zip(
+        downs, reversed(ups), chain, gains, arriving, strict=True
+    ):
+        basis = torch.from_numpy(components.basis)
+        _set_block(down.conv, basis * before / gain[:, None])
+        _set_block(up.conv, (basis / before * gain[:, None]).T)
     for head in (codec.analysis.head, codec.decoder.synthesis.head):
         _set_block(head, torch.eye(max(head.weight.shape[:2])))
     downs[0].conv.bias.copy_(-MID_GREY * downs[0].folded_weight().sum(dim=(1, 2, 3)))
@@ -122,22 +131,72 @@ def _set_block(conv: ScaledWeight, matrix: Tensor) -> None:
     conv.weight.copy_(weight[:, :, None, None])
 
 
+def _worth(architecture: Architecture, skeleton: Skeleton) -> Tensor:
+    """Standard deviation [latent] that each latent channel brings to the decoded image.
+
+    Narrow chains of the decoder drop part of a component, those of either half whole components;
+    what is dropped must not be paid for.
+    """
+    width16, width8, width4 = (chain.C for chain in architecture.decoder)
+    stride8 = torch.from_numpy(skeleton.stride8.basis)[:width8, : 4 * width4]
+    kept = min(architecture.latent_channels, architecture.encoder[-1].C, width16)
+    stride16 = torch.from_numpy(skeleton.stride16.basis)[:kept, : 4 * len(stride8)]
+    patterns = stride16.unflatten(1, (-1, 4))
+    energy = torch.einsum("kcb,cd,kdb->k", patterns, stride8 @ stride8.T, patterns)
+    worth = torch.zeros(architecture.latent_channels)
+    worth[: len(energy)] = torch.from_numpy(skeleton.stride16.sigma)[:kept] * energy.sqrt()
+    return worth.clamp(min=SIGMA_FLOOR)
+
+
 def _start_steps(codec: Codec, sigma: Tensor) -> None:
-    """High-rate optimum of lambda * MSE + bpp: step**2 = 18 / (lambda * ln 2)."""
-    log_step = 0.5 * torch.log(18 / (RATE_WEIGHTS * math.log(2)))[:, None]
-    codec.decoder.context.step.log_scale.copy_(log_step.expand(LEVELS, len(sigma)))
-    codec.scale_decoder.base.log_scale.copy_(torch.log(sigma)[None] - log_step)
+    """Steps that minimise lambda * MSE + bpp: step**2 = 18 / (lambda * ln 2) at high rate.
+
+    `sigma` is what a latent channel of unit variance is worth in the image.
+    """
+    high_rate = torch.sqrt(18 / (RATE_WEIGHTS * math.log(2)))[:, None]
+    step = high_rate * best_step_factor(sigma / high_rate) / sigma
+    codec.decoder.context.step.log_scale.copy_(torch.log(step))
+    codec.scale_decoder.base.log_scale.copy_(-torch.log(step))
 
 
-def _start_hyperprior(codec: Codec, sigma: Tensor) -> None:
-    """Hyper-latent channel g: log of the mean magnitude of band g, relative to sigma."""
+def best_step_factor(ratio: Tensor) -> Tensor:
+    """Best quantisation step of a Laplacian, as a multiple of the high-rate optimum.
+
+    `ratio` is its standard deviation over that optimum. Rounding to the nearest is wasteful where
+    the step is wide against the distribution; there a wider step still, up to MAX_STEP_FACTOR,
+    costs less than it saves.
+    """
+    factors = torch.logspace(0, math.log10(MAX_STEP_FACTOR), 33)
+    grid = torch.logspace(-2, 1, 97)
+    scale = grid[:, None, None] / math.sqrt(2)
+    quantiles = -torch.log1p(-(torch.arange(2000) + 0.5) / 2000) * scale
+    step = factors[None, :, None]
+    distortion = (quantiles - (quantiles / step).round() * step).square().mean(dim=-1)
+    decay = torch.exp(-step / scale)[..., 0]
+    outside = torch.exp(-step / (2 * scale))[..., 0]
+    # Zero, then a sign and a geometric magnitude.
+    bits = _binary_entropy(outside) + outside * (1 + _binary_entropy(decay) / (1 - decay))
+    # At the high-rate optimum of step 1, D = 1 / 12 and dD/dR = -ln(2) / 6.
+    best = (distortion + bits * math.log(2) / 6).argmin(dim=1)
+    nearest = torch.bucketize(ratio, grid).clamp(max=len(grid) - 1)
+    return factors[best][nearest]
+
+
+def _binary_entropy(probability: Tensor) -> Tensor:
+    """Bits of a coin of this probability."""
+    p = probability.clamp(1e-7, 1 - 1e-7)
+    return -(p * torch.log2(p) + (1 - p) * torch.log2(1 - p))
+
+
+def _start_hyperprior(codec: Codec) -> None:
+    """Hyper-latent channel g: log of the mean magnitude of band g."""
     hyper, scales = codec.analysis.hyper, codec.scale_decoder
-    latent, channels = len(sigma), codec.architecture.hyper_channels
+    latent, channels = codec.architecture.latent_channels, codec.architecture.hyper_channels
     bands = min(BANDS, channels // 2, latent)
     band_of = (torch.arange(latent) * bands // latent)[None] == torch.arange(bands)[:, None]
     membership = band_of / band_of.sum(dim=1, keepdim=True)
 
-    _low_pass(hyper.down.conv, membership / (MEAN_MAGNITUDE * sigma), first_column=latent)
+    _low_pass(hyper.down.conv, membership / MEAN_MAGNITUDE, first_column=latent)
     _low_pass(hyper.hidden.conv, torch.eye(bands).repeat_interleave(len(HINGES), dim=0))
     slopes, offset = _piecewise_logarithm()
     hyper.hidden.conv.bias[: bands * len(HINGES)] = -torch.tensor(HINGES).repeat(bands)

@@ -1,9 +1,20 @@
+import math
+
+import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from space.architecture import Architecture, Chain
-from space.codec import Codec
-from space.skeleton import _piecewise_logarithm, fit_skeleton, start_from
+from space.codec import LEVELS, Codec
+from space.skeleton import (
+    HINGES,
+    MID_GREY,
+    _piecewise_logarithm,
+    best_step_factor,
+    fit_skeleton,
+    start_from,
+)
 
 
 def codec_of(width: int, latent: int) -> Architecture:
@@ -14,10 +25,10 @@ def codec_of(width: int, latent: int) -> Architecture:
 @torch.no_grad()
 def test_bases_are_orthonormal_and_variances_fall(photograph_like: torch.Tensor) -> None:
     skeleton = fit_skeleton(photograph_like)
-    for basis in (skeleton.stride4, skeleton.stride8, skeleton.stride16):
-        rows = torch.from_numpy(basis)
+    for components in (skeleton.stride4, skeleton.stride8, skeleton.stride16):
+        rows = torch.from_numpy(components.basis)
         torch.testing.assert_close(rows @ rows.T, torch.eye(len(rows)), atol=1e-4, rtol=0)
-    assert (torch.from_numpy(skeleton.sigma).diff() <= 0).all()
+        assert (torch.from_numpy(components.sigma).diff() <= 0).all()
 
 
 @torch.no_grad()
@@ -25,14 +36,49 @@ def test_the_trunk_projects_on_the_leading_components(photograph_like: torch.Ten
     """Without narrower chains, what is lost is exactly the variance of the dropped components."""
     skeleton = fit_skeleton(photograph_like)
     codec = start_from(Codec(codec_of(width=192, latent=64)), skeleton).eval()
-    levels = torch.eye(8)[:1]
+    levels = torch.eye(LEVELS)[:1]
     latent, _ = codec.analysis(photograph_like, levels)
+    positions = latent[:, 0].numel()
     error = codec.decoder.synthesis(latent, levels) - photograph_like
-    kept = torch.from_numpy(skeleton.sigma[:64]).square().sum()
-    total = (photograph_like - 0.5).square().sum() / latent[:, 0].numel()
-    torch.testing.assert_close(
-        error.square().sum() / latent[:, 0].numel(), total - kept, rtol=1e-2, atol=0
+    kept = torch.from_numpy(skeleton.stride16.sigma[:64]).square().sum()
+    total = (photograph_like - MID_GREY).square().sum() / positions
+    torch.testing.assert_close(error.square().sum() / positions, total - kept, rtol=1e-2, atol=0)
+
+
+@torch.no_grad()
+def test_latent_channels_have_unit_variance(photograph_like: torch.Tensor) -> None:
+    codec = start_from(Codec(codec_of(192, 64)), fit_skeleton(photograph_like)).eval()
+    latent, _ = codec.analysis(photograph_like, torch.eye(LEVELS)[:1])
+    power = latent.square().mean(dim=(0, 2, 3))
+    torch.testing.assert_close(power, torch.ones(64), rtol=1e-2, atol=0)
+
+
+@torch.no_grad()
+def test_channels_that_the_decoder_cannot_use_cost_nothing(photograph_like: torch.Tensor) -> None:
+    skeleton = fit_skeleton(photograph_like)
+    narrow = Architecture(codec_of(48, 48).encoder, codec_of(48, 48).decoder, 48, 12)
+    waste = Architecture(codec_of(192, 192).encoder, narrow.decoder, 192, 12)
+    quality = torch.full((4,), 5.0)
+    first, second = (
+        start_from(Codec(a), skeleton).eval()(photograph_like, quality) for a in (narrow, waste)
     )
+    assert second.bits.mean() < 1.25 * first.bits.mean()
+
+
+@pytest.mark.parametrize("ratio", [0.05, 0.2, 0.5, 1.0, 3.0])
+def test_step_factors_are_those_of_a_direct_search(ratio: float) -> None:
+    """The chosen step is near the least Monte-Carlo cost on Laplacian samples."""
+    rng = np.random.default_rng(0)
+    samples = rng.laplace(scale=ratio / math.sqrt(2), size=200_000)
+
+    def cost(step: float) -> float:
+        symbols = np.round(samples / step)
+        counts = np.unique(symbols, return_counts=True)[1]
+        bits = scipy.stats.entropy(counts, base=2)
+        return float(np.mean((samples - symbols * step) ** 2) + bits * math.log(2) / 6)
+
+    chosen = best_step_factor(torch.tensor([ratio])).item()
+    assert cost(chosen) <= 1.01 * min(cost(step) for step in np.geomspace(1, 8, 33))
 
 
 @torch.no_grad()
@@ -66,8 +112,6 @@ def test_narrow_and_wide_architectures_start(
 
 def test_piecewise_logarithm_meets_the_logarithm_between_its_knots() -> None:
     slopes, offset = _piecewise_logarithm()
-    from space.skeleton import HINGES
-
     x = torch.linspace(0.1, 8.0, 100)
     value = offset + (slopes * torch.relu(x[:, None] - torch.tensor(HINGES))).sum(dim=1)
     assert (value - torch.log(x)).abs().max() < 0.2

@@ -1,0 +1,176 @@
+"""The command line as a user meets it: errors, and a run from photographs to a report."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from PIL import Image
+
+from search.study import counted, open_study
+
+TRIALS = 6
+TINY = [
+    "run", "+space=pico_tiny", "proxy=tiny", "search.start_trials=3", "data.train_crops=16",
+    "data.select_crops=2",
+]  # fmt: skip
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", "search", *words]
+
+
+def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), cwd=folder, capture_output=True, text=True, timeout=280, check=False
+    )
+
+
+class TestErrors:
+    """One clear line, exit code 2, nothing written."""
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
+            (["run"], "no space chosen: add +space=NAME with one of pico_decoder, pico_large"),
+            (["run", "+space=pico_tiny", "serach.trials=3"], "did you mean search.trials"),
+            (["run", "+space=pico_tiny", "search.trails=3"], "did you mean search.trials"),
+            (["run", "+space=pico_tiny", "device=iphone99"], "'iphone99' has no calibration"),
+            (["run", "+space=pico_tiny", "data.root=nowhere"], "data.root=nowhere: no such folder"),
+            (["run", "+space=pico_tiny", "data.root=empty"], "data.root=empty: no photographs"),
+            (["run", "+space=pico_tiny", "search.metric=vmaf"], "expected one of ssimulacra2"),
+            (["run", "+space=pico_tiny", "search.trials=0"], "search.trials=0: expected at least"),
+            (
+                ["run", "+space=pico_tiny", "space.latent_channels=[]"],
+                "parameter 'latent_channels' has no values",
+            ),
+            (
+                ["run", "+space=pico_tiny", "+space.latent_chanels=[3]"],
+                "unknown parameter 'latent_chanels'; did you mean latent_channels",
+            ),
+            (
+                ["run", "+space=pico_tiny", "constraints.max.decode_ms=1"],
+                "no architecture meets constraints.max.decode_ms=1",
+            ),
+            (["report", "nothing"], "no run 'nothing'"),
+        ],
+        ids=lambda value: value[-1] if isinstance(value, list) else "",
+    )
+    def test_said_on_one_line(self, words: list[str], said: str, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        done = call(tmp_path, *words)
+        assert said in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert done.returncode == 2
+        assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+    @pytest.mark.parametrize(
+        ("override", "said"),
+        [
+            ("sampler=tp", "expected one of [tpe, nsga2, gp, random]"),
+            ("search.trials=many", "could not be converted to Integer"),
+            ("proxy=huge", "Could not find 'proxy/huge'"),
+        ],
+    )
+    def test_values_of_a_wrong_kind(self, override: str, said: str, tmp_path: Path) -> None:
+        done = call(tmp_path, "run", "+space=pico_tiny", override)
+        assert said in done.stderr + done.stdout
+        assert done.returncode != 0
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+class TestRun:
+    """One small run, looked at from all sides."""
+
+    @pytest.fixture(scope="class")
+    def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("run")
+        done = call(folder, *TINY, f"search.trials={TRIALS}")
+        assert done.returncode == 0, done.stderr
+        assert f"{TRIALS}/{TRIALS}" in done.stdout
+        return folder
+
+    def test_tables(self, folder: Path) -> None:
+        trials = pd.read_parquet(folder / "results/pico_tiny/trials.parquet")
+        assert len(trials) == trials["id"].nunique() == TRIALS
+        assert trials["error"].isna().all()
+        reference = json.loads((folder / "results/pico_tiny/run.json").read_text())["reference_id"]
+        assert trials.set_index("id").loc[reference, "bd_rate_percent"] == 0
+        front = pd.read_csv(folder / "results/pico_tiny/front.csv")
+        assert front["decode_ms"].is_monotonic_increasing
+        assert front["bd_rate_percent"].is_monotonic_decreasing
+        assert set(front["id"]) <= set(trials["id"])
+
+    def test_report(self, folder: Path) -> None:
+        run = folder / "results/pico_tiny"
+        page = (run / "report.html").read_text()
+        for id in pd.read_csv(run / "front.csv")["id"]:
+            assert id in page
+        assert page.count("data:image/png;base64,") == 5
+        for name in ("front", "samples", "curves", "progress", "space"):
+            Image.open(run / f"{name}.png").verify()
+        (run / "report.html").unlink()
+        assert call(folder, "report", "pico_tiny").returncode == 0
+        assert (run / "report.html").read_text() == page
+
+    def test_the_same_command_says_that_the_run_is_complete(self, folder: Path) -> None:
+        done = call(folder, *TINY, f"search.trials={TRIALS}")
+        assert done.returncode == 0
+        assert "Run 'pico_tiny' is complete: 6 trials" in done.stdout
+
+    def test_other_settings_do_not_continue_the_run(self, folder: Path) -> None:
+        done = call(folder, *TINY, "device=iphone12", "proxy.steps=5")
+        assert done.returncode == 2
+        assert "begun with other values of device, proxy.steps" in done.stderr
+
+    def test_a_continued_run_adds_trials(self, folder: Path) -> None:
+        done = call(folder, *TINY, f"search.trials={TRIALS + 1}")
+        assert done.returncode == 0
+        trials = pd.read_parquet(folder / "results/pico_tiny/trials.parquet")
+        assert len(trials) == trials["id"].nunique() == TRIALS + 1
+
+
+def evaluated(folder: Path) -> int:
+    run = folder / "results/pico_tiny"
+    return len(counted(open_study(run).trials)) if (run / "study.journal").exists() else 0
+
+
+def wait_for(condition: object, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["worker", "driver"])
+def test_a_run_survives_kill_9(victim: str, tmp_path: Path) -> None:
+    words = [*TINY, "search.trials=8", "proxy.steps=20"]
+    driver = subprocess.Popen(command(*words), cwd=tmp_path, stdout=subprocess.DEVNULL)
+    wait_for(lambda: evaluated(tmp_path) >= 2)
+    if victim == "worker":
+        workers = [
+            process
+            for process in psutil.Process(driver.pid).children(recursive=True)
+            if "_evaluate" in " ".join(process.cmdline())
+        ]
+        assert workers
+        workers[0].send_signal(signal.SIGKILL)
+        assert driver.wait(timeout=200) == 0
+    else:
+        family = psutil.Process(driver.pid).children(recursive=True)
+        os.kill(driver.pid, signal.SIGKILL)
+        psutil.wait_procs(family, timeout=30)
+        assert evaluated(tmp_path) < 8
+        assert call(tmp_path, *words).returncode == 0
+    trials = pd.read_parquet(tmp_path / "results/pico_tiny/trials.parquet")
+    assert len(trials) == trials["id"].nunique() == 8
+    assert trials["error"].isna().all()

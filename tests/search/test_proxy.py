@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from search.config import CONFIGS, ProxyConfig
+from search.metrics import METRICS
+from search.photographs import Crops, Photographs, load_photographs
+from search.proxy import ProxyError, evaluate, measure, to_tensor, train_codec
+from space.codec import LEVELS, RATE_WEIGHTS, Codec
+from space.search_space import SearchSpace
+from space.skeleton import Skeleton, fit_skeleton, start_from
+
+
+@pytest.fixture(scope="module")
+def data(photographs: Path) -> Photographs:
+    return load_photographs(str(photographs), 100, train_crops=16, select_crops=2)
+
+
+@pytest.fixture(scope="module")
+def skeleton(data: Photographs) -> Skeleton:
+    return fit_skeleton(to_tensor(data.train, torch.device("cpu")))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_a_trial_ends_with_a_working_codec(
+    tiny: SearchSpace, data: Photographs, skeleton: Skeleton
+) -> None:
+    score = evaluate(tiny.reference, data.train, data.select, skeleton, ProxyConfig(steps=3), 0)
+    assert set(score.curve) == {"bpp", *METRICS}
+    for values in score.curve.values():
+        assert (np.diff(values) > 0).all()
+    assert score.sample.shape == data.select.shape[1:]
+
+
+def test_the_smallest_real_space_reaches_26_db_at_the_middle_rate() -> None:
+    small = yaml.safe_load((CONFIGS / "space/pico_small.yaml").read_text())
+    data = load_photographs(None, 100, train_crops=32, select_crops=6)
+    skeleton = fit_skeleton(to_tensor(data.train, torch.device("cpu")))
+    reference = SearchSpace.from_config(small).reference
+    score = evaluate(reference, data.train, data.select, skeleton, ProxyConfig(steps=2), 0)
+    assert score.curve["psnr"][2] >= 26
+    assert score.curve["bpp"][2] < 1.5
+
+
+def test_equal_seeds_give_equal_scores_bit_for_bit(
+    tiny: SearchSpace, data: Photographs, skeleton: Skeleton
+) -> None:
+    config = ProxyConfig(steps=3, qualities=(3.0, 6.0))
+    curves = [
+        evaluate(tiny.reference, data.train, data.select, skeleton, config, seed).curve
+        for seed in (1, 1, 2)
+    ]
+    assert curves[0] == curves[1]
+    assert curves[0] != curves[2]
+
+
+@torch.no_grad()
+def objective(codec: Codec, crops: Crops) -> float:
+    """Mean of bpp + lambda * MSE over all levels, weighted as in training."""
+    codec.eval()
+    images = to_tensor(crops, torch.device("cpu"))
+    total = 0.0
+    for level, weight in enumerate(RATE_WEIGHTS):
+        coded = codec(images, torch.full((len(images),), float(level)))
+        error = (coded.image - images).square().mean()
+        total += float((coded.bits.mean() / images[0, 0].numel() + weight * error) / weight.sqrt())
+    return total / LEVELS
+
+
+def test_training_lowers_its_objective(
+    tiny: SearchSpace, data: Photographs, skeleton: Skeleton
+) -> None:
+    codec = start_from(Codec(tiny.reference), skeleton)
+    before = objective(codec, data.train)
+    train_codec(codec, data.train, ProxyConfig(steps=150), np.random.default_rng(0))
+    assert objective(codec, data.train) < before
+
+
+def test_bpp_is_the_entropy_models(
+    tiny: SearchSpace, data: Photographs, skeleton: Skeleton
+) -> None:
+    codec = start_from(Codec(tiny.reference), skeleton)
+    curve, _ = measure(codec, data.select, (3.0, 6.0))
+    original = to_tensor(data.select, torch.device("cpu"))
+    with torch.no_grad():
+        bits = codec(original, torch.full((2,), 3.0)).bits
+    assert curve["bpp"][0] == pytest.approx(bits.mean().item() / 256**2, rel=1e-4)
+
+
+def test_a_diverging_training_is_an_error(
+    tiny: SearchSpace, data: Photographs, skeleton: Skeleton
+) -> None:
+    codec = start_from(Codec(tiny.reference), skeleton)
+    codec.analysis.head.weight.data.fill_(float("nan"))
+    with pytest.raises(ProxyError, match="nan at step 0"):
+        train_codec(codec, data.train, ProxyConfig(steps=1), np.random.default_rng(0))

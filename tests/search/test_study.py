@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.config import Sampler
+from search.study import Asker, Costs, Exhausted, counted, open_study
+from space.architecture import Architecture
+from space.search_space import SearchSpace
+
+
+def price(architecture: Architecture) -> Costs:
+    """A stand-in for latency: the decoder's widths."""
+    return {"decode_ms": float(sum(chain.C for chain in architecture.decoder))}
+
+
+def asker(study: optuna.Study, space: SearchSpace, sampler: Sampler = Sampler.random) -> Asker:
+    return Asker(study, space, np.arange(space.size), price, sampler, seed=0)
+
+
+def finish(study: optuna.Study, asker: Asker, trials: int) -> list[str]:
+    ids = []
+    for _ in range(trials):
+        candidate = asker.ask()
+        quality = float(candidate.architecture.latent_channels)
+        study.tell(candidate.trial, [-quality, candidate.costs["decode_ms"]])
+        ids.append(candidate.architecture.id)
+    return ids
+
+
+@pytest.mark.parametrize("sampler", Sampler)
+class TestSamplers:
+    """What holds for every sampler."""
+
+    def test_no_architecture_comes_twice(
+        self, sampler: Sampler, tiny: SearchSpace, tmp_path: Path
+    ) -> None:
+        study = open_study(tmp_path)
+        trials = 15 if sampler is Sampler.gp else 60
+        ids = finish(study, asker(study, tiny, sampler), trials)
+        assert len(set(ids)) == len(ids)
+        assert len(counted(study.trials)) == trials
+
+    def test_constraints_are_met(self, sampler: Sampler, tiny: SearchSpace, tmp_path: Path) -> None:
+        def narrow(architecture: Architecture) -> Costs | None:
+            return price(architecture) if architecture.decoder[0].C == 32 else None
+
+        study = open_study(tmp_path)
+        feasible = [n for n in range(tiny.size) if narrow(tiny.architecture(n))]
+        asking = Asker(study, tiny, np.array(feasible), narrow, sampler, seed=0)
+        for _ in range(8):
+            assert asking.ask().architecture.decoder[0].C == 32
+
+    def test_runs_repeat(self, sampler: Sampler, tiny: SearchSpace, tmp_path: Path) -> None:
+        runs = []
+        for name in "ab":
+            (tmp_path / name).mkdir()
+            study = open_study(tmp_path / name)
+            runs.append(finish(study, asker(study, tiny, sampler), 14))
+        assert runs[0] == runs[1]
+
+
+def test_a_space_is_exhausted_once_all_of_it_was_asked_for(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = open_study(tmp_path)
+    asking = asker(study, tiny)
+    ids = {asking.ask().architecture.id for _ in range(tiny.size)}
+    assert len(ids) == tiny.size
+    with pytest.raises(Exhausted):
+        asking.ask()
+
+
+def test_enqueued_architectures_come_first(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    asking = asker(study, tiny)
+    wanted = [tiny.reference, tiny.architecture(0), tiny.architecture(tiny.size - 1)]
+    asking.enqueue(wanted)
+    assert [asking.ask().architecture for _ in wanted] == wanted
+
+
+def test_what_a_dead_driver_left_running_is_asked_for_again(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = open_study(tmp_path)
+    first = asker(study, tiny)
+    finished = finish(study, first, 3)
+    cut_off = [first.ask().architecture for _ in range(2)]
+
+    again = open_study(tmp_path)
+    second = asker(again, tiny)
+    assert [second.ask().architecture for _ in cut_off] == cut_off
+    assert not [t for t in again.trials if t.state == TrialState.WAITING]
+    assert len(counted(again.trials)) == 3
+    assert not set(finished) & {second.ask().architecture.id for _ in range(20)}
+
+
+def test_a_continued_study_does_not_repeat_its_first_draws(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = open_study(tmp_path)
+    finish(study, asker(study, tiny), 5)
+    again = open_study(tmp_path)
+    refused = len(again.trials)
+    finish(again, asker(again, tiny), 5)
+    assert len(again.trials) - refused < 10
+
+
+def test_a_failed_architecture_is_not_tried_again(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    candidate = asker(study, tiny).ask()
+    candidate.trial.set_user_attr("error", "the loss is nan at step 3")
+    study.tell(candidate.trial, state=TrialState.FAIL)
+    again = asker(open_study(tmp_path), tiny)
+    ids = {again.ask().architecture.id for _ in range(tiny.size - 1)}
+    assert candidate.architecture.id not in ids
