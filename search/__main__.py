@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
@@ -34,4 +35,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Raised at import by libraries that compressai and piq bring.
+    warnings.filterwarnings("ignore", message=".*torch.jit.script", category=FutureWarning)
     sys.exit(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from search.config import CONFIGS, Config, ConfigError
 
 INTERRUPTED = 130
-_OVERRIDE = re.compile(r"[+~]{0,2}(?P<key>[^=@]+)(@[^=]*)?(=.*)?$", re.DOTALL)
+_OVERRIDE = re.compile(r"(~|\+{0,2}(?=[^=]+=))(?P<key>[^=@+~]+)(@[^=]*)?(=.*)?$", re.DOTALL)
 
 
 def run(words: list[str]) -> int:
@@ -30,6 +31,8 @@ def run(words: list[str]) -> int:
         assert isinstance(config, Config)
         codes.append(_guarded(config))
 
+    # Hydra wants a plus before a group that the defaults do not list.
+    words = [f"+{word}" if word.startswith("space=") else word for word in words]
     try:
         _check_overrides(words)
     except ConfigError as error:
@@ -50,7 +53,7 @@ def _guarded(config: Config) -> int:
     from search.workers import ReferenceFailed
     from space.search_space import SpaceError
 
-    console = Console()
+    console = Console(soft_wrap=True)
     try:
         folder = search(config, console)
     except (
@@ -86,24 +89,22 @@ def report(words: list[str]) -> int:
 
 
 def _check_overrides(words: list[str]) -> None:
-    """Raise ConfigError for a key that the configuration does not have, naming near ones."""
-    from dataclasses import asdict
-
-    known = {"space", "hydra", *_names(asdict(Config()))}
-    spaces = sorted(path.stem for path in (CONFIGS / "space").glob("*.yaml"))
-    keys = []
-    for word in words:
+    """Raise ConfigError for a word or key that Hydra would answer less helpfully."""
+    known = {"space", *_names(asdict(Config()))}
+    keys = set()
+    for before, word in zip(["", *words], words, strict=False):
         match = _OVERRIDE.match(word)
-        if word.startswith("-") or match is None:
+        if word.startswith("-") or (before.startswith("-") and "=" not in word):
             continue
-        key = match["key"]
-        keys.append(key)
-        if key not in known and not key.startswith(("space.", "hydra")):
+        if match is None:
+            raise ConfigError(f"'{word}' is not an override; expected key=value or +space=NAME")
+        keys.add(key := match["key"])
+        if key not in known and not key.startswith(("space.", "hydra.", "hydra/")):
             near = get_close_matches(key, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "see --help"
             raise ConfigError(f"unknown key '{key}' in '{word}'; {hint}")
-    asks_hydra = any(word.startswith("-") for word in words)
-    if "space" not in keys and not asks_hydra:
+    if "space" not in keys and not any(word.startswith("-") for word in words):
+        spaces = sorted(path.stem for path in (CONFIGS / "space").glob("*.yaml"))
         raise ConfigError(f"no space chosen: add +space=NAME with one of {', '.join(spaces)}")
 
 

@@ -51,7 +51,7 @@ class DataConfig:
 class ProxyConfig:
     """Budget of one proxy training; every candidate and the reference get the same."""
 
-    steps: int = 80
+    steps: int = 50
     batch: int = 1
     """Crops of 256x256 per step."""
     trunk_rate: float = 1e-5

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+import yaml
 from PIL import Image
 
 from search.study import counted, open_study
@@ -40,6 +41,7 @@ class TestErrors:
         [
             (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
             (["run"], "no space chosen: add +space=NAME with one of pico_decoder, pico_large"),
+            (["run", "pico_tiny"], "'pico_tiny' is not an override; expected key=value or +space"),
             (["run", "+space=pico_tiny", "serach.trials=3"], "did you mean search.trials"),
             (["run", "+space=pico_tiny", "search.trails=3"], "did you mean search.trials"),
             (["run", "+space=pico_tiny", "device=iphone99"], "'iphone99' has no calibration"),
@@ -70,6 +72,14 @@ class TestErrors:
         assert len(done.stderr.strip().splitlines()) == 1
         assert done.returncode == 2
         assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+    def test_hydras_own_options_work(self, tmp_path: Path) -> None:
+        done = call(tmp_path, "run", "--cfg", "job", "+space=pico_tiny", "space.decoder.4.C=[8]")
+        assert done.returncode == 0
+        config = yaml.safe_load(done.stdout)
+        assert config["space"]["decoder"]["4"]["C"] == [8]
+        assert config["proxy"]["steps"] > 0
+        assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(
         ("override", "said"),
