@@ -54,10 +54,11 @@ class ProxyConfig:
     steps: int = 50
     batch: int = 1
     """Crops of 256x256 per step."""
-    trunk_rate: float = 1e-5
+    trunk_rate: float = 2e-6
     """Learning rate of the skeleton's convolutions."""
-    branch_rate: float = 1e-4
-    """Learning rate of all the rest: residual blocks, entropy model, scales."""
+    branch_rate: float = 2e-5
+    """Learning rate of all the rest. At 1e-4 two seeds of one codec differ by 3 % BD-rate after
+    50 steps, at 2e-5 by 0.2 %."""
     qualities: tuple[float, ...] = (3.5, 4.5, 5.5, 7.0)
     """Quality levels at which the curve is measured, rising."""
 

@@ -1,0 +1,56 @@
+"""Every shipped configuration file composes, and README names only keys that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from search.config import CONFIGS, Config, Sampler
+from search.samplers import FACTORIES, make_sampler
+from space.search_space import SearchSpace
+
+SPACES = sorted(path.stem for path in (CONFIGS / "space").glob("*.yaml"))
+PROXIES = sorted(path.stem for path in (CONFIGS / "proxy").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> Config:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = OmegaConf.to_object(compose("run", overrides=list(overrides)))
+    assert isinstance(config, Config)
+    return config
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_every_space_composes_with_every_proxy(space: str, proxy: str) -> None:
+    config = composed(f"+space={space}", f"proxy={proxy}")
+    assert SearchSpace.from_config(config.space).name == space
+    assert config.proxy.steps > 0
+    assert list(config.proxy.qualities) == sorted(config.proxy.qualities)
+
+
+def test_no_configuration_file_is_left_out() -> None:
+    tested = {
+        "run.yaml",
+        *(f"space/{s}.yaml" for s in SPACES),
+        *(f"proxy/{p}.yaml" for p in PROXIES),
+    }
+    assert {str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")} == tested
+
+
+@pytest.mark.parametrize("sampler", Sampler)
+def test_every_sampler_can_be_chosen(sampler: Sampler) -> None:
+    assert composed("+space=pico_tiny", f"sampler={sampler.value}").sampler is sampler
+    assert make_sampler(sampler, seed=0)
+    assert set(FACTORIES) == set(Sampler)
+
+
+def test_keys_of_the_readme_exist() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    keys = re.findall(r"`((?:search|data|proxy|run|constraints|device|sampler)[\w.]*)=", text)
+    assert len(keys) > 10
+    config = OmegaConf.structured(Config)
+    for key in keys:
+        assert OmegaConf.select(config, key, throw_on_missing=False, default="?") != "?", key
