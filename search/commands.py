@@ -22,6 +22,7 @@ _OVERRIDE = re.compile(r"(~|\+{0,2}(?=[^=]+=))(?P<key>[^=@+~]+)(@[^=]*)?(=.*)?$"
 def run(words: list[str]) -> int:
     """`run [overrides]`: hand the overrides to Hydra and search."""
     import hydra
+    import yaml
     from omegaconf import DictConfig, OmegaConf
 
     codes: list[int] = []
@@ -39,7 +40,11 @@ def run(words: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     sys.argv = ["python -m search run", *words]
-    hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="run")(task)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="run")(task)()
+    except yaml.YAMLError as error:
+        print("unreadable configuration:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
     return max(codes, default=0)
 
 
@@ -49,15 +54,17 @@ def _guarded(config: Config) -> int:
     from latency_predictor import UnknownDevice
     from search.costs import EmptyPool
     from search.photographs import DataError
+    from search.records import RecordError
     from search.run import run as search
     from search.workers import ReferenceFailed
     from space.search_space import SpaceError
 
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False)
     try:
         folder = search(config, console)
     except (
-        ConfigError, DataError, EmptyPool, ReferenceFailed, SpaceError, UnknownDevice
+        ConfigError, DataError, EmptyPool, OSError, RecordError, ReferenceFailed, SpaceError,
+        UnknownDevice,
     ) as error:  # fmt: skip
         print(error, file=sys.stderr)
         return 2
@@ -70,6 +77,7 @@ def _guarded(config: Config) -> int:
 
 def report(words: list[str]) -> int:
     """`report RUN`: write the report of a run, by its folder or its name below results/."""
+    from search.records import RecordError
     from search.report import write_report
 
     if len(words) != 1:
@@ -84,7 +92,11 @@ def report(words: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    print(f"Report: {write_report(found[0])}")
+    try:
+        print(f"Report: {write_report(found[0])}")
+    except (OSError, RecordError) as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

@@ -29,7 +29,8 @@ def costs(figures: Figures, model: LatencyModel, device: str) -> pd.DataFrame:
 
     `decode_ms` and `encode_ms` are network time for 12 megapixels on `device`, with the bounds of
     the 90 % interval as `*_low_ms` and `*_high_ms`. `kmac_per_px`, `parameters_m` and `peak_mb`
-    (weights and largest live operands) are the decoder's; `encoder_kmac_per_px` is the encoder's.
+    (weights and largest live operands) are the decoder's; `encoder_*` are the encoder's. The scale
+    decoder and entropy coding, which run on the CPU meanwhile, are in none of them.
     """
     frame = {}
     for half, lower in (("decode", lower_decoder), ("encode", lower_encoder)):

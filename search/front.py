@@ -26,7 +26,9 @@ def hypervolume(points: NDArray[np.float64], fastest_ms: float, slowest_ms: floa
     """
     if not len(points):
         return 0.0
-    time = np.log(points[:, 0] / fastest_ms) / np.log(slowest_ms / fastest_ms)
+    # A pool of one latency has a box without width, in which only the rate counts.
+    width = max(np.log(slowest_ms / fastest_ms), 1e-12)
+    time = np.log(points[:, 0] / fastest_ms) / width
     rate = (points[:, 1] + 100.0) / (WORST_BD_RATE + 100.0)
     unit = np.column_stack([time.clip(min=0), rate.clip(min=0)])
     return float(moocore.hypervolume(unit, ref=np.ones(2)))

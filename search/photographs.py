@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from pillow_heif import register_heif_opener
 
 register_heif_opener()
@@ -26,10 +27,13 @@ BUILT_IN = {
     "sklearn.datasets.images": ("china.jpg", "flower.jpg"),
 }
 """Photographs that scikit-image and scikit-learn carry, for runs without `data.root`."""
+LOSSLESS = {"PNG", "TIFF"}
 HALVED_FROM = 1024
-"""JPEG files at least this wide and high are halved, which sheds their own artefacts."""
+"""Lossy files at least this wide and high are halved, which sheds their own artefacts."""
 CROP = 256
 """Side of all crops: smaller ones leave the hyper-latent less than 4x4 and teach it borders."""
+SELECT_SHARE = 0.25
+"""Share of the photographs that is kept from training, for selection."""
 
 Crops = NDArray[np.uint8]
 """Crops [n, 3, CROP, CROP]."""
@@ -62,31 +66,36 @@ def load_photographs(
 ) -> Photographs:
     """Read at most `max_photographs` below `root` (None: the built-in ones) and crop them.
 
-    A quarter of the photographs, chosen by a hash of their content, is kept for selection. Raises
-    DataError where the folder is missing or leaves fewer than two photographs.
+    A quarter of the photographs, chosen by a hash of their content, is kept for selection. One
+    photograph is in memory at a time. There are fewer crops than asked for where files are
+    skipped. Raises DataError where the folder is missing or has fewer than two photographs.
     """
-    images: dict[str, Image.Image] = {}
+    paths = _spread(find_photographs(root), max_photographs)
+    held_out = max(1, round(SELECT_SHARE * len(paths)))
+    each = max(ceil(train_crops / max(1, len(paths) - held_out)), ceil(select_crops / held_out))
+    crops: dict[str, Crops] = {}
     unreadable, small = [], []
-    for path in _spread(find_photographs(root), max_photographs):
+    for path in paths:
         try:
-            content, image = _decode(path)
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError):
+            content, pixels = _decode(path)
+        # Decoders raise errors of every kind on broken files.
+        except Exception:
             unreadable.append(path.name)
             continue
-        if min(image.size) < CROP:
+        if min(pixels.shape[:2]) < CROP:
             small.append(path.name)
         else:
-            images[content] = image
-    if len(images) < 2:
+            crops[content] = _crop(pixels, each, seed=int(content[:8], 16))
+    if len(crops) < 2:
         raise DataError(
-            f"{_where(root)}: {len(images)} usable photographs, at least 2 are needed "
+            f"{_where(root)}: {len(crops)} usable photographs, at least 2 are needed "
             f"({len(unreadable)} unreadable, {len(small)} smaller than {CROP}x{CROP})"
         )
-    ordered = [images[content] for content in sorted(images)]
-    held_out = max(1, round(len(ordered) / 4))
+    ordered = np.stack([crops[content] for content in sorted(crops)])
+    held_out = max(1, round(SELECT_SHARE * len(ordered)))
     return Photographs(
-        train=_crop(ordered[held_out:], train_crops),
-        select=_crop(ordered[:held_out], select_crops),
+        train=_in_turn(ordered[held_out:])[:train_crops],
+        select=_in_turn(ordered[:held_out])[:select_crops],
         used=len(ordered),
         unreadable=tuple(unreadable),
         small=tuple(small),
@@ -118,24 +127,27 @@ def _spread(paths: list[Path], most: int) -> list[Path]:
     return [paths[i] for i in chosen]
 
 
-def _decode(path: Path) -> tuple[str, Image.Image]:
-    """Hash of the file and its upright RGB image, halved where it is a large JPEG."""
+def _decode(path: Path) -> tuple[str, NDArray[np.uint8]]:
+    """Hash of the file and its upright RGB pixels [H, W, 3], halved where lossy and large."""
     content = hashlib.sha256(path.read_bytes()).hexdigest()
     with Image.open(path) as file:
+        lossy = file.format not in LOSSLESS
         image = ImageOps.exif_transpose(file).convert("RGB")
-        lossy = file.format != "PNG"
     if lossy and min(image.size) >= HALVED_FROM:
         image = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
-    return content, image
+    return content, np.asarray(image)
 
 
-def _crop(images: list[Image.Image], crops: int) -> Crops:
-    """Crops in turn from each image, at seeded random places."""
-    rng = np.random.default_rng(0)
-    pixels = [np.asarray(image).transpose(2, 0, 1) for image in images]
+def _crop(pixels: NDArray[np.uint8], crops: int, seed: int) -> Crops:
+    """Crops of one photograph at random places."""
+    rng = np.random.default_rng(seed)
     out = np.empty((crops, 3, CROP, CROP), dtype=np.uint8)
-    for i in range(crops):
-        source = pixels[i % len(pixels)]
-        y, x = (int(rng.integers(0, side - CROP + 1)) for side in source.shape[1:])
-        out[i] = source[:, y : y + CROP, x : x + CROP]
+    for crop in out:
+        y, x = (int(rng.integers(0, side - CROP + 1)) for side in pixels.shape[:2])
+        crop[:] = pixels[y : y + CROP, x : x + CROP].transpose(2, 0, 1)
     return out
+
+
+def _in_turn(crops: NDArray[np.uint8]) -> Crops:
+    """Crops [photographs, each, ...] as one list that takes one of every photograph in turn."""
+    return crops.swapaxes(0, 1).reshape(-1, 3, CROP, CROP)

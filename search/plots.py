@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from PIL import Image, ImageDraw
 
 from search.front import front_of, hypervolume
-from search.records import RunRecord
+from search.records import ReferenceRecord, RunRecord
 
 GREY, BLUE, RED = "#9aa0a6", "#1a5fb4", "#c01c28"
 METRIC_LABELS = {
@@ -29,7 +29,9 @@ METRIC_LABELS = {
 MOST_SAMPLES = 4
 
 
-def plot_front(trials: pd.DataFrame, front: pd.DataFrame, record: RunRecord) -> Figure:
+def plot_front(
+    trials: pd.DataFrame, front: pd.DataFrame, record: RunRecord, reference: ReferenceRecord
+) -> Figure:
     """Every candidate by predicted decode time and BD-rate, the front with its intervals."""
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     others = trials[~trials["id"].isin(front["id"])]
@@ -47,9 +49,8 @@ def plot_front(trials: pd.DataFrame, front: pd.DataFrame, record: RunRecord) -> 
     axes.scatter(
         front["decode_ms"], front["bd_rate_percent"], s=40, color=BLUE, label="front", zorder=3
     )
-    reference = trials[trials["id"] == record.reference_id]
     axes.scatter(
-        reference["decode_ms"], reference["bd_rate_percent"], marker="*", s=170, color=RED,
+        reference.costs["decode_ms"], 0, marker="*", s=170, color=RED,
         edgecolor="white", label="reference architecture", zorder=4,
     )  # fmt: skip
     _label_ends(axes, front)
@@ -92,10 +93,9 @@ def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
     return figure
 
 
-def plot_curves(trials: pd.DataFrame, front: pd.DataFrame, record: RunRecord) -> Figure:
+def plot_curves(front: pd.DataFrame, reference: ReferenceRecord) -> Figure:
     """Rate-distortion of the front and of the reference, one panel per metric."""
     figure, panels = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
-    reference = trials[trials["id"] == record.reference_id].iloc[0]
     colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(front)))
     for axes, (metric, label) in zip(panels.flat, METRIC_LABELS.items(), strict=True):
         for colour, row in zip(colours, front.to_dict("records"), strict=True):
@@ -104,8 +104,8 @@ def plot_curves(trials: pd.DataFrame, front: pd.DataFrame, record: RunRecord) ->
                 label=f"{row['decode_ms']:.0f} ms",
             )  # fmt: skip
         axes.plot(
-            reference["curve_bpp"],
-            reference[f"curve_{metric}"],
+            reference.curve["bpp"],
+            reference.curve[metric],
             "*--",
             color=RED,
             label="reference",
@@ -132,7 +132,7 @@ def plot_space(screened: pd.DataFrame, record: RunRecord) -> Figure:
 
 
 def samples(folder: Path, front: pd.DataFrame, record: RunRecord) -> Image.Image:
-    """The original crop beside the reference's and some of the front's, at the middle quality."""
+    """The original crop beside some of the front's reconstructions, at the middle quality."""
     middle = len(record.qualities) // 2
     rows = front.iloc[np.unique(np.linspace(0, len(front) - 1, MOST_SAMPLES).round().astype(int))]
     tiles = [("original", "original")]

@@ -64,7 +64,7 @@ def train_codec(codec: Codec, crops: Crops, config: ProxyConfig, rng: np.random.
     optimiser = torch.optim.Adam(_parameter_groups(codec, config))
     peaks = [group["lr"] for group in optimiser.param_groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, peaks, total_steps=max(config.steps, 1)
+        optimiser, peaks, total_steps=max(config.steps, 1), cycle_momentum=False
     )
     device = next(codec.parameters()).device
     codec.train()
@@ -112,7 +112,8 @@ def measure(codec: Codec, crops: Crops, qualities: tuple[float, ...]) -> tuple[C
             original = to_tensor(crops[i : i + 1], device)
             coded = codec(original, torch.full((1,), quality, device=device))
             figures["bpp"].append(coded.bits.item() / original[0, 0].numel())
-            pair = original[0].cpu(), coded.image[0].cpu()
+            # A decoder writes eight bits.
+            pair = original[0].cpu(), (coded.image[0].cpu() * 255).round() / 255
             for name, metric in METRICS.items():
                 figures[name].append(metric(*pair))
             if i == 0 and quality == qualities[len(qualities) // 2]:

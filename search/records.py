@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import optuna
 import pandas as pd
@@ -14,14 +14,62 @@ from optuna.trial import FrozenTrial
 from search.front import front_of, hypervolume
 from search.study import counted
 
-RUN_FILE = "run.json"
 SCREEN_FILE = "screen.parquet"
 """Predicted costs of a sample of the architectures within the constraints."""
 
 
+class RecordError(ValueError):
+    """A file of a run's folder that cannot be read."""
+
+
+class _Record:
+    """A dataclass kept as one JSON file of a run's folder."""
+
+    FILE: ClassVar[str]
+
+    def write(self, folder: Path) -> None:
+        """Write the file whole or not at all."""
+        partial = folder / f"{self.FILE}.partial"
+        partial.write_text(json.dumps(asdict(self), indent=2) + "\n")  # type: ignore[call-overload]
+        partial.replace(folder / self.FILE)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what `write` wrote. Raises RecordError for anything else."""
+        path = folder / cls.FILE
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (json.JSONDecodeError, TypeError) as error:
+            raise RecordError(f"{path} is broken or of another version: {error}") from error
+
+    @classmethod
+    def exists(cls, folder: Path) -> bool:
+        """Whether the folder has the file."""
+        return (folder / cls.FILE).is_file()
+
+
 @dataclass(frozen=True)
-class RunRecord:
+class ReferenceRecord(_Record):
+    """What the reference architecture was measured and predicted to be."""
+
+    FILE: ClassVar[str] = "reference.json"
+
+    id: str
+    costs: dict[str, float]
+    curve: dict[str, list[float]]
+    bd_rates: dict[str, float | None]
+    seconds: dict[str, float]
+
+    def attrs(self) -> dict[str, Any]:
+        """What its trial carries."""
+        return {name: value for name, value in asdict(self).items() if name != "id"}
+
+
+@dataclass(frozen=True)
+class RunRecord(_Record):
     """Facts of a run that its trials do not carry."""
+
+    FILE: ClassVar[str] = "run.json"
 
     name: str
     space: str
@@ -33,21 +81,13 @@ class RunRecord:
     slowest_ms: float
     device: str
     metric: str
-    reference_id: str
     photographs: int
     unreadable: list[str]
     small: list[str]
     data_digest: str
     qualities: list[float]
-
-    def write(self, folder: Path) -> None:
-        """Write `run.json`."""
-        (folder / RUN_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
-
-    @classmethod
-    def read(cls, folder: Path) -> RunRecord:
-        """Read `run.json`."""
-        return cls(**json.loads((folder / RUN_FILE).read_text()))
+    steps: int
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -2,60 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import ray
 import torch
-import yaml
 from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from latency_predictor import LatencyModel, load_default
+from search.checks import CONFIG_FILE, check_continues, check_values, write_config
 from search.config import Config, ConfigError
 from search.costs import Pool, costs_of, screen, within
-from search.metrics import METRICS, to_pillow
+from search.metrics import to_pillow
 from search.photographs import Photographs, load_photographs
 from search.progress import ProgressDisplay
 from search.proxy import Score, to_tensor
-from search.records import SCREEN_FILE, RunRecord, overview
+from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
 from search.report import write_report
-from search.study import Asker, Costs, counted, open_study
-from search.workers import Evaluator, Search, start_ray
+from search.study import Asker, Costs, counted, drop_torn_line, open_study
+from search.workers import Evaluator, Search, evaluate_reference, outcome, start_ray
 from space.architecture import Architecture
 from space.search_space import SearchSpace
 from space.skeleton import fit_skeleton
 
-CONFIG_FILE = "config.yaml"
 SAMPLES = "samples"
 """Folder of one reconstructed crop per candidate."""
 SKELETON_CROPS = 128
 """Training crops that the principal components are fitted on."""
-FREE_KEYS = {"run": None, "search": {"trials", "workers", "address"}}
-"""What may differ when a run continues: all of `run`, some of `search`."""
 
 
 def run(config: Config, console: Console) -> Path:
     """Start or continue the run that `config` names and return its folder.
 
-    Everything is checked before anything is written. Raises a ValueError whose message is meant
-    for the user: ConfigError, SpaceError, DataError, EmptyPool, UnknownDevice.
+    Everything is checked before anything is written. Raises errors whose message is meant for the
+    user: ConfigError, SpaceError, DataError, EmptyPool, UnknownDevice, ReferenceFailed.
     """
+    check_values(config)
     space = SearchSpace.from_config(config.space)
     folder = Path(config.run.root) / (config.run.name or space.name)
-    _check(config, folder)
+    check_continues(config, folder)
     model = load_default()
-    costs_of(space.reference, model, config.device)
+    _check_costs(costs_of(space.reference, model, config.device), folder)
     photographs = load_photographs(**vars(config.data))
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
         pool = screen(space, model, config.device, config.constraints, config.search.screened, rng)
     record = _record(config, folder.name, space, pool, photographs)
+    if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
+        raise ConfigError(
+            f"the photographs of run '{folder.name}' have changed since it began; "
+            f"run.name=NAME starts another run"
+        )
     _tell(record, pool, console)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -91,19 +91,20 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
     config, folder = run.config, run.folder
     if not (folder / CONFIG_FILE).exists():
         _begin(run)
+    drop_torn_line(folder)
     study = open_study(folder)
     budget = config.search.trials
-    if len(counted(study.get_trials(deepcopy=False))) >= budget:
+    done = len(counted(study.get_trials(deepcopy=False)))
+    if done >= budget:
         console.print(
-            f"Run '{folder.name}' is complete: {budget} trials. "
+            f"Run '{folder.name}' is complete: {done} trials. "
             f"search.trials=N extends it, run.name=NAME starts another."
         )
         write_report(folder)
         return
     asker = Asker(study, run.space, run.pool.numbers, run.price, config.sampler, config.run.seed)
-    if not study.get_trials(deepcopy=False):
-        starts = run.pool.stratified(config.search.start_trials, rng)
-        asker.enqueue([run.space.reference, *map(run.space.architecture, starts.tolist())])
+    starts = run.pool.stratified(config.search.start_trials, rng)
+    asker.enqueue(map(run.space.architecture, starts.tolist()))
     with console.status("Starting workers"):
         slots = start_ray(config.search.address, config.search.workers)
         crops = to_tensor(run.photographs.train[:SKELETON_CROPS], torch.device("cpu"))
@@ -111,19 +112,52 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
             run.photographs, fit_skeleton(crops), config.proxy, config.run.seed
         )
     try:
+        reference = _reference(run, asker, evaluator, console)
         with ProgressDisplay(budget, console) as display:
             Search(
                 study,
                 asker,
                 evaluator,
-                run.space.reference,
+                reference.curve,
                 config.search.metric,
                 on_change=lambda running: display.update(overview(study, run.record), running),
                 on_score=run.save_sample,
             ).run(budget, slots)
     finally:
         ray.shutdown()
+    done = len(counted(study.get_trials(deepcopy=False)))
+    if done < budget:
+        console.print(f"Every architecture within the constraints has been tried: {done}.")
     write_report(folder)
+
+
+def _reference(run: _Run, asker: Asker, evaluator: Evaluator, console: Console) -> ReferenceRecord:
+    """The reference's outcome: of an earlier start of this run, or evaluated now, before all else.
+
+    It is a trial like others where it meets the constraints.
+    """
+    architecture = run.space.reference
+    if ReferenceRecord.exists(run.folder):
+        record = ReferenceRecord.read(run.folder)
+    else:
+        with console.status("Evaluating the reference architecture"):
+            score = evaluate_reference(evaluator, architecture, run.config.search.metric)
+        run.save_sample(architecture, score)
+        costs = costs_of(architecture, run.model, run.config.device)
+        record = ReferenceRecord(architecture.id, costs, **outcome(score.curve, score))
+        record.write(run.folder)
+    if run.price(architecture):
+        asker.add(architecture, [0.0, record.costs["decode_ms"]], record.attrs())
+    return record
+
+
+def _check_costs(reference_costs: Costs, folder: Path) -> None:
+    """Raise ConfigError where a run would mix predictions of different latency models."""
+    if ReferenceRecord.exists(folder) and ReferenceRecord.read(folder).costs != reference_costs:
+        raise ConfigError(
+            f"run '{folder.name}' was begun with another latency model; "
+            f"run.name=NAME starts another run"
+        )
 
 
 def _begin(run: _Run) -> None:
@@ -135,50 +169,7 @@ def _begin(run: _Run) -> None:
         run.folder / SCREEN_FILE
     )
     run.record.write(run.folder)
-    (run.folder / CONFIG_FILE).write_text(OmegaConf.to_yaml(_plain(run.config)))
-
-
-def _check(config: Config, folder: Path) -> None:
-    """Raise ConfigError for values that the schema cannot rule out or that contradict the run."""
-    if config.search.metric not in METRICS:
-        raise ConfigError(
-            f"search.metric={config.search.metric}: expected one of {', '.join(METRICS)}"
-        )
-    for key, least in (("trials", 1), ("start_trials", 0), ("screened", 1)):
-        if getattr(config.search, key) < least:
-            raise ConfigError(
-                f"search.{key}={getattr(config.search, key)}: expected at least {least}"
-            )
-    if (folder / CONFIG_FILE).exists():
-        begun = yaml.safe_load((folder / CONFIG_FILE).read_text())
-        changed = sorted(_differences(begun, _plain(config)))
-        if changed:
-            raise ConfigError(
-                f"run '{folder.name}' was begun with other values of {', '.join(changed)}; "
-                f"run.name=NAME starts another run"
-            )
-
-
-def _plain(config: Config) -> dict[str, Any]:
-    """The configuration as plain values, without what may differ between continuations."""
-    container: dict[str, Any] = yaml.safe_load(OmegaConf.to_yaml(OmegaConf.structured(config)))
-    for section, keys in FREE_KEYS.items():
-        if keys is None:
-            del container[section]
-        else:
-            container[section] = {k: v for k, v in container[section].items() if k not in keys}
-    return container
-
-
-def _differences(before: Any, now: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted names of the values that differ."""
-    if not (isinstance(before, dict) and isinstance(now, dict)):
-        if before != now:
-            yield prefix
-        return
-    for key in before.keys() | now.keys():
-        name = f"{prefix}.{key}" if prefix else str(key)
-        yield from _differences(before.get(key), now.get(key), name)
+    write_config(run.config, run.folder)
 
 
 def _record(
@@ -194,12 +185,13 @@ def _record(
         slowest_ms=float(pool.costs["decode_ms"].max()),
         device=config.device,
         metric=config.search.metric,
-        reference_id=space.reference.id,
         photographs=photographs.used,
         unreadable=list(photographs.unreadable),
         small=list(photographs.small),
         data_digest=photographs.digest,
         qualities=list(config.proxy.qualities),
+        steps=config.proxy.steps,
+        seed=config.run.seed,
     )
 
 

@@ -12,7 +12,8 @@ from search.config import Sampler
 
 FACTORIES: dict[Sampler, Callable[[int], BaseSampler]] = {
     Sampler.tpe: lambda seed: TPESampler(seed=seed, multivariate=True, constant_liar=True),
-    Sampler.nsga2: lambda seed: NSGAIISampler(seed=seed),
+    # Optuna's default population of 50 would be random search for most budgets here.
+    Sampler.nsga2: lambda seed: NSGAIISampler(seed=seed, population_size=16),
     Sampler.gp: lambda seed: GPSampler(seed=seed),
     Sampler.random: lambda seed: RandomSampler(seed=seed),
 }

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -19,7 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from search.config import Sampler
 from search.samplers import make_sampler
 from space.architecture import Architecture
-from space.search_space import SearchSpace, to_architecture
+from space.search_space import SearchSpace, Value, to_architecture
 
 JOURNAL = "study.journal"
 OBJECTIVES = ("bd_rate_percent", "decode_ms")
@@ -51,10 +52,23 @@ def open_study(folder: Path) -> optuna.Study:
         directions=["minimize"] * len(OBJECTIVES),
         load_if_exists=True,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names(list(OBJECTIVES))
+    if study.metric_names is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(OBJECTIVES))
     return study
+
+
+def drop_torn_line(folder: Path) -> None:
+    """Cut an unfinished last line off the journal, to which the next entry would be glued.
+
+    Only for the process that holds the run's lock.
+    """
+    journal = folder / JOURNAL
+    if journal.exists():
+        whole = journal.read_bytes().rpartition(b"\n")
+        if whole[2]:
+            journal.write_bytes(whole[0] + whole[1])
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -97,24 +111,46 @@ class Asker:
         for trial in trials:
             if trial.state == TrialState.RUNNING:
                 self._study.tell(trial.number, state=TrialState.FAIL)
-                if "id" in trial.user_attrs:
+                if trial.params.keys() == self._distributions.keys():
                     self._study.enqueue_trial(trial.params)
 
     def enqueue(self, architectures: Iterable[Architecture]) -> None:
-        """Have these asked for before the sampler's own suggestions, in this order."""
+        """Have these asked for before the sampler's own suggestions, in this order.
+
+        Those that the study has asked for or will ask for already are left out.
+        """
         for architecture in architectures:
-            values = self._space.values(architecture)
-            self._study.enqueue_trial({name: values[name] for name in self._distributions})
+            self._study.enqueue_trial(self._point(architecture), skip_if_exists=True)
+
+    def _point(self, architecture: Architecture) -> dict[str, Value]:
+        values = self._space.values(architecture)
+        return {name: values[name] for name in self._distributions}
+
+    def add(self, architecture: Architecture, values: list[float], attrs: dict[str, Any]) -> None:
+        """Record an architecture that was evaluated without being asked for, unless it is there."""
+        if architecture.id in self._seen:
+            return
+        trial = optuna.trial.create_trial(
+            params=self._point(architecture),
+            distributions=self._distributions,
+            values=values,
+            user_attrs=_identity(architecture) | attrs,
+        )
+        self._study.add_trial(trial)
+        self._seen.add(architecture.id)
 
     def ask(self) -> Candidate:
-        """A candidate never seen before. Raises Exhausted when there is none."""
+        """A candidate never seen before. Raises Exhausted when there is none.
+
+        Where constraints or repetitions rule out most suggestions, it is a random one of the pool.
+        """
         for _ in range(MOST_REFUSALS):
             if candidate := self._suggestion():
                 return candidate
         for number in self._rng.permutation(self._pool):
             architecture = self._space.architecture(number)
             if architecture.id not in self._seen:
-                self.enqueue([architecture])
+                self._study.enqueue_trial(self._point(architecture))
                 if candidate := self._suggestion():
                     return candidate
         raise Exhausted
@@ -128,7 +164,10 @@ class Asker:
             self._study.tell(trial, state=TrialState.FAIL)
             return None
         self._seen.add(architecture.id)
-        trial.set_user_attr("id", architecture.id)
-        trial.set_user_attr("architecture", architecture.to_json())
-        trial.set_user_attr("costs", costs)
+        for name, value in (_identity(architecture) | {"costs": costs}).items():
+            trial.set_user_attr(name, value)
         return Candidate(trial, architecture, costs)
+
+
+def _identity(architecture: Architecture) -> dict[str, Any]:
+    return {"id": architecture.id, "architecture": architecture.to_json()}

@@ -38,7 +38,7 @@ def start_ray(address: str | None, workers: int | None) -> int:
         # A cluster of one machine and one user needs no token file in the home folder.
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     ray.init(
-        address=address,
+        address=address or "local",
         num_cpus=workers if address is None else None,
         include_dashboard=None if address else False,
         log_to_driver=False,
@@ -51,7 +51,7 @@ def start_ray(address: str | None, workers: int | None) -> int:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Submits evaluations whose data every worker shares."""
+    """Submits evaluations; all share their data, and see them in the same order."""
 
     data: Any
     """Ray references to the training crops, the selection crops and the skeleton."""
@@ -70,8 +70,7 @@ class Evaluator:
         """Reference to the `Score` to come."""
         gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
         task = _evaluate.options(num_gpus=gpus)
-        seed = (int(architecture.id, 16) + self.seed) % 2**63
-        return task.remote(architecture, *self.data, self.config, seed)
+        return task.remote(architecture, *self.data, self.config, self.seed)
 
 
 @ray.remote(max_retries=RETRIES)
@@ -82,6 +81,16 @@ def _evaluate(*args: Any) -> Score:
     return evaluate(*args)
 
 
+def evaluate_reference(evaluator: Evaluator, architecture: Architecture, metric: str) -> Score:
+    """Score of the reference. Raises ReferenceFailed, since nothing can be compared without it."""
+    try:
+        score: Score = ray.get(evaluator.submit(architecture))
+        bd_rate_percent(score.curve, score.curve, metric)
+    except (RayError, CurveError) as error:
+        raise ReferenceFailed(f"the reference architecture failed: {_reason(error)}") from error
+    return score
+
+
 class Search:
     """The loop that keeps every worker busy until `budget` trials are done."""
 
@@ -90,88 +99,60 @@ class Search:
         study: optuna.Study,
         asker: Asker,
         evaluator: Evaluator,
-        reference: Architecture,
+        anchor: Curve,
         metric: str,
         on_change: Callable[[int], None],
         on_score: Callable[[Architecture, Score], None],
     ) -> None:
-        """`on_change` hears how many evaluations run; `on_score` gets each finished score."""
+        """`anchor` is the reference's curve.
+
+        `on_change` hears how many evaluations run; `on_score` gets each finished score.
+        """
         self._study, self._asker, self._evaluator = study, asker, evaluator
-        self._reference, self._metric = reference, metric
+        self._anchor, self._metric = anchor, metric
         self._on_change, self._on_score = on_change, on_score
         self._running: dict[Any, Candidate] = {}
-        self._waiting: list[tuple[Candidate, Score]] = []
 
     def run(self, budget: int, slots: int) -> None:
-        """Evaluate until `budget` trials are counted or the pool is exhausted.
-
-        Raises ReferenceFailed when the reference has no curve.
-        """
+        """Evaluate until `budget` trials are counted or the pool is exhausted."""
         exhausted = False
         while True:
-            done = len(counted(self._study.get_trials(deepcopy=False))) + len(self._waiting)
-            while (
-                not exhausted and len(self._running) < slots and done + len(self._running) < budget
-            ):
-                try:
+            done = len(counted(self._study.get_trials(deepcopy=False)))
+            free = min(slots, budget - done) - len(self._running)
+            try:
+                for _ in range(0 if exhausted else free):
                     candidate = self._asker.ask()
-                except Exhausted:
-                    exhausted = True
-                    break
-                self._running[self._evaluator.submit(candidate.architecture)] = candidate
+                    self._running[self._evaluator.submit(candidate.architecture)] = candidate
+            except Exhausted:
+                exhausted = True
             self._on_change(len(self._running))
             if not self._running:
                 return
             ready, _ = ray.wait(list(self._running), timeout=POLL_S)
             for reference in ready:
-                self._receive(reference)
+                self._receive(self._running.pop(reference), reference)
 
-    def _receive(self, reference: Any) -> None:
-        candidate = self._running.pop(reference)
+    def _receive(self, candidate: Candidate, result: Any) -> None:
         try:
-            score: Score = ray.get(reference)
-        except RayTaskError as error:
-            self._fail(candidate, f"{type(error.cause).__name__}: {error.cause}")
-            return
-        except RayError as error:
-            self._fail(candidate, f"its worker died {RETRIES + 1} times ({type(error).__name__})")
+            score: Score = ray.get(result)
+            rate = bd_rate_percent(self._anchor, score.curve, self._metric)
+        except (RayError, CurveError) as error:
+            candidate.trial.set_user_attr("error", _reason(error))
+            self._study.tell(candidate.trial, state=TrialState.FAIL)
             return
         self._on_score(candidate.architecture, score)
-        self._waiting.append((candidate, score))
-        anchor = self._anchor()
-        while anchor and self._waiting:
-            self._record(*self._waiting.pop(), anchor)
+        for name, value in outcome(self._anchor, score).items():
+            candidate.trial.set_user_attr(name, value)
+        self._study.tell(candidate.trial, [rate, candidate.costs["decode_ms"]])
 
-    def _anchor(self) -> Curve | None:
-        """The reference's curve, once it is known."""
-        for candidate, score in self._waiting:
-            if candidate.architecture == self._reference:
-                return score.curve
-        for trial in self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
-            if trial.user_attrs["id"] == self._reference.id:
-                curve: Curve = trial.user_attrs["curve"]
-                return curve
-        return None
 
-    def _record(self, candidate: Candidate, score: Score, anchor: Curve) -> None:
-        trial = candidate.trial
-        trial.set_user_attr("curve", score.curve)
-        trial.set_user_attr("seconds", {"train": score.train_s, "score": score.score_s})
-        try:
-            rate = bd_rate_percent(anchor, score.curve, self._metric)
-        except CurveError as error:
-            self._fail(candidate, str(error))
-            return
-        rates = {metric: _bd_rate_or_none(anchor, score.curve, metric) for metric in METRICS}
-        trial.set_user_attr("bd_rates", rates)
-        self._study.tell(trial, [rate, candidate.costs["decode_ms"]])
-
-    def _fail(self, candidate: Candidate, error: str) -> None:
-        if candidate.architecture == self._reference:
-            # Its trial stays open, so that the next continuation tries it again.
-            raise ReferenceFailed(f"the space's reference architecture failed: {error}")
-        candidate.trial.set_user_attr("error", error)
-        self._study.tell(candidate.trial, state=TrialState.FAIL)
+def outcome(anchor: Curve, score: Score) -> dict[str, Any]:
+    """What a trial keeps of its score, BD-rates against `anchor` by every metric included."""
+    return {
+        "curve": dict(score.curve),
+        "bd_rates": {metric: _bd_rate_or_none(anchor, score.curve, metric) for metric in METRICS},
+        "seconds": {"train": score.train_s, "score": score.score_s},
+    }
 
 
 def _bd_rate_or_none(anchor: Curve, curve: Curve, metric: str) -> float | None:
@@ -180,3 +161,12 @@ def _bd_rate_or_none(anchor: Curve, curve: Curve, metric: str) -> float | None:
         return bd_rate_percent(anchor, curve, metric)
     except CurveError:
         return None
+
+
+def _reason(error: Exception) -> str:
+    """One line that says what went wrong with an evaluation."""
+    if isinstance(error, RayTaskError):
+        return f"{type(error.cause).__name__}: {error.cause}"
+    if isinstance(error, RayError):
+        return f"its worker died {RETRIES + 1} times ({type(error).__name__})"
+    return str(error)

@@ -115,8 +115,8 @@ class Coded(NamedTuple):
 class Codec(nn.Module):
     """One model for all rates: `codec(image, quality)` codes and reconstructs.
 
-    In evaluation symbols are rounded; in training they are rounded with a straight-through
-    gradient for the reconstruction and dithered by uniform noise for the rate.
+    Symbols are rounded, in training with the gradients that `round_straight_through` and `Rate`
+    describe.
     """
 
     def __init__(self, architecture: Architecture) -> None:

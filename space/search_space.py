@@ -61,13 +61,18 @@ class SearchSpace:
         )
         if unknown:
             raise SpaceError(_unknown(unknown[0], ("encoder", "decoder", *SCALARS)))
-        name = str(config.get("name", "unnamed"))
+        if "name" not in config:
+            raise SpaceError("a space needs a 'name'")
+        name = str(config["name"])
         parameters = {key: _values(key, raw) for key, raw in _flatten(config).items()}
         reference = config.get("reference")
         if not isinstance(reference, Mapping):
             raise SpaceError(f"space {name}: 'reference' must give one value for every parameter")
         point = {key: _values(key, [raw])[0] for key, raw in _flatten(reference).items()}
-        space = cls(name, parameters, to_architecture(point))
+        try:
+            space = cls(name, parameters, to_architecture(point))
+        except ValueError as error:
+            raise SpaceError(f"space {name}: reference: {error}") from error
         space._check_buildable()
         space.values(space.reference)
         return space
@@ -185,14 +190,12 @@ def _mapping(name: str, raw: Any) -> Mapping[Any, Any]:
 
 def _values(name: str, raw: Any) -> tuple[Value, ...]:
     """Values of one parameter, ordered and without repetitions."""
-    values = (
-        tuple(dict.fromkeys(raw)) if isinstance(raw, Sequence) and not isinstance(raw, str) else ()
-    )
-    if not values:
+    values = raw if isinstance(raw, Sequence) and not isinstance(raw, str) else ()
+    if not values or not all(isinstance(value, int | str) for value in values):
         raise SpaceError(
             f"parameter '{name}' has no values: expected a list such as [1, 2], not {raw!r}"
         )
-    return values
+    return tuple(dict.fromkeys(values))
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

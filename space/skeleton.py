@@ -3,8 +3,8 @@
 The Haar pyramid is the skeleton. At strides 4, 8 and 16 the subbands that arrive are rotated to
 their principal components, fitted once on photographs; residual branches start at zero, so the
 trunk of every architecture is a slice of one orthonormal transform. Sigma starts at the data's own
-standard deviation, the hyper-latent at the local log-magnitude, and the quantisation step at the
-high-rate optimum of each level.
+standard deviation, the hyper-latent at the local log-magnitude, and the quantisation step of each
+channel and level where rate plus distortion is least.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch.nn import functional as F  # noqa: N812
 from space.architecture import Architecture
 from space.blocks import HaarAnalysis, HaarSynthesis, ScaledWeight, haar_basis
 from space.codec import RATE_WEIGHTS, Codec
+from space.entropy import HYPER_DEPTH
 
 MID_GREY = 0.5
 """What the skeleton codes differences from."""
@@ -178,8 +179,8 @@ def best_step_factor(ratio: Tensor) -> Tensor:
     bits = _binary_entropy(outside) + outside * (1 + _binary_entropy(decay) / (1 - decay))
     # At the high-rate optimum of step 1, D = 1 / 12 and dD/dR = -ln(2) / 6.
     best = (distortion + bits * math.log(2) / 6).argmin(dim=1)
-    nearest = torch.bucketize(ratio, grid).clamp(max=len(grid) - 1)
-    return factors[best][nearest]
+    place = torch.bucketize(ratio, grid).clamp(max=len(grid) - 1)
+    return factors[best][place]
 
 
 def _binary_entropy(probability: Tensor) -> Tensor:
@@ -214,8 +215,8 @@ def _start_hyperprior(codec: Codec) -> None:
     up = scales.up.conv.weight.view(latent, -1, 2 * channels)
     up.zero_()
     signs = torch.tensor([LOG_STEP, -LOG_STEP]).repeat(bands)
-    mean_gain = 2.0 ** (up.shape[1] // 8)
-    up[:, 0, : 2 * bands] = band_of.T.repeat_interleave(2, dim=1) * signs * mean_gain
+    # A channel whose subbands are zero but the first has 2**-HYPER_DEPTH of it in every pixel.
+    up[:, 0, : 2 * bands] = band_of.T.repeat_interleave(2, dim=1) * signs * 2**HYPER_DEPTH
     codec.log_hyper_sigma[:bands] = math.log(0.6 / LOG_STEP)
     codec.log_hyper_sigma[bands:] = math.log(0.2)
 

@@ -49,6 +49,11 @@ class TestErrors:
             (["run", "+space=pico_tiny", "data.root=empty"], "data.root=empty: no photographs"),
             (["run", "+space=pico_tiny", "search.metric=vmaf"], "expected one of ssimulacra2"),
             (["run", "+space=pico_tiny", "search.trials=0"], "search.trials=0: expected at least"),
+            (["run", "+space=pico_tiny", "run.name=a/b"], "run.name=a/b: expected letters"),
+            (
+                ["run", "+space=pico_tiny", "proxy.qualities=[3,9]"],
+                "rising numbers between 0 and 7",
+            ),
             (
                 ["run", "+space=pico_tiny", "space.latent_channels=[]"],
                 "parameter 'latent_channels' has no values",
@@ -112,7 +117,7 @@ class TestRun:
         trials = pd.read_parquet(folder / "results/pico_tiny/trials.parquet")
         assert len(trials) == trials["id"].nunique() == TRIALS
         assert trials["error"].isna().all()
-        reference = json.loads((folder / "results/pico_tiny/run.json").read_text())["reference_id"]
+        reference = json.loads((folder / "results/pico_tiny/reference.json").read_text())["id"]
         assert trials.set_index("id").loc[reference, "bd_rate_percent"] == 0
         front = pd.read_csv(folder / "results/pico_tiny/front.csv")
         assert front["decode_ms"].is_monotonic_increasing

@@ -45,13 +45,13 @@ class TestSamplers:
 
     def test_constraints_are_met(self, sampler: Sampler, tiny: SearchSpace, tmp_path: Path) -> None:
         def narrow(architecture: Architecture) -> Costs | None:
-            return price(architecture) if architecture.decoder[0].C == 32 else None
+            return price(architecture) if architecture.decoder[0].C == 96 else None
 
         study = open_study(tmp_path)
         feasible = [n for n in range(tiny.size) if narrow(tiny.architecture(n))]
         asking = Asker(study, tiny, np.array(feasible), narrow, sampler, seed=0)
         for _ in range(8):
-            assert asking.ask().architecture.decoder[0].C == 32
+            assert asking.ask().architecture.decoder[0].C == 96
 
     def test_runs_repeat(self, sampler: Sampler, tiny: SearchSpace, tmp_path: Path) -> None:
         runs = []

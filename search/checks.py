@@ -1,0 +1,98 @@
+"""Whether a configuration makes sense, beyond types, and whether it continues a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from search.config import Config, ConfigError
+from search.metrics import METRICS
+from space.codec import LEVELS
+
+CONFIG_FILE = "config.yaml"
+LEAST = {
+    "search.trials": 1,
+    "search.start_trials": 0,
+    "search.workers": 1,
+    "search.screened": 1,
+    "data.max_photographs": 2,
+    "data.train_crops": 1,
+    "data.select_crops": 1,
+    "proxy.steps": 0,
+    "proxy.batch": 1,
+    "proxy.trunk_rate": 0,
+    "proxy.branch_rate": 0,
+    "run.seed": 0,
+}
+"""Least value of every number."""
+FREE_KEYS = {"run": {"name", "root"}, "search": {"trials", "workers", "address"}}
+"""What may differ when a run continues, by section."""
+
+
+def check_values(config: Config) -> None:
+    """Raise ConfigError for a value that no run can use."""
+    tree = OmegaConf.structured(config)
+    for key, least in LEAST.items():
+        value = OmegaConf.select(tree, key)
+        if value is not None and value < least:
+            raise ConfigError(f"{key}={value}: expected at least {least}")
+    if config.search.metric not in METRICS:
+        raise ConfigError(
+            f"search.metric={config.search.metric}: expected one of {', '.join(METRICS)}"
+        )
+    qualities = list(config.proxy.qualities)
+    rising = qualities == sorted(set(qualities))
+    if len(qualities) < 2 or not rising or qualities[0] < 0 or qualities[-1] > LEVELS - 1:
+        raise ConfigError(
+            f"proxy.qualities={qualities}: expected two or more rising numbers "
+            f"between 0 and {LEVELS - 1}"
+        )
+    name = config.run.name or str(config.space.get("name"))
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ConfigError(
+            f"run.name={name}: expected letters, digits, dots, dashes and underscores"
+        )
+
+
+def check_continues(config: Config, folder: Path) -> None:
+    """Raise ConfigError where the run in `folder` was begun with another configuration."""
+    if not (folder / CONFIG_FILE).exists():
+        return
+    begun = yaml.safe_load((folder / CONFIG_FILE).read_text())
+    changed = sorted(_differences(begun, _lasting(config)))
+    if changed:
+        raise ConfigError(
+            f"run '{folder.name}' was begun with other values of {', '.join(changed)}; "
+            f"run.name=NAME starts another run"
+        )
+
+
+def write_config(config: Config, folder: Path) -> None:
+    """Keep what a continuation is compared with."""
+    partial = folder / f"{CONFIG_FILE}.partial"
+    partial.write_text(yaml.safe_dump(_lasting(config), sort_keys=False))
+    partial.replace(folder / CONFIG_FILE)
+
+
+def _lasting(config: Config) -> dict[str, Any]:
+    """The configuration as plain values, without what may differ between continuations."""
+    tree: dict[str, Any] = yaml.safe_load(OmegaConf.to_yaml(OmegaConf.structured(config)))
+    for section, keys in FREE_KEYS.items():
+        tree[section] = {k: v for k, v in tree[section].items() if k not in keys}
+    return tree
+
+
+def _differences(before: Any, now: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the values that differ."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        if before != now:
+            yield prefix
+        return
+    for key in before.keys() | now.keys():
+        name = f"{prefix}.{key}" if prefix else str(key)
+        yield from _differences(before.get(key), now.get(key), name)
