@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,9 +154,12 @@ class TestRun:
         assert len(trials) == trials["id"].nunique() == TRIALS + 1
 
 
-def evaluated(folder: Path) -> int:
+def evaluated(folder: Path) -> dict[int, tuple[str, list[float]]]:
+    """Architecture and outcome of every counted trial, by number."""
     run = folder / "results/pico_tiny"
-    return len(counted(open_study(run).trials)) if (run / "study.journal").exists() else 0
+    if not (run / "study.journal").exists():
+        return {}
+    return {t.number: (t.user_attrs["id"], t.values) for t in counted(open_study(run).trials)}
 
 
 def wait_for(condition: object, seconds: float = 120) -> None:
@@ -170,7 +174,7 @@ def wait_for(condition: object, seconds: float = 120) -> None:
 def test_a_run_survives_kill_9(victim: str, tmp_path: Path) -> None:
     words = [*TINY, "search.trials=8", "proxy.steps=20"]
     driver = subprocess.Popen(command(*words), cwd=tmp_path, stdout=subprocess.DEVNULL)
-    wait_for(lambda: evaluated(tmp_path) >= 2)
+    wait_for(lambda: len(evaluated(tmp_path)) >= 2)
     if victim == "worker":
         workers = [
             process
@@ -184,8 +188,46 @@ def test_a_run_survives_kill_9(victim: str, tmp_path: Path) -> None:
         family = psutil.Process(driver.pid).children(recursive=True)
         os.kill(driver.pid, signal.SIGKILL)
         psutil.wait_procs(family, timeout=30)
-        assert evaluated(tmp_path) < 8
+        before = evaluated(tmp_path)
+        assert len(before) < 8
         assert call(tmp_path, *words).returncode == 0
+        after = evaluated(tmp_path)
+        assert {number: after[number] for number in before} == before
     trials = pd.read_parquet(tmp_path / "results/pico_tiny/trials.parquet")
     assert len(trials) == trials["id"].nunique() == 8
     assert trials["error"].isna().all()
+
+
+@pytest.mark.slow
+def test_a_run_on_ones_own_photographs(photographs: Path, tmp_path: Path) -> None:
+    """A broken file is skipped and named; the reference may lie outside the constraints."""
+    folder = tmp_path / "photographs"
+    shutil.copytree(photographs, folder)
+    (folder / "broken.jpg").write_bytes(b"not a photograph")
+    words = [*TINY, f"data.root={folder}", "search.trials=2", "constraints.max.parameters_m=0.085"]
+    done = call(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    assert "Skipped 1 unreadable: broken.jpg" in done.stdout
+    trials = pd.read_parquet(tmp_path / "results/pico_tiny/trials.parquet")
+    assert len(trials) == 2
+    assert (trials["parameters_m"] <= 0.085).all()
+    reference = json.loads((tmp_path / "results/pico_tiny/reference.json").read_text())
+    assert reference["costs"]["parameters_m"] > 0.085
+
+    (folder / "broken.jpg").unlink()
+    (folder / "china0.png").unlink()
+    done = call(tmp_path, *words)
+    assert done.returncode == 2
+    assert "the photographs of run 'pico_tiny' have changed" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
+    driver = subprocess.Popen(
+        command(*TINY, "search.trials=50"), cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: len(evaluated(tmp_path)) >= 1)
+    driver.send_signal(signal.SIGINT)
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "The same command continues the run" in said

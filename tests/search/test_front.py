@@ -40,3 +40,7 @@ def test_hypervolume_is_that_of_the_front_and_grows(rows: list[tuple[float, floa
     volume = hypervolume(every, 10, 100)
     assert volume == pytest.approx(hypervolume(front, 10, 100))
     assert hypervolume(every[:-1], 10, 100) <= volume + 1e-12
+
+
+def test_a_box_of_one_latency_has_the_rate_left() -> None:
+    assert hypervolume(np.array([[20.0, 0.0]]), 20, 20) == pytest.approx(0.5)

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.photographs import CROP, DataError, find_photographs, load_photographs
+from search.photographs import (
+    CROP,
+    DataError,
+    _decode,
+    find_photographs,
+    load_photographs,
+)
 
 
 def blocks(crops: np.ndarray) -> set[bytes]:
@@ -58,11 +64,15 @@ def test_orientation_is_respected(tmp_path: Path) -> None:
     image = Image.effect_noise((300, 500), 50).convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6
-    for name in ("a.jpg", "b.jpg"):
-        image.save(tmp_path / name, exif=exif, quality=100 if name == "a.jpg" else 90)
-        from search.photographs import _decode
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    assert _decode(tmp_path / "turned.jpg")[1].shape == (300, 500, 3)
 
-        assert _decode(tmp_path / name)[1].size == (500, 300)
+
+@pytest.mark.parametrize(("suffix", "side"), [("jpg", 600), ("png", 1200), ("tif", 1200)])
+def test_large_lossy_photographs_are_halved(suffix: str, side: int, tmp_path: Path) -> None:
+    path = tmp_path / f"large.{suffix}"
+    Image.effect_noise((1200, 1200), 50).convert("RGB").save(path)
+    assert _decode(path)[1].shape == (side, side, 3)
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "one"])

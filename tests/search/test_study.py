@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.config import Sampler
-from search.study import Asker, Costs, Exhausted, counted, open_study
+from search.study import Asker, Costs, Exhausted, counted, drop_torn_line, open_study
 from space.architecture import Architecture
 from space.search_space import SearchSpace
 
@@ -116,3 +116,27 @@ def test_a_failed_architecture_is_not_tried_again(tiny: SearchSpace, tmp_path: P
     again = asker(open_study(tmp_path), tiny)
     ids = {again.ask().architecture.id for _ in range(tiny.size - 1)}
     assert candidate.architecture.id not in ids
+
+
+def test_a_torn_last_line_costs_that_line_alone(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    ids = finish(study, asker(study, tiny), 4)
+    journal = tmp_path / "study.journal"
+    journal.write_bytes(journal.read_bytes()[:-7])
+    drop_torn_line(tmp_path)
+    again = open_study(tmp_path)
+    finish(again, asker(again, tiny), 2)
+    kept = [t.user_attrs["id"] for t in counted(open_study(tmp_path).trials)]
+    assert kept[:3] == ids[:3]
+    assert len(set(kept)) == len(kept) >= 5
+
+
+def test_an_architecture_evaluated_elsewhere_is_a_trial(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    asking = asker(study, tiny)
+    for _ in range(2):
+        asking.add(tiny.reference, [0.0, 20.0], {"costs": price(tiny.reference)})
+    assert [t.user_attrs["id"] for t in counted(study.trials)] == [tiny.reference.id]
+    assert study.best_trials[0].values == [0.0, 20.0]
+    asked = {asking.ask().architecture.id for _ in range(tiny.size - 1)}
+    assert tiny.reference.id not in asked

@@ -90,6 +90,8 @@ def test_any_number_of_the_large_space_is_an_architecture(number: int) -> None:
         ("latent_chanels", [1], "unknown parameter 'latent_chanels'; did you mean latent_channels"),
         ("decoder", 3, "'decoder' must map names to values, not 3"),
         ("reference", None, "'reference' must give one value"),
+        ("reference.latent_channels", 0, "reference: latent_channels=0"),
+        ("reference.latent_channels", [64], "parameter 'latent_channels' has no values"),
         ("reference.latent_channels", 999, "latent_channels=999 is not one of"),
     ],
 )
