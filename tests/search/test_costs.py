@@ -69,7 +69,8 @@ def test_stratified_starts_are_distinct_and_span_the_latencies(pool: Pool) -> No
     rows = np.isin(pool.numbers, chosen)
     span = pool.costs["decode_ms"].max() - pool.costs["decode_ms"].min()
     taken = pool.costs["decode_ms"][rows]
-    assert taken.max() - taken.min() > 0.6 * span
+    assert taken.min() == pool.costs["decode_ms"].min()
+    assert taken.max() - taken.min() > 0.8 * span
 
 
 def test_more_starts_than_architectures_are_all_of_them(pool: Pool) -> None:
