@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from PIL import Image, ImageDraw
@@ -54,7 +55,8 @@ def plot_front(
         edgecolor="white", label="reference architecture", zorder=4,
     )  # fmt: skip
     _label_ends(axes, front)
-    _log_ticks(axes)
+    axes.set_xscale("log")
+    _readable_ticks(axes.xaxis)
     axes.set_xlabel(f"predicted decode time, 12 MP on {record.device} (ms)")
     axes.set_ylabel(f"BD-rate by {METRIC_LABELS[record.metric]} (%), lower is better")
     axes.set_title(f"{record.name}: {len(trials)} of {record.space_size:,} architectures evaluated")
@@ -71,11 +73,11 @@ def _label_ends(axes: Axes, front: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _log_ticks(axes: Axes) -> None:
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
+def _readable_ticks(axis: Axis) -> None:
+    """Plain numbers, and enough of them, on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
@@ -124,8 +126,7 @@ def plot_space(screened: pd.DataFrame, record: RunRecord) -> Figure:
         screened["kmac_per_px"], screened["decode_ms"], yscale="log", bins="log", gridsize=60,
         cmap="Blues", mincnt=1,
     )  # fmt: skip
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _readable_ticks(axes.yaxis)
     axes.set_xlabel("decoder kMAC/px")
     axes.set_ylabel(f"decode ms on {record.device}")
     return figure

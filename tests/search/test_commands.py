@@ -15,6 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from search.__main__ import main
 from search.study import counted, open_study
 
 TRIALS = 6
@@ -71,12 +72,22 @@ class TestErrors:
         ],
         ids=lambda value: value[-1] if isinstance(value, list) else "",
     )
-    def test_said_on_one_line(self, words: list[str], said: str, tmp_path: Path) -> None:
+    def test_said_on_one_line(
+        self,
+        words: list[str],
+        said: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
         (tmp_path / "empty").mkdir()
-        done = call(tmp_path, *words)
-        assert said in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1
-        assert done.returncode == 2
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [])
+        code = main(words)
+        printed = capsys.readouterr().err
+        assert said in printed
+        assert len(printed.strip().splitlines()) == 1
+        assert code == 2
         assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
     def test_hydras_own_options_work(self, tmp_path: Path) -> None:
