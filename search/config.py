@@ -67,7 +67,7 @@ class ProxyConfig:
 class SearchConfig:
     """How much is searched, and by which metric."""
 
-    trials: int = 32
+    trials: int = 44
     """Candidates to evaluate, the reference among them."""
     start_trials: int = 12
     """The first of them, spread over predicted latency before the sampler takes over."""
