@@ -5,6 +5,7 @@ Errors that a user can mend end in one line on standard error and exit code 2.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,9 @@ def run(words: list[str]) -> int:
     """`run [overrides]`: hand the overrides to Hydra and search."""
     import hydra
     import yaml
+    from hydra.errors import HydraException
     from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     codes: list[int] = []
 
@@ -32,20 +35,39 @@ def run(words: list[str]) -> int:
         assert isinstance(config, Config)
         codes.append(_guarded(config))
 
-    # Hydra wants a plus before a group that the defaults do not list.
-    words = [f"+{word}" if word.startswith("space=") else word for word in words]
+    words = [_for_hydra(word) for word in words]
     try:
         _check_overrides(words)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     sys.argv = ["python -m search run", *words]
+    # Else Hydra prints tracebacks of its own and leaves.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="run")(task)()
-    except yaml.YAMLError as error:
-        print("unreadable configuration:", " ".join(str(error).split()), file=sys.stderr)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        # The cause's first line says what is wrong, its others what OmegaConf calls it.
+        cause = str(error.__cause__ or "").partition("\n")[0]
+        print(error, cause, file=sys.stderr)
         return 2
     return max(codes, default=0)
+
+
+def _for_hydra(word: str) -> str:
+    """An override as Hydra's grammar wants it: a plus before `space=`, quotes around a path."""
+    key, separator, value = word.partition("=")
+    if key == "space":
+        return f"+{word}"
+    if (
+        key in ("data.root", "run.root")
+        and separator
+        and value != "null"
+        and value[:1] not in "'\""
+    ):
+        escaped = value.replace("'", "\\'")
+        return f"{key}='{escaped}'"
+    return word
 
 
 def _guarded(config: Config) -> int:
