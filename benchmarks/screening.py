@@ -21,8 +21,8 @@ from latency_predictor.trace import trace
 from search.config import CONFIGS
 from search.costs import CHUNK, costs
 from space.codec import LEVELS, Codec
-from space.lowering import TILE
 from space.search_space import SearchSpace
+from space.tiling import TILE
 
 DEVICE = "iphone13"
 MODULES = 5

@@ -11,8 +11,15 @@ from numpy.typing import NDArray
 from latency_predictor import LatencyModel
 from search.config import ConstraintConfig
 from space.architecture import Architecture
-from space.lowering import TILE, Figures, figures_of, lower_decoder, lower_encoder
+from space.lowering import (
+    Figures,
+    figures_of,
+    lower_decoder,
+    lower_encoder,
+    lower_scale_path,
+)
 from space.search_space import SearchSpace
+from space.tiling import TILE
 
 TILES_12MP = 48
 """Tiles of a 4032x3024 photograph: 8x6 at stride 504 (PICO section 3)."""
@@ -30,9 +37,11 @@ def costs(figures: Figures, model: LatencyModel, device: str) -> pd.DataFrame:
     `decode_ms` and `encode_ms` are network time for 12 megapixels on `device`, with the bounds of
     the 90 % interval as `*_low_ms` and `*_high_ms`. `kmac_per_px`, `parameters_m` and `peak_mb`
     (weights and largest live operands) are the decoder's; `encoder_*` are the encoder's. The scale
-    decoder and entropy coding, which run on the CPU meanwhile, are in none of them.
+    path counts in kMAC and parameters of both; it and entropy coding run on the CPU meanwhile and
+    are in no time.
     """
     frame = {}
+    scales = lower_scale_path(figures).totals()
     for half, lower in (("decode", lower_decoder), ("encode", lower_encoder)):
         table = lower(figures)
         prediction = model.predict(table, device)
@@ -41,8 +50,8 @@ def costs(figures: Figures, model: LatencyModel, device: str) -> pd.DataFrame:
         frame[f"{half}_high_ms"] = prediction.high_ms * TILES_12MP
         totals = table.totals()
         prefix = "" if half == "decode" else "encoder_"
-        frame[f"{prefix}kmac_per_px"] = totals["macs"] / TILE**2 / 1e3
-        frame[f"{prefix}parameters_m"] = totals["parameters"] / 1e6
+        frame[f"{prefix}kmac_per_px"] = (totals["macs"] + scales["macs"]) / TILE**2 / 1e3
+        frame[f"{prefix}parameters_m"] = (totals["parameters"] + scales["parameters"]) / 1e6
         frame[f"{prefix}peak_mb"] = totals["peak_bytes"] / 1e6
     return pd.DataFrame(frame)
 

@@ -11,7 +11,19 @@ ENCODER_STRIDES = (4, 8, 16)
 """Resolutions of the analysis transform's chains, as strides to the image, in order of use."""
 DECODER_STRIDES = (16, 8, 4)
 """Resolutions of the synthesis transform's chains, in order of use."""
-ACTIVATIONS = ("relu", "leaky_relu", "gelu", "silu")
+LATENT_STRIDE = DECODER_STRIDES[0]
+
+CHOICES = {
+    "activation": ("relu", "leaky_relu", "gelu", "silu"),
+    "resampling": ("haar", "pixel_shuffle", "conv"),
+    "context": ("none", "checkerboard", "grid", "channels"),
+    "quantisation": ("learned", "level"),
+    "scales": ("learned", "none"),
+    "scale_path": ("uint8", "linear"),
+}
+"""What PICO fixed by ablation, and its alternatives; `Architecture` says what each means."""
+CHANNEL_GROUPS = 4
+"""Groups of latent channels of the context pattern `channels`; latents are multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,19 @@ class Architecture:
 
     `encoder` holds the chains at strides 4, 8, 16 and `decoder` those at strides 16, 8, 4;
     `latent_channels` is the width of the latent at stride 16, `hyper_channels` that of the
-    hyper-latent at stride 64. Equal architectures have equal `id`s in every process and version.
+    hyper-latent at stride 64. The defaults are PICO's choices. Equal architectures have equal `id`s
+    in every process and version.
+
+    - `resampling`: between resolutions, Haar subbands and a 1x1 convolution, the same with pixel
+      (un)shuffle, or an overlapping strided (transposed) convolution.
+    - `context`: what the mean and the quantisation width of a symbol may depend on besides the
+      hyper-latent: nothing, or symbols decoded before it, in a checkerboard (2 steps), a 2x2 grid
+      (4 steps) or by groups of channels (4 steps).
+    - `quantisation`: its width has a learned factor per element, or is one per channel and quality
+      level alone.
+    - `scales`: ConvScale's input and output scales are learned or stay 1.
+    - `scale_path`: how the integer path finds sigma: PICO's UINT8 scale decoder or PULSE's linear
+      predictor of table indexes.
     """
 
     encoder: tuple[Chain, Chain, Chain]
@@ -53,16 +77,23 @@ class Architecture:
     latent_channels: int
     hyper_channels: int
     activation: str = "relu"
+    resampling: str = "haar"
+    context: str = "grid"
+    quantisation: str = "learned"
+    scales: str = "learned"
+    scale_path: str = "uint8"
 
     def __post_init__(self) -> None:
-        for name in ("latent_channels", "hyper_channels"):
+        for name, step in (("latent_channels", CHANNEL_GROUPS), ("hyper_channels", 1)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r}: expected a whole number >= 1")
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation={self.activation!r}: expected one of {', '.join(ACTIVATIONS)}"
-            )
+            if not isinstance(value, int) or value < 1 or value % step:
+                multiple = f" a multiple of {step}," if step > 1 else ""
+                raise ValueError(f"{name}={value!r}: expected a whole number,{multiple} >= 1")
+        for name, accepted in CHOICES.items():
+            if getattr(self, name) not in accepted:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r}: expected one of {', '.join(accepted)}"
+                )
 
     @property
     def id(self) -> str:

@@ -131,25 +131,39 @@ def haar_basis(depth: int) -> Tensor:
     return basis
 
 
-class HaarAnalysis(nn.Module):
-    """`depth` Haar levels, then a 1x1 ConvScale over the subbands: stride 2**depth.
+def pixel_basis(depth: int) -> Tensor:
+    """Basis [4**depth, 2**depth, 2**depth] of pixel unshuffling: one pixel each, row by row."""
+    size = 2**depth
+    return torch.eye(size**2).reshape(size**2, size, size)
 
-    Input channel c and subband b meet weight column c * 4**depth + b. Runs and folds as one
-    convolution of kernel and stride 2**depth.
+
+BASES = {"haar": haar_basis, "pixel_shuffle": pixel_basis}
+
+
+class SubbandAnalysis(nn.Module):
+    """Orthonormal transform of 2**depth blocks, then a 1x1 ConvScale: stride 2**depth.
+
+    The transform is `depth` Haar levels or pixel unshuffling. Input channel c and subband b meet
+    weight column c * 4**depth + b. Runs and folds as one convolution of kernel and stride 2**depth.
     """
 
     basis: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, depth: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, depth: int, resampling: str) -> None:
         super().__init__()
         self.conv = ConvScale(in_channels * 4**depth, out_channels)
-        self.register_buffer("basis", haar_basis(depth), persistent=False)
+        self.register_buffer("basis", BASES[resampling](depth), persistent=False)
 
     def folded_weight(self) -> Tensor:
         """Kernel [out, in, 2**depth, 2**depth]."""
         weight = self.conv.folded_weight().flatten(1)
         subbands = weight.unflatten(1, (-1, self.basis.shape[0]))
         return torch.einsum("ocb,bij->ocij", subbands, self.basis)
+
+    def start(self, kernel: Tensor) -> None:
+        """Set the weight, whose scales are 1, so that it folds to `kernel`."""
+        subbands = torch.einsum("ocij,bij->ocb", kernel, self.basis)
+        self.conv.weight.copy_(subbands.flatten(1)[:, :, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
         stride = self.basis.shape[-1]
@@ -162,8 +176,8 @@ class HaarAnalysis(nn.Module):
         return _with_parameters(conv, weight, self.conv.folded_bias())
 
 
-class HaarSynthesis(nn.Module):
-    """A 1x1 ConvScale to subbands, then `depth` inverse Haar levels: upsampling by 2**depth.
+class SubbandSynthesis(nn.Module):
+    """A 1x1 ConvScale to subbands, then the inverse transform: upsampling by 2**depth.
 
     Output channel c and subband b stand in weight row c * 4**depth + b. Runs and folds as one
     transposed convolution of kernel and stride 2**depth; the bias is one number per channel,
@@ -172,17 +186,22 @@ class HaarSynthesis(nn.Module):
 
     basis: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, depth: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, depth: int, resampling: str) -> None:
         super().__init__()
         self.conv = ScaledWeight(in_channels, out_channels * 4**depth)
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.register_buffer("basis", haar_basis(depth), persistent=False)
+        self.register_buffer("basis", BASES[resampling](depth), persistent=False)
 
     def folded_weight(self) -> Tensor:
         """Kernel [in, out, 2**depth, 2**depth], as a transposed convolution takes it."""
         weight = self.conv.folded_weight().flatten(1)
         subbands = weight.unflatten(0, (-1, self.basis.shape[0]))
         return torch.einsum("obc,bij->coij", subbands, self.basis)
+
+    def start(self, kernel: Tensor) -> None:
+        """Set the weight, whose scales are 1, so that it folds to `kernel`."""
+        subbands = torch.einsum("coij,bij->obc", kernel, self.basis)
+        self.conv.weight.copy_(subbands.flatten(0, 1)[:, :, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
         stride = self.basis.shape[-1]
@@ -195,10 +214,86 @@ class HaarSynthesis(nn.Module):
         return _with_parameters(conv, weight, self.bias)
 
 
+class StridedConv(nn.Module):
+    """Overlapping ConvScale of stride 2**depth, kernel twice that: what Haar is compared with."""
+
+    def __init__(self, in_channels: int, out_channels: int, depth: int) -> None:
+        super().__init__()
+        self.stride = 2**depth
+        self.conv = ConvScale(in_channels, out_channels, kernel_size=2 * self.stride)
+
+    def start(self, kernel: Tensor) -> None:
+        """Put `kernel` [out, in, 2**depth, 2**depth] in the middle and zeros around it."""
+        self.conv.weight.copy_(F.pad(kernel, [self.stride // 2] * 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self.conv.folded_weight(), self.conv.folded_bias()
+        return F.conv2d(x, weight, bias, stride=self.stride, padding=self.stride // 2)
+
+    def fold(self) -> nn.Conv2d:
+        """The plain convolution of equal output."""
+        weight, stride = self.conv.folded_weight(), self.stride
+        conv = nn.Conv2d(
+            weight.shape[1], weight.shape[0], 2 * stride, stride=stride, padding=stride // 2
+        )
+        return _with_parameters(conv, weight, self.conv.folded_bias())
+
+
+class StridedDeconv(nn.Module):
+    """Overlapping transposed convolution with learned scales: the counterpart of StridedConv."""
+
+    def __init__(self, in_channels: int, out_channels: int, depth: int) -> None:
+        super().__init__()
+        self.stride = 2**depth
+        self.conv = ScaledWeight(in_channels, out_channels, kernel_size=2 * self.stride)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+
+    def folded_weight(self) -> Tensor:
+        """Kernel [in, out, 2 * stride, 2 * stride], as a transposed convolution takes it."""
+        return self.conv.folded_weight().transpose(0, 1)
+
+    def start(self, kernel: Tensor) -> None:
+        """Put `kernel` [in, out, 2**depth, 2**depth] in the middle and zeros around it."""
+        self.conv.weight.copy_(F.pad(kernel.transpose(0, 1), [self.stride // 2] * 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(
+            x, self.folded_weight(), self.bias, stride=self.stride, padding=self.stride // 2
+        )
+
+    def fold(self) -> nn.ConvTranspose2d:
+        """The plain transposed convolution of equal output."""
+        weight, stride = self.folded_weight(), self.stride
+        conv = nn.ConvTranspose2d(
+            weight.shape[0], weight.shape[1], 2 * stride, stride=stride, padding=stride // 2
+        )
+        return _with_parameters(conv, weight, self.bias)
+
+
+Downsampling = SubbandAnalysis | StridedConv
+Upsampling = SubbandSynthesis | StridedDeconv
+
+
+def downsampling(
+    in_channels: int, out_channels: int, resampling: str, depth: int = 1
+) -> Downsampling:
+    """The layer that halves both sides `depth` times."""
+    if resampling == "conv":
+        return StridedConv(in_channels, out_channels, depth)
+    return SubbandAnalysis(in_channels, out_channels, depth, resampling)
+
+
+def upsampling(in_channels: int, out_channels: int, resampling: str, depth: int = 1) -> Upsampling:
+    """The layer that doubles both sides `depth` times."""
+    if resampling == "conv":
+        return StridedDeconv(in_channels, out_channels, depth)
+    return SubbandSynthesis(in_channels, out_channels, depth, resampling)
+
+
 def fold(module: nn.Module) -> nn.Module:
     """Replace every reparametrised convolution below `module`, in place, by its plain form."""
     for name, child in module.named_children():
-        if isinstance(child, ConvScale | HaarAnalysis | HaarSynthesis):
+        if isinstance(child, ConvScale | Downsampling | Upsampling):
             setattr(module, name, child.fold())
         else:
             fold(child)

@@ -10,10 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from space.architecture import Architecture
-from space.blocks import ConvScale, CSChain, HaarAnalysis, HaarSynthesis, fold
-from space.entropy import ContextDecoder, HyperEncoder, Rate, ScaleDecoder
+from space.bitstream import MAX_QUALITY, QUALITY_STEPS
+from space.blocks import ConvScale, CSChain, ScaledWeight, downsampling, fold, upsampling
+from space.context import Context
+from space.entropy import HyperEncoder, Rate
+from space.payload import Tables
+from space.scales import ScalePath
 
-LEVELS = 8
+LEVELS = MAX_QUALITY + 1
 """Trained quality levels, 0 to 7; a quality is a real number between them."""
 RATE_WEIGHTS = torch.logspace(-3.0, -1.0, LEVELS) * 255**2
 """Lambda per quality level in bpp + lambda * MSE, for images in [0, 1]."""
@@ -30,16 +34,17 @@ class Analysis(nn.Module):
         super().__init__()
         chains = architecture.encoder
         widths = [chain.C for chain in chains]
+        resampling = architecture.resampling
         self.downs = nn.ModuleList(
             [
-                HaarAnalysis(3, widths[0], depth=2),
-                HaarAnalysis(widths[0], widths[1]),
-                HaarAnalysis(widths[1], widths[2]),
+                downsampling(3, widths[0], resampling, depth=2),
+                downsampling(widths[0], widths[1], resampling),
+                downsampling(widths[1], widths[2], resampling),
             ]
         )
         self.chains = nn.ModuleList(CSChain(c, architecture.activation, LEVELS) for c in chains)
         self.head = ConvScale(widths[-1], architecture.latent_channels)
-        self.hyper = HyperEncoder(architecture.latent_channels, architecture.hyper_channels)
+        self.hyper = HyperEncoder(architecture)
 
     def forward(self, image: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
         x = image
@@ -58,11 +63,12 @@ class Synthesis(nn.Module):
         widths = [chain.C for chain in chains]
         self.head = ConvScale(architecture.latent_channels, widths[0])
         self.chains = nn.ModuleList(CSChain(c, architecture.activation, LEVELS) for c in chains)
+        resampling = architecture.resampling
         self.ups = nn.ModuleList(
             [
-                HaarSynthesis(widths[0], widths[1]),
-                HaarSynthesis(widths[1], widths[2]),
-                HaarSynthesis(widths[2], 3, depth=2),
+                upsampling(widths[0], widths[1], resampling),
+                upsampling(widths[1], widths[2], resampling),
+                upsampling(widths[2], 3, resampling, depth=2),
             ]
         )
 
@@ -74,7 +80,7 @@ class Synthesis(nn.Module):
 
 
 class EncoderNetwork(nn.Module):
-    """What the accelerator runs to encode: analysis, hyper-encoder, context decoder, quantisation.
+    """What the accelerator runs to encode: analysis, hyper-encoder, context loop, quantisation.
 
     Shares its modules with the codec that it is made of.
     """
@@ -85,24 +91,22 @@ class EncoderNetwork(nn.Module):
         self.context = codec.decoder.context
 
     def forward(self, image: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """Symbols [B, M, H/16, W/16] and hyper-latent symbols [B, N, H/64, W/64]."""
         latent, z = self.analysis(image, levels)
         z = z.round()
-        mean, width = self.context(z, levels)
-        return ((latent - mean) / width).round(), z
+        return self.context.residual(latent, z, levels).round(), z
 
 
 class Decoder(nn.Module):
-    """What the accelerator runs to decode: context decoder, dequantisation, synthesis."""
+    """What the accelerator runs to decode: context loop, dequantisation, synthesis."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        latent, hyper = architecture.latent_channels, architecture.hyper_channels
-        self.context = ContextDecoder(latent, hyper, LEVELS)
+        self.context = Context(architecture, LEVELS)
         self.synthesis = Synthesis(architecture)
 
     def forward(self, symbols: Tensor, z: Tensor, levels: Tensor) -> Tensor:
-        mean, width = self.context(z, levels)
-        return self.synthesis(symbols * width + mean, levels)
+        return self.synthesis(self.context(symbols, z, levels), levels)
 
 
 class Coded(NamedTuple):
@@ -116,46 +120,72 @@ class Codec(nn.Module):
     """One model for all rates: `codec(image, quality)` codes and reconstructs.
 
     Symbols are rounded, in training with the gradients that `round_straight_through` and `Rate`
-    describe.
+    describe. In evaluation the bits are those of a file's symbols, by its integer scale path and
+    tables.
     """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        latent, hyper = architecture.latent_channels, architecture.hyper_channels
         self.analysis = Analysis(architecture)
-        self.scale_decoder = ScaleDecoder(latent, hyper, LEVELS)
         self.decoder = Decoder(architecture)
-        self.log_hyper_sigma = nn.Parameter(torch.zeros(hyper))
+        self.scale_path = ScalePath(architecture, LEVELS)
         self.rate = Rate()
+        if architecture.scales == "none":
+            for module in self.modules():
+                if isinstance(module, ScaledWeight):
+                    module.scale_in.requires_grad_(False)
+                    module.scale_out.requires_grad_(False)
 
     def forward(self, image: Tensor, quality: Tensor) -> Coded:
-        """Code `image` [B, 3, H, W] in [0, 1] of any size at `quality` [B] in [0, LEVELS - 1]."""
+        """Code `image` [B, 3, H, W] in [0, 1] of any size at `quality` [B] in [0, LEVELS - 1].
+
+        Quality counts in steps of 1 / QUALITY_STEPS, as files store it.
+        """
         height, width = image.shape[-2:]
         padded = pad_to_multiple(image, PADDING)
-        levels = level_weights(quality)
+        steps = (quality * QUALITY_STEPS).round().long()
+        levels = level_weights(steps).to(image)
         latent, z = self.analysis(padded, levels)
         z_symbols = round_straight_through(z)
-        mean, step = self.decoder.context(z_symbols, levels)
-        residual = (latent - mean) / step
-        hyper_sigma = torch.exp(self.log_hyper_sigma)[None, :, None, None].expand_as(z)
-        symbols = round_straight_through(residual)
-        bits = self.rate(residual, self.scale_decoder(z_symbols, levels))
-        bits = bits + self.rate(z, hyper_sigma)
-        dequantised = symbols * step + mean
-        decoded = self.decoder.synthesis(dequantised, levels)[..., :height, :width]
+        residual = self.decoder.context.residual(latent, z_symbols, levels)
+        if self.training:
+            bits = self._training_bits(residual, z, levels)
+        else:
+            bits = self._file_bits(residual, z, steps)
+        decoded = self.decoder(round_straight_through(residual), z_symbols, levels)
+        decoded = decoded[..., :height, :width]
         return Coded(decoded if self.training else decoded.clamp(0, 1), bits)
 
+    def _training_bits(self, residual: Tensor, z: Tensor, levels: Tensor) -> Tensor:
+        sigma = self.scale_path(round_straight_through(z), levels)
+        hyper_sigma = self.scale_path.hyper_sigma(levels).expand_as(z)
+        return self.rate(residual, sigma) + self.rate(z, hyper_sigma)
+
+    def _file_bits(self, residual: Tensor, z: Tensor, steps: Tensor) -> Tensor:
+        integer, tables = self.scale_path.integer(), Tables.gaussian()
+        z_symbols, symbols, steps = (x.round().long().cpu() for x in (z, residual, steps))
+        hyper_tables = integer.hyper_tables(steps).expand_as(z_symbols)
+        bits = tables.bits(symbols, integer(z_symbols, steps)).flatten(1).sum(dim=1)
+        return (bits + tables.bits(z_symbols, hyper_tables).flatten(1).sum(dim=1)).to(residual)
+
     def fold(self) -> Codec:
-        """Replace, in place, all reparametrised convolutions by plain ones of equal output."""
-        fold(self)
+        """Replace, in place, all reparametrised convolutions by plain ones of equal output.
+
+        The scale path stays: it is used in integers, which `ScalePath.integer` gives.
+        """
+        fold(self.analysis)
+        fold(self.decoder)
         return self
 
 
-def level_weights(quality: Tensor) -> Tensor:
-    """Linear interpolation weights [B, LEVELS] of `quality` [B] between the trained levels."""
-    grid = torch.arange(LEVELS, device=quality.device, dtype=quality.dtype)
-    return (1 - (quality[:, None] - grid).abs()).clamp(min=0)
+def level_weights(quality_steps: Tensor) -> Tensor:
+    """Linear interpolation weights [B, LEVELS] between the trained levels.
+
+    `quality_steps` [B] is the quality in integer steps of 1 / QUALITY_STEPS.
+    """
+    grid = torch.arange(LEVELS, device=quality_steps.device)
+    return (1 - (quality_steps[:, None] / QUALITY_STEPS - grid).abs()).clamp(min=0)
 
 
 def round_straight_through(x: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from space.architecture import DECODER_STRIDES, ENCODER_STRIDES, Architecture, Chain
+from space.architecture import CHOICES, DECODER_STRIDES, ENCODER_STRIDES, Architecture, Chain
 
 CHAIN_FIELDS = ("C", "R", "E", "F")
 CHAINS = tuple(
@@ -27,7 +27,9 @@ CHAINS = tuple(
     for stride in strides
 )
 """Names of the six chains, as `encoder.4`, in order of use."""
-SCALARS = ("latent_channels", "hyper_channels", "activation")
+SCALARS = ("latent_channels", "hyper_channels", *CHOICES)
+SECTIONS = ("encoder", "decoder", *SCALARS)
+"""What a file says of parameters, at its top level."""
 PARAMETERS = (*(f"{chain}.{field}" for chain in CHAINS for field in CHAIN_FIELDS), *SCALARS)
 """Names of all parameters of the family, as `decoder.16.C`."""
 
@@ -56,11 +58,9 @@ class SearchSpace:
         Raises SpaceError naming the parameter that is unknown, missing, empty or out of range, and
         what would be accepted.
         """
-        unknown = sorted(
-            set(map(str, config)) - {"name", "reference", "encoder", "decoder", *SCALARS}
-        )
+        unknown = sorted(set(map(str, config)) - {"name", "reference", *SECTIONS})
         if unknown:
-            raise SpaceError(_unknown(unknown[0], ("encoder", "decoder", *SCALARS)))
+            raise SpaceError(_unknown(unknown[0], SECTIONS))
         if "name" not in config:
             raise SpaceError("a space needs a 'name'")
         name = str(config["name"])
@@ -68,10 +68,9 @@ class SearchSpace:
         reference = config.get("reference")
         if not isinstance(reference, Mapping):
             raise SpaceError(f"space {name}: 'reference' must give one value for every parameter")
-        point = {key: _values(key, [raw])[0] for key, raw in _flatten(reference).items()}
         try:
-            space = cls(name, parameters, to_architecture(point))
-        except ValueError as error:
+            space = cls(name, parameters, named_point(reference))
+        except SpaceError as error:
             raise SpaceError(f"space {name}: reference: {error}") from error
         space._check_buildable()
         space.values(space.reference)
@@ -154,6 +153,21 @@ def to_architecture(values: Mapping[str, Value]) -> Architecture:
     first, second, third, fourth, fifth, sixth = map(chain, CHAINS)
     scalars: dict[str, Any] = {name: values[name] for name in SCALARS}
     return Architecture((first, second, third), (fourth, fifth, sixth), **scalars)
+
+
+def named_point(config: Mapping[str, Any]) -> Architecture:
+    """Architecture of a file that gives every parameter one value, in the form of a `reference`.
+
+    Raises SpaceError naming the parameter that is unknown, missing or out of range.
+    """
+    unknown = sorted(set(map(str, config)) - set(SECTIONS))
+    if unknown:
+        raise SpaceError(_unknown(unknown[0], SECTIONS))
+    point = {key: _values(key, [raw])[0] for key, raw in _flatten(config).items()}
+    try:
+        return to_architecture(point)
+    except ValueError as error:
+        raise SpaceError(str(error)) from error
 
 
 def from_architecture(architecture: Architecture) -> dict[str, Value]:

@@ -21,14 +21,17 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from space.architecture import Architecture
-from space.blocks import HaarAnalysis, HaarSynthesis, ScaledWeight, haar_basis
+from space.blocks import Downsampling, Upsampling, haar_basis
 from space.codec import RATE_WEIGHTS, Codec
-from space.entropy import HYPER_DEPTH
+from space.context import HYPER_DEPTH
+from space.scales import ScalePath
 
 MID_GREY = 0.5
 """What the skeleton codes differences from."""
 MAX_LATENT = 256
 """Principal components kept at stride 16; wider latents start with zero channels."""
+SKELETON_CROPS = 128
+"""Training crops that are enough to fit it on."""
 BANDS = 6
 """Groups of latent channels whose local log-magnitude the hyper-latent starts with."""
 LOG_STEP = 0.5
@@ -110,26 +113,32 @@ def _start_trunk(codec: Codec, skeleton: Skeleton) -> None:
     chain = (skeleton.stride4, skeleton.stride8, skeleton.stride16)
     gains = [torch.from_numpy(components.sigma) for components in chain]
     arriving = [torch.ones(3 * 16), *(gain.repeat_interleave(4) for gain in gains[:2])]
-    downs = cast("list[HaarAnalysis]", list(codec.analysis.downs))
-    ups = cast("list[HaarSynthesis]", list(codec.decoder.synthesis.ups))
-    for down, up, components, gain, before in zip(
-        downs, reversed(ups), chain, gains, arriving, strict=True
-    ):
-        basis = torch.from_numpy(components.basis)
-        _set_block(down.conv, basis * before / gain[:, None])
-        _set_block(up.conv, (basis / before * gain[:, None]).T)
+    encoder = (3, *(chain.C for chain in codec.architecture.encoder))
+    decoder = (3, *(chain.C for chain in reversed(codec.architecture.decoder)))
+    downs = cast("list[Downsampling]", list(codec.analysis.downs))
+    ups = cast("list[Upsampling]", list(reversed(list(codec.decoder.synthesis.ups))))
+    for i, (components, gain, before) in enumerate(zip(chain, gains, arriving, strict=True)):
+        basis, gain = torch.from_numpy(components.basis), gain[:, None]
+        depth = 2 if i == 0 else 1
+        down = _kernel(basis * before / gain, encoder[i + 1], encoder[i], depth)
+        downs[i].start(down)
+        if i == 0:
+            downs[i].conv.bias.copy_(-MID_GREY * down.flatten(1).sum(dim=1))
+        ups[i].start(_kernel(basis / before * gain, decoder[i + 1], decoder[i], depth))
     for head in (codec.analysis.head, codec.decoder.synthesis.head):
-        _set_block(head, torch.eye(max(head.weight.shape[:2])))
-    downs[0].conv.bias.copy_(-MID_GREY * downs[0].folded_weight().sum(dim=(1, 2, 3)))
-    ups[-1].bias.fill_(MID_GREY)
+        head.weight.copy_(torch.eye(*head.weight.shape[:2])[:, :, None, None])
+    ups[0].bias.fill_(MID_GREY)
 
 
-def _set_block(conv: ScaledWeight, matrix: Tensor) -> None:
-    """Put the leading block of `matrix` where it fits and zeros elsewhere."""
-    weight = torch.zeros(conv.weight.shape[:2])
-    rows, columns = (min(a, b) for a, b in zip(weight.shape, matrix.shape, strict=True))
-    weight[:rows, :columns] = matrix[:rows, :columns]
-    conv.weight.copy_(weight[:, :, None, None])
+def _kernel(matrix: Tensor, components: int, channels: int, depth: int) -> Tensor:
+    """Kernel [components, channels, 2**depth, 2**depth] of a matrix over Haar subbands.
+
+    `matrix` is [components, channels * 4**depth], cut or filled with zeros to that shape.
+    """
+    fitted = torch.zeros(components, channels * 4**depth)
+    rows, columns = (min(a, b) for a, b in zip(fitted.shape, matrix.shape, strict=True))
+    fitted[:rows, :columns] = matrix[:rows, :columns]
+    return torch.einsum("kcb,bij->kcij", fitted.unflatten(1, (-1, 4**depth)), haar_basis(depth))
 
 
 def _worth(architecture: Architecture, skeleton: Skeleton) -> Tensor:
@@ -157,7 +166,7 @@ def _start_steps(codec: Codec, sigma: Tensor) -> None:
     high_rate = torch.sqrt(18 / (RATE_WEIGHTS * math.log(2)))[:, None]
     step = high_rate * best_step_factor(sigma / high_rate) / sigma
     codec.decoder.context.step.log_scale.copy_(torch.log(step))
-    codec.scale_decoder.base.log_scale.copy_(-torch.log(step))
+    codec.scale_path.base.log_scale.copy_(-torch.log(step))
 
 
 def best_step_factor(ratio: Tensor) -> Tensor:
@@ -191,14 +200,14 @@ def _binary_entropy(probability: Tensor) -> Tensor:
 
 def _start_hyperprior(codec: Codec) -> None:
     """Hyper-latent channel g: log of the mean magnitude of band g."""
-    hyper, scales = codec.analysis.hyper, codec.scale_decoder
+    hyper = codec.analysis.hyper
     latent, channels = codec.architecture.latent_channels, codec.architecture.hyper_channels
     bands = min(BANDS, channels // 2, latent)
     band_of = (torch.arange(latent) * bands // latent)[None] == torch.arange(bands)[:, None]
     membership = band_of / band_of.sum(dim=1, keepdim=True)
 
-    _low_pass(hyper.down.conv, membership / MEAN_MAGNITUDE, first_column=latent)
-    _low_pass(hyper.hidden.conv, torch.eye(bands).repeat_interleave(len(HINGES), dim=0))
+    _low_pass(hyper.down, membership / MEAN_MAGNITUDE, first_column=latent)
+    _low_pass(hyper.hidden, torch.eye(bands).repeat_interleave(len(HINGES), dim=0))
     slopes, offset = _piecewise_logarithm()
     hyper.hidden.conv.bias[: bands * len(HINGES)] = -torch.tensor(HINGES).repeat(bands)
     hyper.out.weight[:bands] = 0
@@ -207,25 +216,34 @@ def _start_hyperprior(codec: Codec) -> None:
     hyper.out.weight[:bands] /= LOG_STEP
     hyper.out.bias[:bands] = offset / LOG_STEP
     hyper.out.weight[bands:] = 0
+    _start_scales(codec.scale_path, band_of)
+    codec.scale_path.meta_prior.log_scale[:, :bands] = math.log(0.6 / LOG_STEP)
+    codec.scale_path.meta_prior.log_scale[:, bands:] = math.log(0.2)
 
-    scales.hidden.weight[: 2 * bands] = 0
-    for band in range(bands):
-        scales.hidden.weight[2 * band, band, 1, 1] = 1
-        scales.hidden.weight[2 * band + 1, band, 1, 1] = -1
-    up = scales.up.conv.weight.view(latent, -1, 2 * channels)
-    up.zero_()
-    signs = torch.tensor([LOG_STEP, -LOG_STEP]).repeat(bands)
+
+def _start_scales(path: ScalePath, band_of: Tensor) -> None:
+    """Read log-magnitudes back; `band_of` [bands, M] says which channels are of which band."""
+    bands, latent = band_of.shape
     # A channel whose subbands are zero but the first has 2**-HYPER_DEPTH of it in every pixel.
-    up[:, 0, : 2 * bands] = band_of.T.repeat_interleave(2, dim=1) * signs * 2**HYPER_DEPTH
-    codec.log_hyper_sigma[:bands] = math.log(0.6 / LOG_STEP)
-    codec.log_hyper_sigma[bands:] = math.log(0.2)
+    gain = LOG_STEP * 2**HYPER_DEPTH * band_of.T
+    up = path.up.conv.weight.view(latent, 4**HYPER_DEPTH, -1)
+    up.zero_()
+    if path.hidden is None:
+        up[:, 0, :bands] = gain
+        return
+    # Rectified, a number and its negative keep what the number was.
+    path.hidden.weight[: 2 * bands] = 0
+    for sign, first in ((1, 0), (-1, bands)):
+        path.hidden.weight[range(first, first + bands), range(bands), 1, 1] = sign
+        up[:, 0, first : first + bands] = sign * gain
 
 
-def _low_pass(conv: ScaledWeight, matrix: Tensor, first_column: int = 0) -> None:
+def _low_pass(analysis: Downsampling, matrix: Tensor, first_column: int = 0) -> None:
     """Make a one-level Haar analysis average each 2x2 block and mix channels by `matrix`."""
-    conv.weight.zero_()
-    subbands = conv.weight.view(conv.weight.shape[0], -1, 4)
+    weight = analysis.conv.weight
+    weight.zero_()
     rows, columns = matrix.shape
+    subbands = weight.view(len(weight), -1, 4)
     subbands[:rows, first_column : first_column + columns, 0] = matrix / 2
 
 

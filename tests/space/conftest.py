@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from space.architecture import Architecture, Chain
 
@@ -24,3 +26,11 @@ def photograph_like() -> torch.Tensor:
     image = torch.tensor(load_sample_image("china.jpg")).permute(2, 0, 1).float() / 255
     corners = ((0, 0), (100, 300), (200, 100), (250, 500))
     return torch.stack([image[:, y : y + 128, x : x + 128] for y, x in corners])
+
+
+@pytest.fixture(scope="session")
+def photograph() -> NDArray[np.uint8]:
+    """A photograph [427, 640, 3] that scikit-learn ships, larger than a tile in one direction."""
+    from sklearn.datasets import load_sample_image
+
+    return np.array(load_sample_image("china.jpg"))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from space.architecture import ACTIVATIONS, Architecture, Chain
+from space.architecture import CHOICES, Architecture, Chain
 
 chains = st.builds(
     Chain, C=st.integers(1, 256), R=st.integers(0, 8), E=st.integers(1, 4), F=st.integers(1, 4)
@@ -16,9 +16,9 @@ architectures = st.builds(
     Architecture,
     encoder=halves,
     decoder=halves,
-    latent_channels=st.integers(1, 320),
+    latent_channels=st.integers(1, 80).map(lambda n: 4 * n),
     hyper_channels=st.integers(1, 128),
-    activation=st.sampled_from(ACTIVATIONS),
+    **{name: st.sampled_from(accepted) for name, accepted in CHOICES.items()},
 )
 EXAMPLE = Architecture(
     encoder=(Chain(64, 1, 2, 2), Chain(96, 2, 1, 4), Chain(96, 0)),
@@ -64,7 +64,9 @@ def test_id_does_not_depend_on_the_process() -> None:
     [
         ({"latent_channels": 0}, "latent_channels=0"),
         ({"latent_channels": 1.5}, "latent_channels=1.5"),
+        ({"latent_channels": 6}, "latent_channels=6: expected a whole number, a multiple of 4"),
         ({"activation": "tanh"}, "relu, leaky_relu, gelu, silu"),
+        ({"context": "causal"}, "context='causal': expected one of none, checkerboard, grid"),
         ({"encoder": [{"C": 8, "R": -1}] * 3}, "R=-1"),
         ({"encoder": [{"C": 8, "R": 1}] * 2}, "not an architecture"),
         ({"width": 3}, "width"),

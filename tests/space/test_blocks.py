@@ -2,17 +2,20 @@ import pytest
 import torch
 from torch import nn
 
-from space.architecture import Chain
+from space.architecture import CHOICES, Chain
 from space.blocks import (
     ConvScale,
     ConvScale311,
     CSChain,
-    HaarAnalysis,
-    HaarSynthesis,
     LevelScale,
+    downsampling,
     fold,
     haar_basis,
+    pixel_basis,
+    upsampling,
 )
+
+RESAMPLINGS = CHOICES["resampling"]
 
 
 def randomise(module: nn.Module) -> nn.Module:
@@ -26,26 +29,50 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-@pytest.mark.parametrize(
-    ("block", "channels"),
-    [
-        (ConvScale(6, 4, kernel_size=3), 6),
-        (ConvScale(6, 4), 6),
-        (HaarAnalysis(3, 5), 3),
-        (HaarAnalysis(3, 5, depth=2), 3),
-        (HaarSynthesis(5, 3), 5),
-        (HaarSynthesis(5, 3, depth=2), 5),
-    ],
-)
-def test_a_folded_block_is_a_plain_convolution_of_equal_output(
-    block: nn.Module, channels: int
-) -> None:
+def folds_into_a_plain_convolution(block: nn.Module, channels: int) -> None:
     x = torch.randn(2, channels, 16, 16)
     holder = nn.Sequential(randomise(block))
     before = holder(x)
     folded = fold(holder)[0]
     assert type(folded) in (nn.Conv2d, nn.ConvTranspose2d)
     torch.testing.assert_close(holder(x), before, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_conv_scale_folds(kernel_size: int) -> None:
+    folds_into_a_plain_convolution(ConvScale(6, 4, kernel_size), 6)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+class TestResampling:
+    """What holds for every way of changing the resolution."""
+
+    def test_it_folds(self, resampling: str, depth: int) -> None:
+        folds_into_a_plain_convolution(downsampling(3, 5, resampling, depth), 3)
+        folds_into_a_plain_convolution(upsampling(5, 3, resampling, depth), 5)
+
+    def test_sides_shrink_and_grow_by_the_stride(self, resampling: str, depth: int) -> None:
+        x = torch.randn(1, 3, 16, 24)
+        small = downsampling(3, 5, resampling, depth)(x)
+        assert small.shape == (1, 5, 16 // 2**depth, 24 // 2**depth)
+        assert upsampling(5, 3, resampling, depth)(small).shape == x.shape
+
+    @torch.no_grad()
+    def test_all_start_as_the_same_transform(self, resampling: str, depth: int) -> None:
+        """From any kernel, and so from the Haar basis, which inverts itself."""
+        subbands = 4**depth
+        kernel = haar_basis(depth)[:, None]
+        down, up = (
+            downsampling(1, subbands, resampling, depth),
+            upsampling(subbands, 1, resampling, depth),
+        )
+        down.start(kernel)
+        up.start(kernel)
+        x = torch.randn(1, 1, 16, 16)
+        expected = nn.functional.conv2d(x, kernel, stride=2**depth)
+        torch.testing.assert_close(down(x), expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(up(down(x)), x, atol=1e-5, rtol=0)
 
 
 def test_conv_scale_is_the_papers_formula() -> None:
@@ -78,14 +105,10 @@ def test_haar_basis_is_orthonormal_and_starts_with_the_mean() -> None:
     torch.testing.assert_close(haar_basis(1).flatten(1), expected)
 
 
-def test_haar_synthesis_inverts_haar_analysis() -> None:
-    for depth in (1, 2):
-        subbands = 3 * 4**depth
-        down, up = HaarAnalysis(3, subbands, depth), HaarSynthesis(subbands, 3, depth)
-        for conv in (down.conv, up.conv):
-            conv.weight.data = torch.eye(subbands)[:, :, None, None]
-        x = torch.randn(1, 3, 16, 16)
-        torch.testing.assert_close(up(down(x)), x, atol=1e-5, rtol=0)
+def test_the_pixel_basis_is_pixel_unshuffling() -> None:
+    x = torch.randn(1, 1, 8, 8)
+    unshuffled = nn.functional.conv2d(x, pixel_basis(1)[:, None], stride=2)
+    torch.testing.assert_close(unshuffled, nn.functional.pixel_unshuffle(x, 2))
 
 
 def test_level_scale_interpolates_geometrically() -> None:

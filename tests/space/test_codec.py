@@ -76,11 +76,11 @@ def test_bits_are_the_integral_of_a_gaussian_over_the_symbol() -> None:
     normal = torch.distributions.Normal(0.0, sigma)
     rounded = symbols.round()
     mass = normal.cdf(rounded + 0.5) - normal.cdf(rounded - 0.5)
-    torch.testing.assert_close(Rate().eval()(symbols, sigma), -torch.log2(mass).sum(dim=1))
+    torch.testing.assert_close(Rate()(symbols, sigma), -torch.log2(mass).sum(dim=1))
 
 
 def test_level_weights_interpolate_between_neighbours() -> None:
-    weights = level_weights(torch.tensor([0.0, 2.25, 7.0]))
+    weights = level_weights(torch.tensor([0, 225, 700]))
     assert weights[0, 0] == weights[2, 7] == 1
     assert weights[1, 2:4].tolist() == [0.75, 0.25]
     assert math.isclose(weights.sum().item(), 3)

@@ -1,15 +1,21 @@
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from latency_predictor.ops import COLUMNS, OpTable
 from latency_predictor.trace import trace
-from space.architecture import Architecture
+from space.architecture import CHOICES, Architecture
 from space.codec import LEVELS, Codec, EncoderNetwork
-from space.lowering import TILE, figures_of, lower_decoder, lower_encoder
-from space.search_space import SearchSpace
+from space.lowering import figures_of, lower_decoder, lower_encoder, lower_scale_path
+from space.search_space import SearchSpace, named_point
+from space.tiling import TILE
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -22,39 +28,68 @@ def ops(table: OpTable) -> list[tuple[int, ...]]:
     return sorted(row for copies in repeated for row in copies)
 
 
-def architectures() -> list[Architecture]:
-    space = SearchSpace.from_config(yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text()))
-    numbers = space.sample(3, np.random.default_rng(0)).tolist()
-    return [space.reference, *map(space.architecture, numbers)]
+SPACES = {
+    path.stem: SearchSpace.from_config(yaml.safe_load(path.read_text()))
+    for path in sorted((CONFIGS / "space").glob("*.yaml"))
+}
 
 
-@pytest.mark.parametrize("architecture", architectures(), ids=lambda a: a.id)
-class TestAgainstTheTracedModule:
-    def test_decoder(self, architecture: Architecture) -> None:
+def built(architecture: Architecture) -> Codec:
+    """The folded codec, on no memory."""
+    with torch.device("meta"):
+        return Codec(architecture).fold().eval()
+
+
+def lowers_to_what_runs(architecture: Architecture) -> None:
+    """Ops, and so MACs, of both halves are those of the folded module as it is traced."""
+    with torch.device("meta"):
         codec = Codec(architecture).fold().eval()
-        symbols = (1, architecture.latent_channels, TILE // 16, TILE // 16)
-        z = (1, architecture.hyper_channels, TILE // 64, TILE // 64)
-        traced = trace(codec.decoder, symbols, z, (1, LEVELS))
-        assert ops(lower_decoder(figures_of(architecture))) == ops(traced)
-
-    def test_encoder(self, architecture: Architecture) -> None:
-        network = EncoderNetwork(Codec(architecture).fold().eval())
-        traced = trace(network, (1, 3, TILE, TILE), (1, LEVELS))
-        assert ops(lower_encoder(figures_of(architecture))) == ops(traced)
-
-    def test_parameters(self, architecture: Architecture) -> None:
-        decoder = Codec(architecture).fold().decoder
-        tables = sum(p.numel() for n, p in decoder.named_parameters() if n.endswith("log_scale"))
-        held = sum(p.numel() for p in decoder.parameters())
-        counted = lower_decoder(figures_of(architecture)).totals()["parameters"][0]
-        # A level table is lowered to a linear layer, which the op list gives a bias.
-        assert counted == held + tables / LEVELS
+    symbols = (1, architecture.latent_channels, TILE // 16, TILE // 16)
+    z = (1, architecture.hyper_channels, TILE // 64, TILE // 64)
+    decoder = lower_decoder(figures_of(architecture))
+    assert ops(decoder) == ops(trace(codec.decoder, symbols, z, (1, LEVELS)))
+    traced = trace(EncoderNetwork(codec), (1, 3, TILE, TILE), (1, LEVELS))
+    assert ops(lower_encoder(figures_of(architecture))) == ops(traced)
+    named = list(codec.decoder.named_parameters())
+    held = sum(parameter.numel() for _, parameter in named)
+    tables = sum(parameter.numel() for name, parameter in named if name.endswith("log_scale"))
+    # A level table is lowered to a linear layer, which the op list gives a bias.
+    assert decoder.totals()["parameters"][0] == held + tables / LEVELS
 
 
-def test_programs_of_one_table_are_those_of_each_alone(
-    architecture: Architecture,
-) -> None:
-    space = SearchSpace.from_config(yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text()))
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+@settings(max_examples=5, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_random_architectures_of_every_space(space: SearchSpace, data: st.DataObject) -> None:
+    lowers_to_what_runs(space.architecture(data.draw(st.integers(0, space.size - 1))))
+
+
+def combinations() -> list[Architecture]:
+    """Every context, quantisation and resampling."""
+    reference = SPACES["pico_tiny"].reference
+    keys = ("context", "quantisation", "resampling")
+    values = itertools.product(*(CHOICES[key] for key in keys))
+    return [replace(reference, **dict(zip(keys, point, strict=True))) for point in values]
+
+
+@pytest.mark.parametrize(
+    "architecture", combinations(), ids=lambda a: f"{a.context}-{a.quantisation}-{a.resampling}"
+)
+def test_every_choice(architecture: Architecture) -> None:
+    lowers_to_what_runs(architecture)
+
+
+@pytest.mark.parametrize("form", CHOICES["scale_path"])
+def test_the_scale_path_has_the_weights_that_are_stored(form: str) -> None:
+    architecture = replace(SPACES["pico_tiny"].reference, scale_path=form)
+    integer = Codec(architecture).scale_path.integer()
+    stored = sum(layer.weight.numel() for layer in integer.layers)
+    table = lower_scale_path(figures_of(architecture))
+    assert table.per_program(table.weights)[0] == stored
+
+
+def test_programs_of_one_table_are_those_of_each_alone() -> None:
+    space = SPACES["pico_large"]
     numbers = space.sample(50, np.random.default_rng(1))
     together = lower_decoder(space.columns(numbers)).totals()
     for i, number in enumerate(numbers.tolist()):
@@ -64,12 +99,27 @@ def test_programs_of_one_table_are_those_of_each_alone(
 
 def test_kmac_per_px_of_the_decoder_family() -> None:
     """PICO keeps 500 k of its 1.4 M candidates in [32.7, 48.0] kMAC/px (section 4.3)."""
-    space = SearchSpace.from_config(
-        yaml.safe_load((CONFIGS / "space/pico_decoder.yaml").read_text())
-    )
+    space = SPACES["pico_decoder"]
     table = lower_decoder(space.columns(space.sample(20_000, np.random.default_rng(0))))
     kmac_per_px = table.totals()["macs"] / TILE**2 / 1e3
     inside = ((kmac_per_px >= 32.7) & (kmac_per_px <= 48.0)).mean()
     assert 0.30 < inside < 0.38
     assert kmac_per_px.min() < 10
     assert kmac_per_px.max() > 110
+
+
+def test_the_papers_model_has_nearly_its_parameters_and_macs() -> None:
+    """PICO section 4: 15.2 M and 9.6 M; PULSE's re-implementation: 75 and 46 kMAC/px."""
+    paper = named_point(yaml.safe_load((CONFIGS / "architecture/pico_paper.yaml").read_text()))
+    assert [chain.C for chain in paper.encoder] == [64, 96, 96]
+    assert [chain.C for chain in paper.decoder] == [160, 64, 32]
+    figures = figures_of(paper)
+    scales = lower_scale_path(figures).totals()
+    for lower, parameters_m, kmac_per_px in ((lower_encoder, 15.2, 75), (lower_decoder, 9.6, 46)):
+        totals = lower(figures).totals()
+        total = (totals["parameters"] + scales["parameters"])[0] / 1e6
+        assert total == pytest.approx(parameters_m, rel=0.03)
+        macs = (totals["macs"] + scales["macs"])[0] / TILE**2 / 1e3
+        assert macs == pytest.approx(kmac_per_px, rel=0.03)
+    for name in ("pico_decoder", "pico_ablation"):
+        assert SPACES[name].reference == paper

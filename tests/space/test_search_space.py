@@ -60,6 +60,7 @@ class TestConformance:
 def test_sizes() -> None:
     assert SPACES["pico_decoder"].size == 112**3 == 1_404_928
     assert SPACES["pico_large"].size % 1_404_928 == 0
+    assert SPACES["pico_ablation"].size == 96
     assert SPACES["pico_small"].size < 5_000
 
 
@@ -92,7 +93,7 @@ def test_any_number_of_the_large_space_is_an_architecture(number: int) -> None:
         ("reference", None, "'reference' must give one value"),
         ("reference.latent_channels", 0, "reference: latent_channels=0"),
         ("reference.latent_channels", [64], "parameter 'latent_channels' has no values"),
-        ("reference.latent_channels", 999, "latent_channels=999 is not one of"),
+        ("reference.latent_channels", 996, "latent_channels=996 is not one of"),
     ],
 )
 def test_a_wrong_file_is_answered_with_what_is_wrong(path: str, value: Any, said: str) -> None:

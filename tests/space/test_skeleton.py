@@ -96,7 +96,7 @@ def test_the_hyper_latent_saves_rate_from_the_start(photograph_like: torch.Tenso
     codec = start_from(Codec(architecture), fit_skeleton(photograph_like)).eval()
     quality = torch.full((4,), 4.0)
     with_hyper = codec(photograph_like, quality).bits.mean()
-    codec.scale_decoder.up.conv.weight.zero_()
+    codec.scale_path.up.conv.weight.zero_()
     assert with_hyper < codec(photograph_like, quality).bits.mean()
 
 

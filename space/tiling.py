@@ -1,0 +1,76 @@
+"""Tiles of an image: how it is cut for the codec, and how what was decoded is put back.
+
+As in PICO (arXiv 2605.05148, section 3): the contents of the tiles partition the image, and each is
+coded with a margin of its real neighbours, so that both sides of a seam see the same pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+STRIDE = 504
+"""Side of a whole tile's content, px."""
+MARGIN = 4
+"""Neighbouring pixels coded on every side of the content."""
+TILE = STRIDE + 2 * MARGIN
+"""Side of a whole tile as it is coded, px."""
+ALIGNMENT = 64
+"""Stride of the codec's hyper-latent, px: coded sides are multiples of it."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Content of one tile: its corner and its sides of 1 to STRIDE, px."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def coded_height(self) -> int:
+        """Height with margins and alignment, a multiple of ALIGNMENT up to TILE, px."""
+        return _aligned(self.height)
+
+    @property
+    def coded_width(self) -> int:
+        """Width with margins and alignment, a multiple of ALIGNMENT up to TILE, px."""
+        return _aligned(self.width)
+
+
+def count(height: int, width: int) -> int:
+    """Number of tiles of an image of `height` x `width` px."""
+    return ceil(height / STRIDE) * ceil(width / STRIDE)
+
+
+def grid(height: int, width: int) -> list[Tile]:
+    """Tiles of an image of `height` x `width` px, row by row."""
+    return [
+        Tile(top, left, min(STRIDE, height - top), min(STRIDE, width - left))
+        for top in range(0, height, STRIDE)
+        for left in range(0, width, STRIDE)
+    ]
+
+
+def cut(pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
+    """A tile of an image [H, W, 3] as it is coded [coded_height, coded_width, 3].
+
+    Beyond the image its last row or column is repeated.
+    """
+    rows = np.arange(tile.coded_height) + tile.top - MARGIN
+    columns = np.arange(tile.coded_width) + tile.left - MARGIN
+    height, width, _ = pixels.shape
+    return pixels[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))]
+
+
+def content(decoded: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
+    """The content [height, width, 3] of a coded tile [coded_height, coded_width, 3]."""
+    return decoded[MARGIN : MARGIN + tile.height, MARGIN : MARGIN + tile.width]
+
+
+def _aligned(side: int) -> int:
+    return ceil((side + 2 * MARGIN) / ALIGNMENT) * ALIGNMENT
