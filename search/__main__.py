@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
+from search.codec_commands import decode, encode, train
 from search.commands import report, run
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
@@ -15,6 +16,12 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
         report,
         "RUN                           write the report of a run, by name or folder",
     ),
+    "train": (
+        train,
+        "POINT MODEL                   train an architecture briefly into a model that codes files",
+    ),
+    "encode": (encode, "IMAGE OUT --model M           compress a photograph"),
+    "decode": (decode, "FILE OUT --model M            what encode wrote, as PNG"),
 }
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from pillow_heif import register_heif_opener
+from PIL import Image
 
-register_heif_opener()
+from search.images import ImageError, read_rgb
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 BUILT_IN = {
@@ -27,7 +26,6 @@ BUILT_IN = {
     "sklearn.datasets.images": ("china.jpg", "flower.jpg"),
 }
 """Photographs that scikit-image and scikit-learn carry, for runs without `data.root`."""
-LOSSLESS = {"PNG", "TIFF"}
 HALVED_FROM = 1024
 """Lossy files at least this wide and high are halved, which sheds their own artefacts."""
 CROP = 256
@@ -78,8 +76,7 @@ def load_photographs(
     for path in paths:
         try:
             content, pixels = _decode(path)
-        # Decoders raise errors of every kind on broken files.
-        except Exception:
+        except ImageError:
             unreadable.append(path.name)
             continue
         if min(pixels.shape[:2]) < CROP:
@@ -129,13 +126,13 @@ def _spread(paths: list[Path], most: int) -> list[Path]:
 
 def _decode(path: Path) -> tuple[str, NDArray[np.uint8]]:
     """Hash of the file and its upright RGB pixels [H, W, 3], halved where lossy and large."""
+    decoded = read_rgb(path)
     content = hashlib.sha256(path.read_bytes()).hexdigest()
-    with Image.open(path) as file:
-        lossy = file.format not in LOSSLESS
-        image = ImageOps.exif_transpose(file).convert("RGB")
-    if lossy and min(image.size) >= HALVED_FROM:
-        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
-    return content, np.asarray(image)
+    height, width, _ = decoded.pixels.shape
+    if not decoded.lossy or min(height, width) < HALVED_FROM:
+        return content, decoded.pixels
+    image = Image.fromarray(decoded.pixels)
+    return content, np.asarray(image.resize((width // 2, height // 2), Image.Resampling.LANCZOS))
 
 
 def _crop(pixels: NDArray[np.uint8], crops: int, seed: int) -> Crops:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ from search.rate_distortion import Curve
 from space.architecture import Architecture
 from space.codec import LEVELS, RATE_WEIGHTS, Codec
 from space.skeleton import Skeleton, start_from
+
+Progress = Callable[[range], Iterable[int]]
+"""Passes on the numbers of training steps, and may show how far it is."""
 
 
 class ProxyError(RuntimeError):
@@ -59,8 +63,17 @@ def evaluate(
     return Score(curve, trained - started, time.perf_counter() - trained, sample)
 
 
-def train_codec(codec: Codec, crops: Crops, config: ProxyConfig, rng: np.random.Generator) -> None:
-    """Minimise bpp + lambda * MSE over random crops and quality levels, in place."""
+def train_codec(
+    codec: Codec,
+    crops: Crops,
+    config: ProxyConfig,
+    rng: np.random.Generator,
+    progress: Progress = iter,
+) -> None:
+    """Minimise bpp + lambda * MSE over random crops and quality levels, in place.
+
+    `progress` passes on the steps. Raises ProxyError when the loss is not finite.
+    """
     optimiser = torch.optim.Adam(_parameter_groups(codec, config))
     peaks = [group["lr"] for group in optimiser.param_groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -68,7 +81,7 @@ def train_codec(codec: Codec, crops: Crops, config: ProxyConfig, rng: np.random.
     )
     device = next(codec.parameters()).device
     codec.train()
-    for step in range(config.steps):
+    for step in progress(range(config.steps)):
         image = to_tensor(crops[rng.integers(len(crops), size=config.batch)], device)
         level = torch.from_numpy(rng.integers(LEVELS, size=config.batch)).to(device)
         coded = codec(image, level.float())

@@ -26,12 +26,10 @@ from search.study import Asker, Costs, counted, drop_torn_line, open_study
 from search.workers import Evaluator, Search, evaluate_reference, outcome, start_ray
 from space.architecture import Architecture
 from space.search_space import SearchSpace
-from space.skeleton import fit_skeleton
+from space.skeleton import SKELETON_CROPS, fit_skeleton
 
 SAMPLES = "samples"
 """Folder of one reconstructed crop per candidate."""
-SKELETON_CROPS = 128
-"""Training crops that the principal components are fitted on."""
 
 
 def run(config: Config, console: Console) -> Path:

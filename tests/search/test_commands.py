@@ -42,7 +42,7 @@ class TestErrors:
         ("words", "said"),
         [
             (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
-            (["run"], "no space chosen: add +space=NAME with one of pico_decoder, pico_large"),
+            (["run"], "no space chosen: add +space=NAME with one of pico_ablation, pico_decoder"),
             (["run", "pico_tiny"], "'pico_tiny' is not an override; expected key=value or +space"),
             (["run", "+space=pico_tiny", "serach.trials=3"], "did you mean search.trials"),
             (["run", "+space=pico_tiny", "search.trails=3"], "did you mean search.trials"),

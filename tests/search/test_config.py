@@ -9,10 +9,12 @@ from omegaconf import OmegaConf
 
 from search.config import CONFIGS, Config, Sampler
 from search.samplers import FACTORIES, make_sampler
+from search.training import find_point
 from space.search_space import SearchSpace
 
 SPACES = sorted(path.stem for path in (CONFIGS / "space").glob("*.yaml"))
 PROXIES = sorted(path.stem for path in (CONFIGS / "proxy").glob("*.yaml"))
+POINTS = sorted(path.stem for path in (CONFIGS / "architecture").glob("*.yaml"))
 
 
 def composed(*overrides: str) -> Config:
@@ -31,11 +33,17 @@ def test_every_space_composes_with_every_proxy(space: str, proxy: str) -> None:
     assert list(config.proxy.qualities) == sorted(config.proxy.qualities)
 
 
+@pytest.mark.parametrize("name", POINTS)
+def test_every_named_point_is_an_architecture(name: str) -> None:
+    assert find_point(name).latent_channels > 0
+
+
 def test_no_configuration_file_is_left_out() -> None:
     tested = {
         "run.yaml",
         *(f"space/{s}.yaml" for s in SPACES),
         *(f"proxy/{p}.yaml" for p in PROXIES),
+        *(f"architecture/{p}.yaml" for p in POINTS),
     }
     assert {str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml")} == tested
 

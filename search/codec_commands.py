@@ -1,0 +1,178 @@
+"""The commands that make and use a codec: `train`, `encode`, `decode`.
+
+Errors that a user can mend end in one line on standard error and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from search.commands import INTERRUPTED
+from space.bitstream import MAX_QUALITY
+from space.writing import write_whole
+
+MAX_NATURAL = 2**63 - 1
+"""Largest number of steps and largest seed."""
+T = TypeVar("T")
+
+
+def train(words: list[str]) -> int:
+    """`train POINT MODEL`: train one architecture briefly and write it as a model file."""
+    parser = _parser(
+        "train", "Train one architecture briefly and write the model that codes files."
+    )
+    parser.add_argument(
+        "point", help="a name of configs/architecture, a file like those, or RUN/ID of a search"
+    )
+    parser.add_argument("model", type=Path, help="file to write, such as light.safetensors")
+    parser.add_argument("--photos", metavar="DIR", help="photographs (default: the built-in ones)")
+    parser.add_argument("--steps", type=_natural, default=1000, help="steps (%(default)s)")
+    parser.add_argument("--seed", type=_natural, default=0, help="(%(default)s)")
+    return _guarded(_train, parser.parse_args(words))
+
+
+def encode(words: list[str]) -> int:
+    """`encode IMAGE OUT --model M --quality Q`: compress a photograph."""
+    parser = _parser("encode", "Compress an image; it is coded in 8 bits and sRGB.")
+    parser.add_argument("image", type=Path, help="PNG, JPEG, WebP, TIFF, HEIC or AVIF")
+    parser.add_argument("out", type=Path, help="file to write")
+    parser.add_argument("--model", type=Path, required=True, help="what `train` wrote")
+    parser.add_argument("--quality", type=_quality, default=4.0, help="0 to 7 (%(default)s)")
+    return _guarded(_encode, parser.parse_args(words))
+
+
+def decode(words: list[str]) -> int:
+    """`decode FILE OUT --model M`: what `encode` wrote, as PNG."""
+    parser = _parser("decode", "Decode what `encode` wrote.")
+    parser.add_argument("file", type=Path, help="what `encode` wrote")
+    parser.add_argument("out", type=Path, help="PNG to write")
+    parser.add_argument("--model", type=Path, required=True, help="the model that encoded it")
+    return _guarded(_decode, parser.parse_args(words))
+
+
+def _train(arguments: argparse.Namespace) -> str:
+    from search.config import DataConfig
+    from search.photographs import load_photographs
+    from search.training import find_point, train_point
+
+    _check_place(arguments.model)
+    architecture = find_point(arguments.point)
+    photographs = load_photographs(**vars(DataConfig(root=arguments.photos)))
+    model = train_point(
+        architecture,
+        photographs,
+        arguments.steps,
+        arguments.seed,
+        lambda steps: _shown(steps, "Training"),
+    )
+    model.save(arguments.model)
+    size_mb = arguments.model.stat().st_size / 1e6
+    return (
+        f"{arguments.model}: model {model.id.hex()}, {size_mb:.1f} MB, "
+        f"{arguments.steps} steps on {photographs.used} photographs"
+    )
+
+
+def _encode(arguments: argparse.Namespace) -> str:
+    from search.images import read_rgb
+    from space import files
+    from space.model import Model
+
+    _check_place(arguments.out, arguments.image, arguments.model)
+    model = Model.load(arguments.model)
+    pixels = read_rgb(arguments.image).pixels
+    data = files.encode(pixels, model, arguments.quality, lambda tiles: _shown(tiles, "Encoding"))
+    write_whole(arguments.out, data)
+    height, width, _ = pixels.shape
+    bpp = 8 * len(data) / (height * width)
+    return f"{arguments.out}: {width}x{height}, {len(data):,} bytes, {bpp:.3f} bpp"
+
+
+def _decode(arguments: argparse.Namespace) -> str:
+    from search.images import check_png, write_png
+    from space import files
+    from space.bitstream import BitstreamError
+    from space.model import Model
+
+    check_png(arguments.out)
+    _check_place(arguments.out, arguments.file, arguments.model)
+    model = Model.load(arguments.model)
+    try:
+        data = arguments.file.read_bytes()
+        pixels = files.decode(data, model, lambda tiles: _shown(tiles, "Decoding"))
+    except BitstreamError as error:
+        raise BitstreamError(f"{arguments.file}: {error}") from error
+    write_png(pixels, arguments.out)
+    return f"{arguments.out}: {pixels.shape[1]}x{pixels.shape[0]}"
+
+
+def _guarded(work: Callable[[argparse.Namespace], str], arguments: argparse.Namespace) -> int:
+    """Run a command, print what it says, and turn what a user can mend into one line."""
+    from search.images import ImageError
+    from search.photographs import DataError
+    from search.proxy import ProxyError
+    from search.training import PointError
+    from space.bitstream import BitstreamError
+    from space.model import ModelError
+
+    try:
+        print(work(arguments))
+    except (
+        BitstreamError, DataError, ImageError, ModelError, OSError, PointError, ProxyError,
+    ) as error:  # fmt: skip
+        # Messages of torch and pyarrow may run over several lines.
+        print(*(line.strip() for line in str(error).splitlines()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(f"python -m search {command}", description=description)
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= MAX_NATURAL:
+        raise ValueError(text)
+    return value
+
+
+def _quality(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= MAX_QUALITY:
+        raise ValueError(text)
+    return value
+
+
+_quality.__name__ = f"number from 0 to {MAX_QUALITY}"
+_natural.__name__ = "whole number from 0 to 2^63 - 1"
+
+
+def _shown(items: Sequence[T], what: str) -> Iterable[T]:
+    """The items, with a bar on standard error while they last if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(items, what, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _check_place(path: Path, *inputs: Path) -> None:
+    """Raise OSError where no file can or should be written, before any work is spent."""
+    if path.resolve() in [other.resolve() for other in inputs]:
+        raise FileExistsError(f"{path}: is what is read and will not be replaced")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder; give the name of a file to write")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path}: is no ordinary file and will not be replaced")
+    if not path.parent.is_dir():
+        raise NotADirectoryError(f"{path}: cannot be written; there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path}: cannot be written; folder {path.parent} is read-only")
