@@ -12,8 +12,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +33,8 @@ from PIL import Image, ImageOps
 
 from search.images import read_rgb
 from space import tiling
-from space.bitstream import QUALITY_STEPS, read
+from space.architecture import QUALITY_STEPS
+from space.bitstream import read
 from space.files import TileCoder, encode
 from space.model import Model
 
@@ -59,7 +64,7 @@ def main() -> None:
         for model in arguments.models:
             for quality in QUALITIES:
                 print(size_row(model, photos, quality), flush=True)
-        print("\n| model | | networks | entropy coding | peak memory | of which codec |")
+        print("\n| model | | networks | entropy coding | codec's memory | whole command |")
         print("|---|---|---|---|---|---|")
         for model in arguments.models:
             for work in (time_encode, time_decode):
@@ -125,10 +130,26 @@ def speed_row(work: Work, path: Path, photo: Path) -> str:
     before = forget_peak_mb()
     runs = [work(coder, pixels, payloads) for _ in range(RUNS)]
     networks, entropy = (statistics.median(column) for column in zip(*runs, strict=True))
+    memory_mb = peak_mb() - before
+    name = work.__name__.removeprefix("time_")
+    seconds, command_mb = fresh(command, name, path, photo)
     return (
-        f"| {path.stem} | {work.__name__.removeprefix('time_')} | {networks:.1f} s "
-        f"| {entropy:.2f} s | {peak_mb():.0f} MB | {peak_mb() - before:.0f} MB |"
+        f"| {path.stem} | {name} | {networks:.1f} s | {entropy:.2f} s | {memory_mb:.0f} MB "
+        f"| {seconds:.1f} s, {command_mb:.0f} MB |"
     )
+
+
+def command(name: str, model: Path, photo: Path) -> tuple[float, float]:
+    """Seconds and peak memory of `python -m search encode` or `decode`, imports and files too."""
+    coded, decoded = photo.with_suffix(f".{model.stem}"), photo.with_suffix(".decoded.png")
+    files = (photo, coded) if name == "encode" else (coded, decoded)
+    words = [sys.executable, "-W", "ignore", "-m", "search", name, *files, "--model", model]
+    started = time.perf_counter()
+    subprocess.run(
+        words, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    seconds = time.perf_counter() - started
+    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
 
 
 def payloads_of(path: Path, photo: Path) -> list[bytes]:

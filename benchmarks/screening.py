@@ -20,7 +20,8 @@ from latency_predictor import load_default
 from latency_predictor.trace import trace
 from search.config import CONFIGS
 from search.costs import CHUNK, costs
-from space.codec import LEVELS, Codec
+from space.architecture import LEVELS
+from space.codec import Codec
 from space.search_space import SearchSpace
 from space.tiling import TILE
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from search.config import Config, ConfigError
 from search.metrics import METRICS
-from space.codec import LEVELS
+from space.architecture import LEVELS
 
 CONFIG_FILE = "config.yaml"
 LEAST = {

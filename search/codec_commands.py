@@ -8,16 +8,23 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from search.commands import INTERRUPTED
-from space.bitstream import MAX_QUALITY
+from space.architecture import LEVELS
 from space.writing import write_whole
+
+if TYPE_CHECKING:
+    from space.model import Model
 
 MAX_NATURAL = 2**63 - 1
 """Largest number of steps and largest seed."""
+SHOWN_QUALITY = 4.0
+"""Quality at which `train` says what its model does."""
+
 T = TypeVar("T")
 
 
@@ -58,35 +65,44 @@ def decode(words: list[str]) -> int:
 def _train(arguments: argparse.Namespace) -> str:
     from search.config import DataConfig
     from search.photographs import load_photographs
+    from search.proxy import measure
     from search.training import find_point, train_point
+    from space.model import Model
 
     _check_place(arguments.model)
     architecture = find_point(arguments.point)
     photographs = load_photographs(**vars(DataConfig(root=arguments.photos)))
-    model = train_point(
+    codec = train_point(
         architecture,
         photographs,
         arguments.steps,
         arguments.seed,
         lambda steps: _shown(steps, "Training"),
     )
+    model = Model.of(codec)
     model.save(arguments.model)
+    curve, _ = measure(codec, photographs.select, (SHOWN_QUALITY,))
     size_mb = arguments.model.stat().st_size / 1e6
     return (
-        f"{arguments.model}: model {model.id.hex()}, {size_mb:.1f} MB, "
-        f"{arguments.steps} steps on {photographs.used} photographs"
+        f"{arguments.model}: model {model.id.hex()}, {size_mb:.1f} MB; held-out photographs at "
+        f"quality {SHOWN_QUALITY:g}: {curve['bpp'][0]:.3f} bpp, {curve['psnr'][0]:.2f} dB PSNR, "
+        f"SSIMULACRA2 {curve['ssimulacra2'][0]:.1f}"
     )
 
 
 def _encode(arguments: argparse.Namespace) -> str:
     from search.images import read_rgb
     from space import files
-    from space.model import Model
+    from space.bitstream import BitstreamError
+    from space.model import ModelError
 
     _check_place(arguments.out, arguments.image, arguments.model)
-    model = Model.load(arguments.model)
+    model = _load(arguments.model)
     pixels = read_rgb(arguments.image).pixels
-    data = files.encode(pixels, model, arguments.quality, lambda tiles: _shown(tiles, "Encoding"))
+    with _naming(arguments.image, BitstreamError), _naming(arguments.model, ModelError):
+        data = files.encode(
+            pixels, model, arguments.quality, lambda tiles: _shown(tiles, "Encoding")
+        )
     write_whole(arguments.out, data)
     height, width, _ = pixels.shape
     bpp = 8 * len(data) / (height * width)
@@ -97,18 +113,34 @@ def _decode(arguments: argparse.Namespace) -> str:
     from search.images import check_png, write_png
     from space import files
     from space.bitstream import BitstreamError
-    from space.model import Model
+    from space.model import ModelError
 
     check_png(arguments.out)
     _check_place(arguments.out, arguments.file, arguments.model)
-    model = Model.load(arguments.model)
-    try:
-        data = arguments.file.read_bytes()
+    model = _load(arguments.model)
+    data = arguments.file.read_bytes()
+    with _naming(arguments.file, BitstreamError), _naming(arguments.model, ModelError):
         pixels = files.decode(data, model, lambda tiles: _shown(tiles, "Decoding"))
-    except BitstreamError as error:
-        raise BitstreamError(f"{arguments.file}: {error}") from error
     write_png(pixels, arguments.out)
     return f"{arguments.out}: {pixels.shape[1]}x{pixels.shape[0]}"
+
+
+@contextmanager
+def _naming(path: Path, kind: type[ValueError]) -> Iterator[None]:
+    """Put the file's name before the message of an error that does not know it."""
+    try:
+        yield
+    except kind as error:
+        raise kind(f"{path}: {error}") from error
+
+
+def _load(path: Path) -> Model:
+    """A model on the fastest device."""
+    import torch
+
+    from space.model import Model
+
+    return Model.load(path).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _guarded(work: Callable[[argparse.Namespace], str], arguments: argparse.Namespace) -> int:
@@ -146,12 +178,12 @@ def _natural(text: str) -> int:
 
 def _quality(text: str) -> float:
     value = float(text)
-    if not 0 <= value <= MAX_QUALITY:
+    if not 0 <= value <= LEVELS - 1:
         raise ValueError(text)
     return value
 
 
-_quality.__name__ = f"number from 0 to {MAX_QUALITY}"
+_quality.__name__ = f"number from 0 to {LEVELS - 1}"
 _natural.__name__ = "whole number from 0 to 2^63 - 1"
 
 

@@ -26,7 +26,11 @@ MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK"}
 """Pillow's mode to the one with 8-bit channels and no alpha that holds the same, else RGB."""
 PROFILE_MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colour space of an ICC profile to the mode of the pixels that it describes."""
-LEVELS = 18
+SRGB_PRIMARIES = {1, 2, 5, 6}
+"""Colour primaries (ITU-T H.273) that are sRGB's, nearly, or unspecified."""
+HDR_TRANSFERS = {16, 18}
+"""Transfer characteristics (ITU-T H.273) PQ and HLG."""
+PROBE_LEVELS = 18
 """Levels per channel at which a profile is compared with sRGB."""
 
 
@@ -89,7 +93,16 @@ def _decode(file: Image.Image) -> Decoded:
     if "icc_profile" in file.info:
         with suppress(OSError, ImageCms.PyCMSError):
             image = _to_srgb(image, file.info["icc_profile"])
+    elif "nclx_profile" in file.info:
+        _check_nclx(file.info["nclx_profile"])
     return Decoded(np.asarray(image.convert("RGB")), lossy=file.format not in LOSSLESS)
+
+
+def _check_nclx(profile: dict[str, float]) -> None:
+    """Raise ImageError where colours that no ICC profile describes are far from sRGB."""
+    wide = profile["color_primaries"] not in SRGB_PRIMARIES
+    if wide or profile["transfer_characteristics"] in HDR_TRANSFERS:
+        raise ImageError("high dynamic range or wide gamut; convert it to sRGB first")
 
 
 def _reason(error: Exception) -> str:
@@ -141,7 +154,7 @@ def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
 
 def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     """Whether a transform from `mode` to sRGB changes colours by no more than rounding."""
-    levels = np.linspace(0, 255, LEVELS).astype(np.uint8)
+    levels = np.linspace(0, 255, PROBE_LEVELS).astype(np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
     probe = Image.fromarray(colours).convert(mode)
     before, after = np.asarray(probe.convert("RGB")), np.asarray(transform.apply(probe))

@@ -49,7 +49,7 @@ class Photographs:
     select: Crops
     used: int
     unreadable: tuple[str, ...]
-    """Names of files that did not decode."""
+    """Names of files that did not decode or have transparency."""
     small: tuple[str, ...]
     """Names of photographs smaller than a crop."""
 
@@ -115,7 +115,7 @@ def find_photographs(root: str | None) -> list[Path]:
 
 
 def _where(root: str | None) -> str:
-    return "built-in photographs" if root is None else f"data.root={root}"
+    return "built-in photographs" if root is None else f"folder {root}"
 
 
 def _spread(paths: list[Path], most: int) -> list[Path]:

@@ -16,8 +16,8 @@ from search.config import ProxyConfig
 from search.metrics import METRICS
 from search.photographs import Crops
 from search.rate_distortion import Curve
-from space.architecture import Architecture
-from space.codec import LEVELS, RATE_WEIGHTS, Codec
+from space.architecture import LEVELS, Architecture
+from space.codec import RATE_WEIGHTS, Codec
 from space.skeleton import Skeleton, start_from
 
 Progress = Callable[[range], Iterable[int]]

@@ -1,1 +1,1 @@
-"""What a codec can be: value sets, architectures, torch modules, op lists."""
+"""What a codec can be: value sets, architectures, torch modules, op lists, files."""

@@ -12,6 +12,13 @@ ENCODER_STRIDES = (4, 8, 16)
 DECODER_STRIDES = (16, 8, 4)
 """Resolutions of the synthesis transform's chains, in order of use."""
 LATENT_STRIDE = DECODER_STRIDES[0]
+HYPER_DEPTH = 2
+"""Halvings between the latent and the hyper-latent."""
+HYPER_STRIDE = LATENT_STRIDE * 2**HYPER_DEPTH
+LEVELS = 8
+"""Trained quality levels, 0 to 7; a quality is a real number between them."""
+QUALITY_STEPS = 100
+"""Steps per level in which files count the quality."""
 
 CHOICES = {
     "activation": ("relu", "leaky_relu", "gelu", "silu"),
@@ -58,7 +65,7 @@ class Architecture:
     `encoder` holds the chains at strides 4, 8, 16 and `decoder` those at strides 16, 8, 4;
     `latent_channels` is the width of the latent at stride 16, `hyper_channels` that of the
     hyper-latent at stride 64. The defaults are PICO's choices. Equal architectures have equal `id`s
-    in every process and version.
+    in every process.
 
     - `resampling`: between resolutions, Haar subbands and a 1x1 convolution, the same with pixel
       (un)shuffle, or an overlapping strided (transposed) convolution.

@@ -17,16 +17,14 @@ from itertools import accumulate, pairwise
 from zlib import crc32
 
 from space import tiling
+from space.architecture import LEVELS, QUALITY_STEPS
 
 MAGIC = b"PCDX"
 VERSION = 1
 MAX_SIDE = 65535
 """Largest width and height, px."""
-QUALITY_STEPS = 100
-"""Steps per quality level."""
-MAX_QUALITY = 7
-"""The highest quality level; the lowest is 0."""
-
+MAX_PIXELS = 2**28
+"""Most pixels of an image, so that a forged header cannot ask for all memory."""
 _HEADER = struct.Struct("<4sBHII8s")
 _ENTRY = struct.Struct("<II")
 _CRC = struct.Struct("<I")
@@ -48,7 +46,7 @@ class Header:
     height: int
     """1 to MAX_SIDE, px."""
     quality_steps: int
-    """Quality level times QUALITY_STEPS, 0 to MAX_QUALITY * QUALITY_STEPS."""
+    """Quality level times QUALITY_STEPS, 0 to (LEVELS - 1) * QUALITY_STEPS."""
     model_id: bytes
     """Identity of the model that wrote the payloads, 8 bytes."""
 
@@ -57,11 +55,22 @@ class Header:
             raise BitstreamError(
                 f"impossible size {self.width}x{self.height}: sides are 1 to {MAX_SIDE} pixels"
             )
-        if not 0 <= self.quality_steps <= MAX_QUALITY * QUALITY_STEPS:
+        if self.width * self.height > MAX_PIXELS:
+            raise BitstreamError(
+                f"impossible size {self.width}x{self.height}: more than {MAX_PIXELS:,} pixels"
+            )
+        if not 0 <= self.quality_steps <= (LEVELS - 1) * QUALITY_STEPS:
             raise BitstreamError(
                 f"impossible quality {self.quality_steps / QUALITY_STEPS}: "
-                f"levels are 0 to {MAX_QUALITY}"
+                f"levels are 0 to {LEVELS - 1}"
             )
+
+
+def quality_steps(quality: float) -> int:
+    """Quality in steps of 1 / QUALITY_STEPS. Raises BitstreamError for one out of range."""
+    if not 0 <= quality <= LEVELS - 1:
+        raise BitstreamError(f"impossible quality {quality}: levels are 0 to {LEVELS - 1}")
+    return round(quality * QUALITY_STEPS)
 
 
 def write(header: Header, payloads: Sequence[bytes]) -> bytes:

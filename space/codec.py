@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from space.architecture import Architecture
-from space.bitstream import MAX_QUALITY, QUALITY_STEPS
+from space.architecture import HYPER_STRIDE, LEVELS, QUALITY_STEPS, Architecture
 from space.blocks import ConvScale, CSChain, ScaledWeight, downsampling, fold, upsampling
 from space.context import Context
 from space.entropy import HyperEncoder, Rate
 from space.payload import Tables
+from space.rounding import round_straight_through
 from space.scales import ScalePath
 
-LEVELS = MAX_QUALITY + 1
-"""Trained quality levels, 0 to 7; a quality is a real number between them."""
 RATE_WEIGHTS = torch.logspace(-3.0, -1.0, LEVELS) * 255**2
 """Lambda per quality level in bpp + lambda * MSE, for images in [0, 1]."""
-SHARPNESS = 5.0
-"""Of soft rounding's gradient: 1 is a straight line, infinity a staircase."""
-PADDING = 64
-"""Image sides are padded to a multiple of this: the hyper-latent's stride."""
 
 
 class Analysis(nn.Module):
@@ -143,7 +136,7 @@ class Codec(nn.Module):
         Quality counts in steps of 1 / QUALITY_STEPS, as files store it.
         """
         height, width = image.shape[-2:]
-        padded = pad_to_multiple(image, PADDING)
+        padded = pad_to_multiple(image, HYPER_STRIDE)
         steps = (quality * QUALITY_STEPS).round().long()
         levels = level_weights(steps).to(image)
         latent, z = self.analysis(padded, levels)
@@ -186,18 +179,6 @@ def level_weights(quality_steps: Tensor) -> Tensor:
     """
     grid = torch.arange(LEVELS, device=quality_steps.device)
     return (1 - (quality_steps[:, None] / QUALITY_STEPS - grid).abs()).clamp(min=0)
-
-
-def round_straight_through(x: Tensor) -> Tensor:
-    """Rounding whose gradient is that of soft rounding (Agustsson and Theis, 2020).
-
-    Steep at the thresholds and flat between them. With a gradient of one everywhere, symbols that
-    are all zero seem to gain from a finer step, and training spends its rate on them.
-    """
-    fraction = (x - x.floor() - 0.5) * SHARPNESS
-    slope = SHARPNESS / (2 * math.tanh(SHARPNESS / 2)) / torch.cosh(fraction).square()
-    soft = x * slope.detach()
-    return x.round().detach() + soft - soft.detach()
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:

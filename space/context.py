@@ -13,11 +13,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from space.architecture import CHANNEL_GROUPS, Architecture
+from space.architecture import CHANNEL_GROUPS, HYPER_DEPTH, Architecture
 from space.blocks import ConvScale, LevelScale, upsampling
+from space.rounding import round_straight_through
 
-HYPER_DEPTH = 2
-"""Halvings between the latent (stride 16) and the hyper-latent (stride 64)."""
 STEPS = {"none": 1, "checkerboard": 2, "grid": 4, "channels": CHANNEL_GROUPS}
 """Decoding steps of each context pattern."""
 GROUP_QUARTERS = {"none": 4, "checkerboard": 8, "grid": 4, "channels": 4 // CHANNEL_GROUPS}
@@ -81,7 +80,7 @@ class Context(nn.Module):
             mean, width = self._predict(prior, decoded)
             residuals.append(group - mean if width is None else (group - mean) / width)
             if len(residuals) < len(groups):
-                decoded.append(_dequantise(residuals[-1].round(), mean, width))
+                decoded.append(_dequantise(self._round(residuals[-1]), mean, width))
         return join(residuals, self.pattern)
 
     def forward(self, symbols: Tensor, z: Tensor, levels: Tensor) -> Tensor:
@@ -91,6 +90,9 @@ class Context(nn.Module):
         for group, prior in zip(groups, self._priors(z), strict=True):
             decoded.append(_dequantise(group, *self._predict(prior, decoded)))
         return self.step(join(decoded, self.pattern), levels)
+
+    def _round(self, residual: Tensor) -> Tensor:
+        return round_straight_through(residual) if self.training else residual.round()
 
     def _priors(self, z: Tensor) -> Sequence[Tensor]:
         return split(torch.relu(self.up(torch.relu(self.hidden(z)))), self.pattern)

@@ -2,7 +2,7 @@
 
 The symbols of a file depend on integers alone: whatever float type, device or number of threads the
 networks run with, a decoder reads the symbols that the encoder wrote. Networks see one tile at a
-time, so memory beyond the image's own eight bits per sample does not grow with it.
+time: of the image, its eight bits per sample and its compressed tiles are all that is held.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from space import tiling
-from space.architecture import LATENT_STRIDE
-from space.bitstream import QUALITY_STEPS, Header, check_model, read, write
-from space.codec import PADDING, level_weights
+from space.architecture import HYPER_STRIDE, LATENT_STRIDE
+from space.bitstream import Header, check_model, quality_steps, read, write
+from space.codec import level_weights
 from space.model import Model, ModelError
 from space.payload import PayloadReader, Symbols, write_payload
 
@@ -49,7 +49,7 @@ def encode(
     range and ModelError where the model's symbols are no numbers.
     """
     height, width, _ = pixels.shape
-    header = Header(width, height, round(quality * QUALITY_STEPS), model.id)
+    header = Header(width, height, quality_steps(quality), model.id)
     coder = TileCoder(model, header.quality_steps)
     tiles = progress(tiling.grid(height, width))
     return write(header, [coder.write(coder.analyse(tiling.cut(pixels, tile))) for tile in tiles])
@@ -101,6 +101,8 @@ class TileCoder:
         """Run the decoder's network: a tile [h, w, 3]."""
         latent, z = (torch.from_numpy(x)[None].to(self._like) for x in (symbols.latent, symbols.z))
         image = self._model.decoder(latent, z, self._levels)[0].float()
+        if not image.isfinite().all():
+            raise ModelError("the model's picture is no numbers")
         eight_bits = (image.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
         return eight_bits.permute(1, 2, 0).numpy()
 
@@ -114,7 +116,7 @@ class TileCoder:
         """The symbols of a payload of `write`."""
         architecture = self._model.architecture
         height, width = tile.coded_height, tile.coded_width
-        shape = (architecture.hyper_channels, height // PADDING, width // PADDING)
+        shape = (architecture.hyper_channels, height // HYPER_STRIDE, width // HYPER_STRIDE)
         z_tables = self.hyper_tables(shape)
         latent_symbols = architecture.latent_channels * height * width // LATENT_STRIDE**2
         reader = PayloadReader(payload, z_tables.size + latent_symbols, self._tables)

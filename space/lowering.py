@@ -15,9 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latency_predictor.ops import Kind, OpTable
-from space.architecture import DECODER_STRIDES, ENCODER_STRIDES, LATENT_STRIDE, Architecture
-from space.codec import LEVELS
-from space.context import GROUP_QUARTERS, HYPER_DEPTH, STEPS
+from space.architecture import (
+    DECODER_STRIDES,
+    ENCODER_STRIDES,
+    HYPER_DEPTH,
+    LATENT_STRIDE,
+    LEVELS,
+    Architecture,
+)
+from space.context import GROUP_QUARTERS, STEPS
 from space.search_space import from_architecture
 from space.tiling import TILE
 
@@ -192,7 +198,10 @@ def lower_decoder(figures: Figures) -> OpTable:
 
 
 def lower_scale_path(figures: Figures) -> OpTable:
-    """Op lists of `scales.IntegerScales` on one tile, which both halves run on the CPU."""
+    """Op lists of `scales.IntegerScales` on one tile, which both halves run on the CPU.
+
+    The table per level and channel stands for the bias that every convolution counts.
+    """
     program = _Program(len(figures["latent_channels"]))
     latent, hyper = figures["latent_channels"], figures["hyper_channels"]
     px = (TILE // LATENT_STRIDE) ** 2 // 4**HYPER_DEPTH

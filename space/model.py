@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,17 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from space.architecture import Architecture
+from space.architecture import LEVELS, Architecture
 from space.codec import Codec, EncoderNetwork
 from space.payload import Tables
-from space.scales import TABLES, IntegerLayer, IntegerScales
+from space.scales import IntegerScales, ScalePath
 from space.writing import write_whole
 
 KEY = "codec-search model 1"
-"""Kind and version of the file: the one key of its metadata, whose value is the architecture."""
+"""Kind and version of the file: the one key of its metadata (safetensors writes several in no
+order), whose value is JSON."""
 ID_BYTES = 8
 
 
@@ -28,30 +30,32 @@ class ModelError(ValueError):
     """A file that is no model, or a model that cannot code."""
 
 
-class Model(nn.Module):
+class Model:
     """What encodes and decodes files.
 
-    Networks may be converted to any float type and moved to any device; what the entropy coder
-    depends on is integers, which such conversions leave alone.
+    Its networks may be converted to any float type and moved to any device. What the entropy coder
+    depends on are integers, which stay as they are.
     """
 
-    def __init__(self, codec: Codec, scales: IntegerScales, tables: Tables) -> None:
+    def __init__(
+        self, codec: Codec, scales: IntegerScales, tables: Tables, identity: bytes
+    ) -> None:
         """Networks of a folded `codec`; use `of` or `load`."""
-        super().__init__()
         self.architecture = codec.architecture
-        self.decoder = codec.decoder
-        self.encoder = EncoderNetwork(codec)
+        self.decoder = codec.decoder.eval().requires_grad_(False)
+        self.encoder = EncoderNetwork(codec).eval().requires_grad_(False)
         self.scales = scales
         self.tables = tables
-        self.id = _digest(codec.architecture, self.tensors())
-        """Hash of the architecture and all weights and tables, ID_BYTES long."""
-        self.eval().requires_grad_(False)
+        self.id = identity
+        """Hash of the architecture and of all weights and tables as trained, ID_BYTES long."""
 
     @classmethod
     def of(cls, codec: Codec) -> Model:
         """The model of a trained codec, which stays as it is."""
         folded = copy.deepcopy(codec).cpu().fold()
-        return cls(folded, codec.scale_path.integer(), Tables.gaussian())
+        model = cls(folded, codec.scale_path.integer(), Tables.gaussian(), b"")
+        model.id = _digest(model.architecture, model.tensors())[:ID_BYTES]
+        return model
 
     @classmethod
     def load(cls, path: Path) -> Model:
@@ -71,48 +75,55 @@ class Model(nn.Module):
             found = ", ".join(metadata) or "nothing"
             raise ModelError(f"{path}: says to be {found}, only {KEY!r} can be read")
         try:
-            return cls._assembled(Architecture.from_json(metadata[KEY]), tensors)
+            return cls._assembled(json.loads(metadata[KEY]), tensors)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise ModelError(f"{path}: its weights and architecture disagree ({error})") from error
-
-    def save(self, path: Path) -> None:
-        """Write the model as safetensors, whole or not at all. Raises OSError."""
-        metadata = {KEY: self.architecture.to_json()}
-        write_whole(path, safetensors.torch.save(self.tensors(), metadata))
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All weights and tables by name, each once."""
-        parts = {
-            "analysis": self.encoder.analysis,
-            "decoder": self.decoder,
-            "scales": self.scales,
-        }
-        named = {
-            f"{part}.{name}": value.contiguous()
-            for part, module in parts.items()
-            for name, value in module.state_dict().items()
-        }
-        return named | {f"tables.{name}": value for name, value in asdict(self.tables).items()}
+            raise ModelError(f"{path}: damaged ({error})") from error
 
     @classmethod
-    def _assembled(cls, architecture: Architecture, tensors: dict[str, Tensor]) -> Model:
+    def _assembled(cls, said: dict[str, str], tensors: dict[str, Tensor]) -> Model:
+        """The model of a file's metadata and tensors. Raises ValueError where they disagree."""
+
         def below(prefix: str) -> dict[str, Any]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
+        architecture = Architecture.from_json(said["architecture"])
+        if _digest(architecture, tensors).hex() != said["digest"]:
+            raise ValueError("its weights are not those that were saved")
         with torch.device("meta"):
             codec = Codec(architecture).fold()
         codec.analysis.load_state_dict(below("analysis."), assign=True)
         codec.decoder.load_state_dict(below("decoder."), assign=True)
-        layers = 1 if architecture.scale_path == "linear" else 2
-        scales = IntegerScales(
-            [IntegerLayer(**below(f"scales.layers.{i}.")) for i in range(layers)],
-            tensors["scales.base"],
-            tensors["scales.meta"],
-        )
-        tables = Tables(**below("tables."))
-        if not len(tables.cdfs) == len(tables.lengths) == len(tables.offsets) == TABLES:
-            raise ValueError(f"expected {TABLES} tables")
-        return cls(codec, scales, tables)
+        scales = ScalePath(architecture, LEVELS).integer()
+        scales.load_state_dict(below("scales."))
+        return cls(codec, scales, Tables(**below("tables.")), bytes.fromhex(said["id"]))
+
+    def save(self, path: Path) -> None:
+        """Write the model as safetensors, whole or not at all. Raises OSError."""
+        tensors = self.tensors()
+        said = {
+            "id": self.id.hex(),
+            "digest": _digest(self.architecture, tensors).hex(),
+            "architecture": self.architecture.to_json(),
+        }
+        write_whole(path, safetensors.torch.save(tensors, {KEY: json.dumps(said)}))
+
+    def to(self, *where: Any) -> Model:
+        """Move or convert the networks, in place, as `torch.nn.Module.to` does."""
+        self.encoder.to(*where)
+        self.decoder.to(*where)
+        return self
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights and tables by name, each once."""
+        modules = {
+            "analysis": self.encoder.analysis, "decoder": self.decoder, "scales": self.scales
+        }  # fmt: skip
+        named = {
+            f"{part}.{name}": value.contiguous()
+            for part, module in modules.items()
+            for name, value in module.state_dict().items()
+        }
+        return named | {f"tables.{name}": value for name, value in asdict(self.tables).items()}
 
 
 def _digest(architecture: Architecture, tensors: dict[str, Tensor]) -> bytes:
@@ -120,4 +131,4 @@ def _digest(architecture: Architecture, tensors: dict[str, Tensor]) -> bytes:
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.digest()[:ID_BYTES]
+    return digest.digest()

@@ -16,10 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from space.architecture import Architecture
-from space.bitstream import QUALITY_STEPS
+from space.architecture import HYPER_DEPTH, QUALITY_STEPS, Architecture
 from space.blocks import ConvScale, LevelScale, SubbandSynthesis
-from space.context import HYPER_DEPTH
 
 TABLES = 128
 """Distributions that symbols are coded with: zero-mean Gaussians, sigma in geometric steps.

@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from space.architecture import Architecture
+from space.architecture import HYPER_DEPTH, Architecture
 from space.blocks import Downsampling, Upsampling, haar_basis
 from space.codec import RATE_WEIGHTS, Codec
-from space.context import HYPER_DEPTH
 from space.scales import ScalePath
 
 MID_GREY = 0.5
@@ -34,7 +33,7 @@ SKELETON_CROPS = 128
 """Training crops that are enough to fit it on."""
 BANDS = 6
 """Groups of latent channels whose local log-magnitude the hyper-latent starts with."""
-LOG_STEP = 0.5
+HYPER_LOG_STEP = 0.5
 """Step of the hyper-latent at the start, in nats of local magnitude."""
 HINGES = (0.1, 0.3, 0.9, 2.7)
 """Knots of the piecewise linear logarithm; the last segment points at `LAST_KNOT`."""
@@ -213,11 +212,11 @@ def _start_hyperprior(codec: Codec) -> None:
     hyper.out.weight[:bands] = 0
     for band in range(bands):
         hyper.out.weight[band, band * len(HINGES) : (band + 1) * len(HINGES), 0, 0] = slopes
-    hyper.out.weight[:bands] /= LOG_STEP
-    hyper.out.bias[:bands] = offset / LOG_STEP
+    hyper.out.weight[:bands] /= HYPER_LOG_STEP
+    hyper.out.bias[:bands] = offset / HYPER_LOG_STEP
     hyper.out.weight[bands:] = 0
     _start_scales(codec.scale_path, band_of)
-    codec.scale_path.meta_prior.log_scale[:, :bands] = math.log(0.6 / LOG_STEP)
+    codec.scale_path.meta_prior.log_scale[:, :bands] = math.log(0.6 / HYPER_LOG_STEP)
     codec.scale_path.meta_prior.log_scale[:, bands:] = math.log(0.2)
 
 
@@ -225,7 +224,7 @@ def _start_scales(path: ScalePath, band_of: Tensor) -> None:
     """Read log-magnitudes back; `band_of` [bands, M] says which channels are of which band."""
     bands, latent = band_of.shape
     # A channel whose subbands are zero but the first has 2**-HYPER_DEPTH of it in every pixel.
-    gain = LOG_STEP * 2**HYPER_DEPTH * band_of.T
+    gain = HYPER_LOG_STEP * 2**HYPER_DEPTH * band_of.T
     up = path.up.conv.weight.view(latent, 4**HYPER_DEPTH, -1)
     up.zero_()
     if path.hidden is None:

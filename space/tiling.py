@@ -12,14 +12,14 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from space.architecture import HYPER_STRIDE
+
 STRIDE = 504
 """Side of a whole tile's content, px."""
 MARGIN = 4
 """Neighbouring pixels coded on every side of the content."""
 TILE = STRIDE + 2 * MARGIN
 """Side of a whole tile as it is coded, px."""
-ALIGNMENT = 64
-"""Stride of the codec's hyper-latent, px: coded sides are multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Tile:
 
     @property
     def coded_height(self) -> int:
-        """Height with margins and alignment, a multiple of ALIGNMENT up to TILE, px."""
+        """Height with margins and alignment, a multiple of HYPER_STRIDE up to TILE, px."""
         return _aligned(self.height)
 
     @property
     def coded_width(self) -> int:
-        """Width with margins and alignment, a multiple of ALIGNMENT up to TILE, px."""
+        """Width with margins and alignment, a multiple of HYPER_STRIDE up to TILE, px."""
         return _aligned(self.width)
 
 
@@ -73,4 +73,4 @@ def content(decoded: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
 
 
 def _aligned(side: int) -> int:
-    return ceil((side + 2 * MARGIN) / ALIGNMENT) * ALIGNMENT
+    return ceil((side + 2 * MARGIN) / HYPER_STRIDE) * HYPER_STRIDE

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises OSError that names it."""
-    partial = path.with_name(path.name + ".partial")
     try:
-        try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            # Below a folder of its own it gets the permissions of any new file, and a free name.
+            partial = Path(folder) / "partial"
             partial.write_bytes(data)
             partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,6 +1,7 @@
 """The commands that make and use a codec, as a user meets them."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -194,9 +195,15 @@ class TestCoding:
 
 def test_training_says_what_it_wrote(made: Path) -> None:
     model, size_mb = Model.load(made / "model"), (made / "model").stat().st_size / 1e6
-    assert (made / "said").read_text() == (
-        f"{made / 'model'}: model {model.id.hex()}, {size_mb:.1f} MB, 1 steps on 6 photographs\n"
+    said = re.fullmatch(
+        r"(.*): model (\w+), (.*) MB; held-out photographs at quality 4: "
+        r"(.*) bpp, (.*) dB PSNR, SSIMULACRA2 .*\n",
+        (made / "said").read_text(),
     )
+    assert said
+    assert said.group(1, 2, 3) == (str(made / "model"), model.id.hex(), f"{size_mb:.1f}")
+    assert 0.1 < float(said[4]) < 2
+    assert 24 < float(said[5]) < 40
 
 
 class TestErrors:
@@ -275,7 +282,9 @@ class TestErrors:
         refused("encode", "narrow.yaml", "out.png", "--model", "model")
 
     def test_another_model(self, refused: Callable[..., str]) -> None:
-        change_model(Path("other"), **{"scales.base": torch.zeros(8, 128, dtype=torch.int64)})
+        other = Model.load(Path("model"))
+        other.id = bytes(8)
+        other.save(Path("other"))
         said = refused("decode", "coded", "out.png", "--model", "other")
         assert said.startswith("coded: written by model ")
         assert said.endswith(" cannot decode\n")
@@ -290,12 +299,21 @@ class TestErrors:
     def test_a_model_that_lacks_a_part(self, missing: str, refused: Callable[..., str]) -> None:
         change_model(Path("part"), **{missing: None})
         said = refused("encode", "photo.png", "out", "--model", "part")
-        assert said.startswith("part: its weights and architecture disagree (")
+        assert said == "part: damaged (its weights are not those that were saved)\n"
 
     def test_a_model_whose_numbers_are_none(self, refused: Callable[..., str]) -> None:
-        change_model(Path("nan"), **{"analysis.head.bias": torch.full((128,), torch.nan)})
+        model = Model.load(Path("model"))
+        model.encoder.analysis.head.bias.fill_(torch.nan)
+        model.save(Path("nan"))
         said = refused("encode", "photo.png", "out", "--model", "nan")
-        assert "the model's symbols are no numbers" in said
+        assert said.startswith("nan: the model's symbols are no numbers")
+
+    def test_a_model_whose_picture_is_none(self, refused: Callable[..., str]) -> None:
+        model = Model.load(Path("model"))
+        model.decoder.synthesis.head.bias.fill_(torch.nan)
+        model.save(Path("nan"))
+        said = refused("decode", "coded", "out.png", "--model", "nan")
+        assert said == "nan: the model's picture is no numbers\n"
 
     def test_transparent_images(self, refused: Callable[..., str]) -> None:
         image = Image.open("photo.png").convert("RGBA")

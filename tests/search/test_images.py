@@ -275,3 +275,14 @@ def test_places_that_cannot_be_written(name: str, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=rf"{name}: cannot be written \("):
         write_png(PIXELS, tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
+
+
+@pytest.mark.parametrize(("primaries", "transfer"), [(9, 16), (1, 18), (12, 13)])
+def test_high_dynamic_range_and_wide_gamut_are_refused(
+    primaries: int, transfer: int, tmp_path: Path
+) -> None:
+    """A HEIC whose colours are given by code points, as cameras' HDR is."""
+    path = tmp_path / "hdr.heic"
+    IMAGE.save(path, color_primaries=primaries, transfer_characteristics=transfer)
+    with pytest.raises(ImageError, match="high dynamic range or wide gamut"):
+        read_rgb(path)

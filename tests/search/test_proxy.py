@@ -9,7 +9,8 @@ from search.config import CONFIGS, ProxyConfig
 from search.metrics import METRICS
 from search.photographs import Crops, Photographs, load_photographs
 from search.proxy import ProxyError, evaluate, measure, to_tensor, train_codec
-from space.codec import LEVELS, RATE_WEIGHTS, Codec
+from space.architecture import LEVELS
+from space.codec import RATE_WEIGHTS, Codec
 from space.search_space import SearchSpace
 from space.skeleton import Skeleton, fit_skeleton, start_from
 

@@ -122,11 +122,11 @@ class TestFindPoint:
 
 class TestTrainPoint:
     def test_equal_seeds_give_equal_models(self, tiny: SearchSpace, data: Photographs) -> None:
-        ids = [train_point(tiny.reference, data, 2, seed).id for seed in (1, 1, 2)]
+        ids = [Model.of(train_point(tiny.reference, data, 2, seed)).id for seed in (1, 1, 2)]
         assert ids[0] == ids[1] != ids[2]
 
     def test_steps_change_the_model(self, tiny: SearchSpace, data: Photographs) -> None:
-        ids = {train_point(tiny.reference, data, n, 0).id for n in (0, 2)}
+        ids = {Model.of(train_point(tiny.reference, data, n, 0)).id for n in (0, 2)}
         assert len(ids) == 2
 
     def test_progress_sees_every_step(self, tiny: SearchSpace, data: Photographs) -> None:
@@ -142,7 +142,7 @@ class TestTrainPoint:
     def test_the_models_file_round_trips(
         self, tiny: SearchSpace, data: Photographs, tmp_path: Path
     ) -> None:
-        model = train_point(tiny.reference, data, 1, 0)
+        model = Model.of(train_point(tiny.reference, data, 1, 0))
         model.save(tmp_path / "model")
         loaded = Model.load(tmp_path / "model")
         assert loaded.id == model.id

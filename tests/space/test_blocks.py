@@ -75,6 +75,48 @@ class TestResampling:
         torch.testing.assert_close(up(down(x)), x, atol=1e-5, rtol=0)
 
 
+def haar(x: torch.Tensor) -> torch.Tensor:
+    """One Haar level by butterflies: [B, C, H, W] to [B, 4C, H/2, W/2], subbands of c together."""
+    a, b, c, d = (x[..., i::2, j::2] for i in (0, 1) for j in (0, 1))
+    bands = (a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d)
+    return torch.stack([band / 2 for band in bands], dim=2).flatten(1, 2)
+
+
+def inverse_haar(bands: torch.Tensor) -> torch.Tensor:
+    """What `haar` was made of."""
+    s, h, v, d = bands.unflatten(1, (-1, 4)).unbind(2)
+    pixels = (s + h + v + d, s - h + v - d, s + h - v - d, s - h - v + d)
+    return nn.functional.pixel_shuffle(torch.stack(pixels, dim=2).flatten(1, 2) / 2, 2)
+
+
+TRANSFORMS = {
+    "haar": (haar, inverse_haar),
+    "pixel_shuffle": (
+        lambda x: nn.functional.pixel_unshuffle(x, 2),
+        lambda x: nn.functional.pixel_shuffle(x, 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("resampling", TRANSFORMS)
+@torch.no_grad()
+def test_resampling_is_a_transform_and_a_scaled_convolution(resampling: str) -> None:
+    """Written out: the transform, s_in, the 1x1 convolution, s_out and the bias."""
+    forward, backward = TRANSFORMS[resampling]
+    x = torch.randn(2, 3, 8, 12)
+    down = randomise(downsampling(3, 5, resampling))
+    conv = down.conv
+    mixed = torch.einsum("oi,bihw->bohw", conv.weight[..., 0, 0], forward(x) * conv.scale_in)
+    expected = conv.scale_out[None, :, 0] * (mixed + conv.bias[:, None, None])
+    torch.testing.assert_close(down(x), expected, atol=1e-4, rtol=1e-4)
+
+    up = randomise(upsampling(5, 3, resampling))
+    y = torch.randn(2, 5, 4, 6)
+    mixed = torch.einsum("oi,bihw->bohw", up.conv.weight[..., 0, 0], y * up.conv.scale_in)
+    expected = backward(mixed * up.conv.scale_out[None, :, 0]) + up.bias[:, None, None]
+    torch.testing.assert_close(up(y), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_conv_scale_is_the_papers_formula() -> None:
     conv = randomise(ConvScale(3, 2))
     x = torch.randn(1, 3, 4, 4)

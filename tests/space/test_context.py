@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from space.architecture import CHOICES, Architecture
-from space.codec import LEVELS
+from space.architecture import CHOICES, LEVELS, Architecture
 from space.context import STEPS, Context, join, split
 
 PATTERNS = CHOICES["context"]

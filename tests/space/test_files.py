@@ -3,7 +3,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from space import tiling
-from space.architecture import CHOICES, Architecture, Chain
-from space.bitstream import QUALITY_STEPS, BitstreamError, read, write
+from space.architecture import CHOICES, QUALITY_STEPS, Architecture, Chain
+from space.bitstream import BitstreamError, read, write
 from space.codec import Codec
 from space.files import TileCoder, decode, encode
 from space.model import Model, ModelError
@@ -82,11 +81,17 @@ def test_any_size_and_quality_comes_back(
     assert decoded.dtype == np.uint8
 
 
-def test_a_photograph_larger_than_a_tile_is_seamless(photograph: Pixels, model: Model) -> None:
+def test_tiles_make_the_picture_that_one_pass_would(photograph: Pixels, model: Model) -> None:
+    """Also at their seams: what the codec does to a pixel hardly depends on where its tile ends."""
     decoded = decode(encode(photograph, model, 5.0), model)
     assert psnr(decoded, photograph) > 21
     seam = slice(tiling.STRIDE - 2, tiling.STRIDE + 2)
-    assert psnr(decoded[:, seam], photograph[:, seam]) > psnr(decoded, photograph) - 2
+    # Whole blocks of the transform to the left of the first tile's end.
+    shift = tiling.STRIDE - 320
+    middle = decode(encode(photograph[:, shift:], model, 5.0), model)
+    inside = slice(seam.start - shift, seam.stop - shift)
+    at_seam = psnr(decoded[:, seam], photograph[:, seam])
+    assert at_seam > psnr(middle[:, inside], photograph[:, seam]) - 0.7
 
 
 @pytest.mark.parametrize("name", ["context", "quantisation", "resampling", "scale_path"])
@@ -164,10 +169,10 @@ class TestDecodingElsewhere:
 class TestErrors:
     def test_another_model(self, file: bytes, photograph: Pixels) -> None:
         other = model_of(photograph, activation="gelu")
-        with pytest.raises(BitstreamError, match=f"cannot decode.*|model {other.id.hex()}"):
+        with pytest.raises(BitstreamError, match=f"which model {other.id.hex()} cannot decode"):
             decode(file, other)
 
-    @pytest.mark.parametrize("quality", [-0.01, 7.01, 1e9])
+    @pytest.mark.parametrize("quality", [-0.01, 7.01, 1e9, float("nan"), float("inf")])
     def test_quality_out_of_range(self, quality: float, model: Model) -> None:
         with pytest.raises(BitstreamError, match="levels are 0 to 7"):
             encode(np.zeros((8, 8, 3), np.uint8), model, quality)
@@ -198,7 +203,6 @@ class TestErrors:
         for _ in range(60):
             forged = [bytes(rng.integers(256, size=rng.integers(0, 400)).astype(np.uint8))]
             data = write(header, forged + payloads[1:])
-            assert crc32(data) != crc32(file)
             assert decode(data, model).shape == (header.height, header.width, 3)
 
 

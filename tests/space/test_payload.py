@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -102,3 +104,22 @@ def test_blocks_need_not_be_full() -> None:
     latent[0, 0, -1] = -7
     z = np.zeros((1, 1, 1), np.int32)
     assert np.array_equal(read(write_payload(z, z, latent, tables, LISTS), z, tables)[1], latent)
+
+
+def test_the_bytes_of_version_one() -> None:
+    """Files in the world were written so. Where this fails, bitstream.VERSION must rise."""
+    rng = np.random.default_rng(7)
+    cdf = torch.arange(7, dtype=torch.int32) ** 2 * 1000
+    cdf[-1] = 2**16
+    tables = Tables(
+        cdf.repeat(TABLES, 1),
+        torch.full((TABLES,), 7, dtype=torch.int32),
+        torch.full((TABLES,), -2, dtype=torch.int32),
+    ).as_lists()
+    z_tables = rng.integers(0, TABLES, size=(4, 2, 2)).astype(np.int32)
+    latent_tables = rng.integers(0, 4, size=(8, 8, 8)).astype(np.int32)
+    z = rng.integers(-3, 4, size=z_tables.shape).astype(np.int32)
+    latent = rng.integers(-9, 10, size=latent_tables.shape).astype(np.int32)
+    payload = write_payload(z, z_tables, latent, latent_tables, tables)
+    digest = hashlib.sha256(payload).hexdigest()
+    assert digest[:16] == "6cb8201404d13c64"

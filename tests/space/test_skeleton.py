@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 import torch
 
-from space.architecture import Architecture, Chain
-from space.codec import LEVELS, Codec
+from space.architecture import LEVELS, Architecture, Chain
+from space.codec import Codec
 from space.skeleton import (
     HINGES,
     MID_GREY,

@@ -2,7 +2,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from space.tiling import ALIGNMENT, MARGIN, STRIDE, TILE, Tile, content, count, cut, grid
+from space.architecture import HYPER_STRIDE
+from space.tiling import MARGIN, STRIDE, TILE, Tile, content, count, cut, grid
 
 sides = st.integers(1, 2000)
 
@@ -24,9 +25,9 @@ def test_contents_partition_the_image(height: int, width: int) -> None:
 def test_coded_sides_are_aligned_and_as_small_as_possible(height: int, width: int) -> None:
     for tile in grid(height, width):
         for side, coded in ((tile.height, tile.coded_height), (tile.width, tile.coded_width)):
-            assert coded % ALIGNMENT == 0
+            assert coded % HYPER_STRIDE == 0
             assert side + 2 * MARGIN <= coded <= TILE
-            assert coded < side + 2 * MARGIN + ALIGNMENT
+            assert coded < side + 2 * MARGIN + HYPER_STRIDE
 
 
 @given(sides, sides)
