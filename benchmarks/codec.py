@@ -1,7 +1,7 @@
 """Real files of trained models: their size against the estimate, their symbols, time and memory.
 
-    python -m search train light light.safetensors --photos DIR
-    python -m search train pico_paper pico_paper.safetensors --photos DIR --steps 200
+    python -m search train light light.safetensors --photos DIR --steps 2000
+    python -m search train pico_paper pico_paper.safetensors --photos DIR --steps 100
     python benchmarks/codec.py light.safetensors pico_paper.safetensors --photo FILE --kodak DIR
 
 FILE is a photograph of 12 megapixels or more, scaled and cropped to 4032x3024; DIR holds the 24

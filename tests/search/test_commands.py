@@ -194,6 +194,12 @@ def wait_for(condition: object, seconds: float = 120) -> None:
         time.sleep(0.1)
 
 
+def busy_workers(driver: int) -> list[psutil.Process]:
+    """Ray's worker processes that evaluate a candidate now."""
+    family = psutil.Process(driver).children(recursive=True)
+    return [process for process in family if "_evaluate" in " ".join(process.cmdline())]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["worker", "driver"])
 def test_a_run_survives_kill_9(victim: str, tmp_path: Path) -> None:
@@ -201,13 +207,8 @@ def test_a_run_survives_kill_9(victim: str, tmp_path: Path) -> None:
     driver = subprocess.Popen(command(*words), cwd=tmp_path, stdout=subprocess.DEVNULL)
     wait_for(lambda: len(evaluated(tmp_path)) >= 2)
     if victim == "worker":
-        workers = [
-            process
-            for process in psutil.Process(driver.pid).children(recursive=True)
-            if "_evaluate" in " ".join(process.cmdline())
-        ]
-        assert workers
-        workers[0].send_signal(signal.SIGKILL)
+        wait_for(lambda: busy_workers(driver.pid))
+        busy_workers(driver.pid)[0].send_signal(signal.SIGKILL)
         assert driver.wait(timeout=200) == 0
     else:
         family = psutil.Process(driver.pid).children(recursive=True)
