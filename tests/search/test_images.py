@@ -1,8 +1,6 @@
 import re
-import resource
 import struct
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from zlib import compress, crc32
 
@@ -250,31 +248,6 @@ def test_only_png_is_written(name: str, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=rf"{name}: only PNG is written"):
         write_png(PIXELS, tmp_path / name)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """Files of at most 1,000 bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk_leaves_the_older_file(tmp_path: Path, full_disk: None) -> None:
-    (tmp_path / "a.png").write_bytes(b"older")
-    with pytest.raises(OSError, match=r"a\.png: cannot be written \(File too large\)"):
-        write_png(PIXELS, tmp_path / "a.png")
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"older"]
-
-
-@pytest.mark.parametrize("name", ["missing/a.png", "file/a.png", "folder.png"])
-def test_places_that_cannot_be_written(name: str, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "folder.png").mkdir()
-    with pytest.raises(OSError, match=rf"{name}: cannot be written \("):
-        write_png(PIXELS, tmp_path / name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
 
 
 @pytest.mark.parametrize(("primaries", "transfer"), [(9, 16), (1, 18), (12, 13)])
