@@ -39,7 +39,8 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class OpTable:
-    """Ops as columns, each an array of shape [rows]; row i belongs to program `program[i]`.
+    """Ops as columns, each an array of shape [rows]; row i belongs to program `program[i]`,
+    and every program has rows.
 
     `count` is how often the op occurs in its program (0 for a slot that the architecture leaves
     out), `kernel` the number of taps (9 for 3x3), `in_px` and `out_px` the spatial positions read
@@ -103,8 +104,9 @@ class OpTable:
         """
         weights = self.weights
         live = np.where(self.count > 0, self.in_bytes + self.out_bytes, 0)
-        largest = np.zeros(self.programs)
-        np.maximum.at(largest, self.program, live)
+        order = np.argsort(self.program, kind="stable")
+        starts = np.searchsorted(self.program[order], np.arange(self.programs))
+        largest = np.maximum.reduceat(live[order], starts)
         return {
             "macs": self.per_program(self.macs),
             "parameters": self.per_program(weights + np.where(weights > 0, self.out_channels, 0)),
