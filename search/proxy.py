@@ -52,15 +52,28 @@ def evaluate(
     Deterministic for equal arguments on one CPU thread; uses a GPU where torch sees one. Raises
     ProxyError when the loss is not finite.
     """
+    started = time.perf_counter()
+    codec = trained(architecture, train, skeleton, config, seed)
+    ended = time.perf_counter()
+    curve, sample = measure(codec, select, config.qualities)
+    return Score(curve, ended - started, time.perf_counter() - ended, sample)
+
+
+def trained(
+    architecture: Architecture,
+    train: Crops,
+    skeleton: Skeleton,
+    config: ProxyConfig,
+    seed: int,
+    progress: Progress = iter,
+) -> Codec:
+    """The codec of an architecture, trained from the skeleton; on a GPU where torch sees one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     codec = start_from(Codec(architecture), skeleton).to(device)
     codec = codec.to(memory_format=torch.channels_last)
-    started = time.perf_counter()
-    train_codec(codec, train, config, np.random.default_rng(seed))
-    trained = time.perf_counter()
-    curve, sample = measure(codec, select, config.qualities)
-    return Score(curve, trained - started, time.perf_counter() - trained, sample)
+    train_codec(codec, train, config, np.random.default_rng(seed), progress)
+    return codec
 
 
 def train_codec(

@@ -5,18 +5,17 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 import yaml
 
 from search.config import CONFIGS, ProxyConfig
 from search.photographs import Photographs
-from search.proxy import Progress, to_tensor, train_codec
+from search.proxy import Progress, to_tensor, trained
 from space.architecture import Architecture
 from space.codec import Codec
 from space.search_space import SpaceError, named_point
-from space.skeleton import SKELETON_CROPS, fit_skeleton, start_from
+from space.skeleton import SKELETON_CROPS, fit_skeleton
 
 POINTS = CONFIGS / "architecture"
 
@@ -83,11 +82,6 @@ def train_point(
 
     Raises ProxyError when the loss diverges.
     """
-    torch.manual_seed(seed)
     crops = to_tensor(photographs.train[:SKELETON_CROPS], torch.device("cpu"))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    codec = start_from(Codec(architecture), fit_skeleton(crops)).to(device)
-    codec = codec.to(memory_format=torch.channels_last)
-    config, rng = ProxyConfig(steps=steps), np.random.default_rng(seed)
-    train_codec(codec, photographs.train, config, rng, progress)
-    return codec
+    config = ProxyConfig(steps=steps)
+    return trained(architecture, photographs.train, fit_skeleton(crops), config, seed, progress)
