@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from latency_predictor.interface import CalibratedModel
-from latency_predictor.roofline import Roofline
+import numpy as np
+from numpy.typing import NDArray
 
-FORMAT = 1
+from latency_predictor.devices import NEURAL_ENGINES, UnknownDevice, calibration_key
+from latency_predictor.interface import CalibratedModel
+from latency_predictor.interval import Interval
+from latency_predictor.priors import group_of, prior_of
+from latency_predictor.roofline import CONSTANTS
+from latency_predictor.times import Posterior, RooflineTimes
+
+FORMAT = 2
 SHIPPED = Path(__file__).parent / "artefact" / "latency.json"
+_DIGITS = 6
+"""Significant digits kept of a covariance."""
 
 
 class ArtefactError(ValueError):
@@ -22,27 +33,54 @@ class ArtefactError(ValueError):
 class Artefact:
     """What a calibration leaves behind.
 
-    `rooflines` and `interval` are keyed by calibration ("a15-ane"), `offsets` by calibration and
-    source. `cross_validation` holds scores by protocol and model.
+    `devices` and `intervals` are keyed by calibration ("a15-ane"), `common` by group (what a new
+    device starts from), `offsets` by calibration and source. `unseen` holds, by group, the interval
+    of a device before any of it is measured. `cross_validation` holds scores by protocol and model.
     """
 
     calibration_sha256: str
     calibration_rows: int
-    rooflines: dict[str, dict[str, float]]
-    offsets: dict[str, float]
-    interval: dict[str, float]
-    cross_validation: dict[str, Any]
+    devices: Mapping[str, Posterior]
+    common: Mapping[str, Posterior]
+    offsets: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    unseen: Mapping[str, Interval]
+    cross_validation: Mapping[str, Any]
 
     def model(self) -> CalibratedModel:
-        times = {key: Roofline(constants) for key, constants in self.rooflines.items()}
-        return CalibratedModel("roofline", times, self.interval)
+        """The model that predicts: what was calibrated, and phones that were not by their kin."""
+        guessed = [f"{chip}-ane" for chip in NEURAL_ENGINES if f"{chip}-ane" not in self.devices]
+        times = {key: self._times(key) for key in (*guessed, *self.devices)}
+        intervals = {key: self.unseen[group_of(key)] for key in guessed} | {**self.intervals}
+        return CalibratedModel("roofline", times, intervals)
+
+    def times(self, device: str) -> RooflineTimes:
+        """What is known of a device, calibrated or not. Raises `UnknownDevice`."""
+        key = calibration_key(device)
+        if key is None or group_of(key) not in self.common:
+            raise UnknownDevice(device, self.model().devices)
+        return self._times(key)
+
+    def _times(self, key: str) -> RooflineTimes:
+        return RooflineTimes(self.devices.get(key) or prior_of(key, self.common))
 
 
 def save(artefact: Artefact, path: Path) -> None:
     """Write the file whole or not at all."""
-    text = json.dumps({"format": FORMAT, **asdict(artefact)}, indent=1) + "\n"
+    content = {
+        "format": FORMAT,
+        "calibration_sha256": artefact.calibration_sha256,
+        "calibration_rows": artefact.calibration_rows,
+        "constants": CONSTANTS,
+        "devices": {key: _written(value) for key, value in artefact.devices.items()},
+        "common": {key: _written(value) for key, value in artefact.common.items()},
+        "offsets": artefact.offsets,
+        "intervals": {key: asdict(value) for key, value in artefact.intervals.items()},
+        "unseen": {key: asdict(value) for key, value in artefact.unseen.items()},
+        "cross_validation": artefact.cross_validation,
+    }
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
+    partial.write_text(_numbers_in_line(json.dumps(content, indent=1)) + "\n")
     partial.replace(path)
 
 
@@ -59,6 +97,41 @@ def load(path: Path = SHIPPED) -> Artefact:
             "recalibrate it with `python -m latency_predictor calibrate`"
         )
     try:
+        if content.pop("constants") != list(CONSTANTS):
+            raise ValueError("its constants are those of another version")
+        for name in ("devices", "common"):
+            content[name] = {key: _read(value) for key, value in content[name].items()}
+        for name in ("intervals", "unseen"):
+            content[name] = {key: Interval(**value) for key, value in content[name].items()}
         return Artefact(**content)
-    except TypeError as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtefactError(f"latency model {str(path)!r} is incomplete: {error}") from error
+
+
+def _written(posterior: Posterior) -> dict[str, Any]:
+    """The mean, and the covariance row by row up to its diagonal."""
+    rows = [
+        [float(f"{value:.{_DIGITS}g}") for value in row[: place + 1]]
+        for place, row in enumerate(posterior.covariance.tolist())
+    ]
+    return {"mean": posterior.mean.tolist(), "covariance": rows}
+
+
+def _read(content: Mapping[str, Any]) -> Posterior:
+    mean = np.array(content["mean"], dtype=float)
+    covariance: NDArray[np.float64] = np.zeros((len(mean), len(mean)))
+    for place, row in enumerate(content["covariance"]):
+        covariance[place, : place + 1] = row
+        covariance[: place + 1, place] = row
+    if len(mean) != len(CONSTANTS) or len(content["covariance"]) != len(mean):
+        raise ValueError(f"expected {len(CONSTANTS)} constants, not {len(mean)}")
+    return Posterior(mean, covariance)
+
+
+def _numbers_in_line(text: str) -> str:
+    """Lists of numbers, one to a line as `json` indents them, on one line each."""
+    return re.sub(
+        r"\[\s+([-\d][^\[\]\"{}]*?)\s+\]",
+        lambda found: "[" + re.sub(r",\s+", ", ", found[1]) + "]",
+        text,
+    )

@@ -1,158 +1,159 @@
-"""Fit the roofline's constants to measured latencies, jointly over the chips of a compute unit.
+"""Fit rooflines to measured latencies: their constants, and how well these are known.
 
-Everything is fitted in logarithms: constants stay positive and errors count in proportion. Each
-constant has a weak normal prior, so that what the data do not show stays physically plausible.
-Shared constants tie the chips together. What a laboratory adds to all of its rows (its harness,
-its operating system) is an offset per source and chip, drawn to zero, which is fitted and then
-left out of predictions.
+Everything is fitted in logarithms: constants stay positive and errors count in proportion. The
+estimate is the mode of the posterior under the priors of `priors`, and its uncertainty the normal
+distribution around it (Laplace's approximation), so that a constant that no measurement has met
+keeps its prior width. What a laboratory adds to all of its rows (its harness, its operating system)
+is an offset per source and calibration, drawn to zero, fitted and then left out of predictions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from latency_predictor import priors
+from latency_predictor.interval import SOURCE_SPREAD
 from latency_predictor.measurements import Measurements, distinct_ops
-from latency_predictor.roofline import PER_CHIP, SHARED, Roofline
+from latency_predictor.roofline import CONSTANTS, Roofline
+from latency_predictor.times import Fitted, Posterior, RooflineTimes
 
-_SHARED_PRIOR = {
-    "rate_pointwise": (1, 0.5),
-    "rate_conv": (0.5, 0.5),
-    "rate_grouped": (0.3, 0.5),
-    "rate_depthwise": (0.2, 1),
-    "rate_transposed_conv": (0.3, 0.5),
-    "rate_matmul": (0.2, 1),
-    "stream_elementwise": (2, 1),
-    "stream_norm": (0.3, 1),
-    "half_in_channels": (16, 0.5),
-    "half_out_channels": (16, 0.5),
-    "half_positions": (64, 0.5),
-    "half_depthwise_taps": (20, 0.5),
-    "spill": (3, 1),
-}
-_OTHER_SHARED_PRIOR = (1, 1)
-"""Centre, and standard deviation of the log."""
-
-_CHIP_PRIOR = {
-    "ane": {"program_ms": 0.2, "dispatch_ms": 1e-3, "weight_mb_per_ms": 40, "stream_mb_per_ms": 60},
-    "gpu": {"program_ms": 3, "dispatch_ms": 0.05, "weight_mb_per_ms": 20, "stream_mb_per_ms": 20},
-    "cpu": {"program_ms": 0.3, "dispatch_ms": 0.01, "weight_mb_per_ms": 15, "stream_mb_per_ms": 15},
-}
-_GMAC_PER_MS = {
-    "a13-ane": 3.0,
-    "a14-ane": 5.5,
-    "a15-ane": 7.9,
-    "a10-gpu": 0.15,
-    "a10-cpu": 0.03,
-}
-_OTHER_GMAC_PER_MS = {"ane": 8.7, "gpu": 0.3, "cpu": 0.1}
-"""Centres. Neural Engine rates are half the marketed operations per second (profiles/chips.csv; a
-quarter from the A17 Pro on, which counts int8); its floor and bandwidths are M1-class engines'."""
-
-_CHIP_SPREAD = {
-    "program_ms": 0.7,
-    "dispatch_ms": 0.7,
-    "gmac_per_ms": 0.2,
-    "weight_mb_per_ms": 0.5,
-    "stream_mb_per_ms": 0.7,
-}
-_OFFSET_SPREAD = 0.08
-"""Standard deviations of the logs; arithmetic rates are best known."""
-
-_OWN_SHARED = ("a13-ane",)
-"""Calibrations that share nothing: this one was measured on a Core ML three years older, and
-tying the others to it makes their held-out errors worse."""
+_SIZE = len(CONSTANTS)
 
 
 @dataclass(frozen=True)
-class Constants:
-    """Fitted constants in the units of `roofline`.
+class Calibrations:
+    """What a fit leaves behind.
 
-    `rooflines` is keyed by calibration ("a15-ane"); `offsets` holds logarithms, keyed by
+    `devices` is keyed by calibration ("a15-ane"), `common` by group: the distribution of the part
+    that all devices of the group share, relative to `priors.centre`. `offsets` are logs, keyed by
     calibration and source.
     """
 
-    rooflines: dict[str, dict[str, float]]
+    devices: dict[str, Posterior]
+    common: dict[str, Posterior]
     offsets: dict[str, float]
 
+    def fitted(self) -> Fitted:
+        """What they predict."""
+        times = {key: RooflineTimes(posterior) for key, posterior in self.devices.items()}
+        return Fitted(times, self.offsets)
 
-def fit_rooflines(measurements: Measurements) -> dict[str, Roofline]:
-    """A roofline for each calibration among the measurements."""
-    constants = fit_constants(measurements)
-    return {key: Roofline(values) for key, values in constants.rooflines.items()}
 
-
-def fit_constants(measurements: Measurements) -> Constants:
-    """The constants that explain the measurements best."""
-    groups = np.array([_group(key) for key in measurements.calibration.tolist()])
-    fitted = Constants({}, {})
+def fit_calibrations(measurements: Measurements) -> Calibrations:
+    """Constants of every calibration among the measurements, jointly within each group."""
+    groups = np.array([priors.group_of(key) for key in measurements.calibration.tolist()])
+    fitted = Calibrations({}, {}, {})
     for group in np.unique(groups).tolist():
-        problem = _Problem(measurements.where(groups == group))
-        solution = least_squares(problem.residuals, problem.centre, loss="soft_l1", ftol=1e-5)
-        constants = problem.constants(solution.x)
-        fitted.rooflines.update(constants.rooflines)
-        fitted.offsets.update(constants.offsets)
+        part = _fit_group(group, measurements.where(groups == group))
+        fitted.devices.update(part.devices)
+        fitted.common.update(part.common)
+        fitted.offsets.update(part.offsets)
     return fitted
 
 
-def _group(calibration: str) -> str:
-    """Calibrations of a group are fitted together, with common shared constants."""
-    return calibration if calibration in _OWN_SHARED else _unit(calibration)
+def _fit_group(group: str, data: Measurements) -> Calibrations:
+    """The vector: the common part, each calibration's deviation, each source's offset."""
+    keys = np.unique(data.calibration).tolist()
+    sources, source_of_row = np.unique(data.source_key, return_inverse=True)
+    spread = [priors.common_spread(), *(priors.deviation_spread(key) for key in keys)]
+    spread.append(np.full(len(sources), SOURCE_SPREAD))
+    columns = np.eye(sum(map(len, spread)))
+    common, offsets = columns[:_SIZE], columns[_SIZE * (1 + len(keys)) :]
+    maps = {
+        key: common + columns[_SIZE * (1 + place) : _SIZE * (2 + place)]
+        for place, key in enumerate(keys)
+    }
+    problem = _Problem(
+        data=data,
+        centres={key: priors.centre(key) for key in keys},
+        maps=maps,
+        offsets=offsets[source_of_row],
+        whiten=np.diag(1 / np.concatenate(spread)),
+    )
+    found = problem.solve()
+    return Calibrations(
+        devices={key: found.mapped(maps[key], priors.centre(key)) for key in keys},
+        common={group: found.mapped(common)},
+        offsets=dict(zip(sources.tolist(), (offsets @ found.mean).tolist(), strict=True)),
+    )
 
 
-def _unit(calibration: str) -> str:
-    return calibration.partition("-")[2]
+def adapt(prior: Posterior, data: Measurements) -> Posterior:
+    """The constants of one calibration, given all its measurements, from one source."""
+    (key,) = np.unique(data.calibration).tolist()
+    problem = _Problem(
+        data=data,
+        centres={key: prior.mean},
+        maps={key: np.eye(_SIZE)},
+        offsets=np.zeros((len(data), _SIZE)),
+        whiten=np.linalg.inv(np.linalg.cholesky(prior.covariance)),
+    )
+    return problem.solve().mapped(np.eye(_SIZE), prior.mean)
 
 
-def _chip_prior(calibration: str) -> dict[str, float]:
-    unit = _unit(calibration)
-    rate = _GMAC_PER_MS.get(calibration, _OTHER_GMAC_PER_MS[unit])
-    return _CHIP_PRIOR[unit] | {"gmac_per_ms": rate}
-
-
+@dataclass(frozen=True)
 class _Problem:
-    """Least squares in logs. The vector: shared constants, constants by chip, source offsets."""
+    """Least squares over a vector x of size [D] with the prior `whiten @ x ~ N(0, 1)`.
 
-    def __init__(self, data: Measurements) -> None:
-        self._data = data
-        self._ops, self._counts = distinct_ops(data.table)
-        self._chips, self._chip_of_row = np.unique(data.calibration, return_inverse=True)
-        pairs = np.char.add(np.char.add(data.calibration, "/"), data.source)
-        self._sources, self._source_of_row = np.unique(pairs, return_inverse=True)
-        shared = np.array([_SHARED_PRIOR.get(name, _OTHER_SHARED_PRIOR) for name in SHARED])
-        per_chip = [_chip_prior(chip)[name] for chip in self._chips.tolist() for name in PER_CHIP]
-        chip_spread = [_CHIP_SPREAD[name] for name in PER_CHIP] * len(self._chips)
-        no_offsets = np.zeros(len(self._sources))
-        self.centre = np.concatenate([np.log(shared[:, 0]), np.log(per_chip), no_offsets])
-        self._spread = np.concatenate([shared[:, 1], chip_spread, no_offsets + _OFFSET_SPREAD])
+    Log constants of calibration k are `centres[k] + maps[k] @ x`; row i is slower than its
+    prediction by `exp(offsets[i] @ x)`.
+    """
 
-    def constants(self, logs: NDArray[np.float64]) -> Constants:
-        shared, per_chip, offsets = self._split(logs)
-        common = dict(zip(SHARED, np.exp(shared).tolist(), strict=True))
-        return Constants(
-            rooflines={
-                chip: common | dict(zip(PER_CHIP, row, strict=True))
-                for chip, row in zip(self._chips.tolist(), np.exp(per_chip).tolist(), strict=True)
-            },
-            offsets=dict(zip(self._sources.tolist(), offsets.tolist(), strict=True)),
+    data: Measurements
+    centres: Mapping[str, NDArray[np.float64]]
+    maps: Mapping[str, NDArray[np.float64]]
+    offsets: NDArray[np.float64]
+    whiten: NDArray[np.float64]
+
+    def solve(self) -> Posterior:
+        residuals, jacobian = self._functions()
+        solution = least_squares(
+            residuals, np.zeros(len(self.whiten)), jacobian, loss=self._robust, ftol=1e-6
         )
+        return Posterior(solution.x, np.linalg.inv(solution.jac.T @ solution.jac))
 
-    def residuals(self, logs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standardised errors of the rows, then of the constants against their priors."""
-        data, constants = self._data, self.constants(logs)
-        predicted = np.empty(len(data))
-        for number, roofline in enumerate(map(Roofline, constants.rooflines.values())):
-            of_program = roofline.floor_ms + self._counts @ roofline.op_ms(self._ops)
-            rows = self._chip_of_row == number
-            predicted[rows] = of_program[data.program[rows]]
-        offsets = self._split(logs)[2][self._source_of_row]
-        errors = (np.log(predicted / data.ms) + offsets) / data.sigma
-        return np.concatenate([errors, (logs - self.centre) / self._spread])
+    def _functions(self) -> tuple[Callable[..., NDArray[np.float64]], ...]:
+        """Residuals [rows + D] and their Jacobian [rows + D, D]: the rows', then the prior's."""
+        data = self.data
+        ops, counts = distinct_ops(data.table)
 
-    def _split(self, logs: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        chips_end = len(SHARED) + len(PER_CHIP) * len(self._chips)
-        shared, per_chip, offsets = np.split(logs, [len(SHARED), chips_end])
-        return [shared, per_chip.reshape(-1, len(PER_CHIP)), offsets]
+        def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
+            errors = self.offsets @ x - np.log(data.ms)
+            for key, roofline in self._rooflines(x).items():
+                ms = roofline.floor_ms + counts @ roofline.op_ms(ops)
+                here = data.calibration == key
+                errors[here] += np.log(ms[data.program[here]])
+            return np.concatenate([errors / data.sigma, self.whiten @ x])
+
+        def jacobian(x: NDArray[np.float64]) -> NDArray[np.float64]:
+            slopes = self.offsets.copy()
+            for key, roofline in self._rooflines(x).items():
+                ms = roofline.floor_ms + counts @ roofline.op_ms(ops)
+                by_constant = counts @ roofline.op_gradient(ops)
+                by_constant[:, CONSTANTS.index("program_ms")] += roofline.floor_ms
+                here = data.calibration == key
+                program = data.program[here]
+                slopes[here] += (by_constant / ms[:, None])[program] @ self.maps[key]
+            return np.vstack([slopes / data.sigma[:, None], self.whiten])
+
+        return residuals, jacobian
+
+    def _rooflines(self, x: NDArray[np.float64]) -> dict[str, Roofline]:
+        logs = {key: self.centres[key] + matrix @ x for key, matrix in self.maps.items()}
+        return {key: Roofline.from_logs(values) for key, values in logs.items()}
+
+    def _robust(self, squares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Soft L1 on the rows, so that a mislabelled one cannot bend the fit; squares on the prior.
+
+        As `scipy.optimize.least_squares` asks: the loss and its two derivatives, shape [3, n].
+        """
+        rows = len(self.data)
+        root = np.sqrt(1 + squares[:rows])
+        losses = np.stack([squares, np.ones_like(squares), np.zeros_like(squares)])
+        losses[:, :rows] = [2 * (root - 1), 1 / root, -0.5 / root**3]
+        return losses

@@ -1,21 +1,23 @@
-"""Predictions for rows that the model did not see, and the intervals that follow from them."""
+"""Predictions for rows that a model did not see."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold
 
-from latency_predictor.interface import OpTimes, program_ms
+from latency_predictor.interval import NOISE, SOURCE_SPREAD, Interval
 from latency_predictor.measurements import Measurements
+from latency_predictor.times import Estimate, Fitted
 
 FOLDS = 10
-COVERAGE = 0.9
 _SEED = 0
 
-Fit = Callable[[Measurements], Mapping[str, OpTimes]]
+
+Fit = Callable[[Measurements], Fitted]
 Folds = NDArray[np.int64]
 
 
@@ -39,55 +41,64 @@ def _numbered(splits: Iterator[tuple[Folds, Folds]], rows: int) -> Folds:
     return folds
 
 
-def held_out_ms(measurements: Measurements, folds: Folds, fit: Fit) -> NDArray[np.float64]:
-    """Prediction of each row by a model fitted to the other folds: shape [rows]."""
-    predicted = np.empty(len(measurements))
+def estimates(fitted: Fitted, data: Measurements, within_source: bool = False) -> Estimate:
+    """Estimate of each row, shape [rows]; `within_source` adds what its laboratory adds."""
+    ms, ignorance = np.empty(len(data)), np.empty(len(data))
+    for key in np.unique(data.calibration).tolist():
+        here = data.calibration == key
+        estimate = fitted.times[key].estimate(data.table)
+        ms[here] = estimate.ms[data.program[here]]
+        ignorance[here] = estimate.ignorance[data.program[here]]
+    if within_source:
+        ms *= np.exp([fitted.offsets.get(key, 0.0) for key in data.source_key.tolist()])
+    return Estimate(ms, ignorance)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Estimates of every row by models fitted to the other folds, with and without offsets."""
+
+    pooled: Estimate
+    within_source: Estimate
+
+
+def held_out(measurements: Measurements, folds: Folds, fit: Fit) -> HeldOut:
+    """Fit once per fold, and estimate the rows of the fold."""
+    rows = len(measurements)
+    found = [Estimate(np.empty(rows), np.empty(rows)) for _ in range(2)]
     for fold in np.unique(folds):
-        times = fit(measurements.where(folds != fold))
-        predicted[folds == fold] = row_ms(times, measurements.where(folds == fold))
-    return predicted
+        there, here = measurements.where(folds != fold), folds == fold
+        fitted = fit(there)
+        for whole, within_source in zip(found, (False, True), strict=True):
+            part = estimates(fitted, measurements.where(here), within_source)
+            whole.ms[here], whole.ignorance[here] = part.ms, part.ignorance
+    return HeldOut(*found)
 
 
-def row_ms(times: Mapping[str, OpTimes], measurements: Measurements) -> NDArray[np.float64]:
-    """Prediction of each row: shape [rows]."""
-    predicted = np.empty(len(measurements))
-    for calibration in np.unique(measurements.calibration).tolist():
-        rows = measurements.calibration == calibration
-        of_program = program_ms(times[calibration], measurements.table)
-        predicted[rows] = of_program[measurements.program[rows]]
-    return predicted
+def rows_of(estimate: Estimate, rows: NDArray[np.generic]) -> Estimate:
+    """The estimates that a mask or an index array selects."""
+    return Estimate(estimate.ms[rows], estimate.ignorance[rows])
 
 
-def interval_factor(predicted_ms: NDArray[np.float64], ms: NDArray[np.float64]) -> float:
-    """Factor f so that [p / f, p * f] holds the truth with probability `COVERAGE`.
-
-    Split conformal prediction on absolute log errors (Lei et al. 2018, doi:
-    10.1080/01621459.2017.1307116), with its finite-sample rank.
-    """
-    errors = np.sort(np.abs(np.log(predicted_ms / ms)))
-    rank = int(np.ceil((len(errors) + 1) * COVERAGE))
-    return float(np.exp(errors[min(rank, len(errors)) - 1]))
-
-
-def interval_factors(measurements: Measurements, held_out: NDArray[np.float64]) -> dict[str, float]:
-    """Interval factor of each calibration, from held-out predictions of its rows."""
+def intervals(measurements: Measurements, pooled: Estimate) -> dict[str, Interval]:
+    """Interval of each calibration, from held-out estimates of its rows, whatever their source."""
     here = {key: measurements.calibration == key for key in np.unique(measurements.calibration)}
+    noise = float(np.hypot(NOISE, SOURCE_SPREAD))
     return {
-        str(key): interval_factor(held_out[rows], measurements.ms[rows])
+        str(key): Interval.of(rows_of(pooled, rows), measurements.ms[rows], noise)
         for key, rows in here.items()
     }
 
 
 def held_out_factors(
-    measurements: Measurements, folds: Folds, predicted_ms: NDArray[np.float64]
+    measurements: Measurements, folds: Folds, estimate: Estimate, noise: float
 ) -> NDArray[np.float64]:
-    """Interval factor of each row from the other folds' errors on its calibration: [rows]."""
+    """Interval factor of each row, from the other folds' errors on its calibration: [rows]."""
     factors = np.empty(len(measurements))
     for calibration in np.unique(measurements.calibration):
         here = measurements.calibration == calibration
         for fold in np.unique(folds[here]):
-            others = here & (folds != fold)
-            factors[here & (folds == fold)] = interval_factor(
-                predicted_ms[others], measurements.ms[others]
-            )
+            others, rows = here & (folds != fold), here & (folds == fold)
+            interval = Interval.of(rows_of(estimate, others), measurements.ms[others], noise)
+            factors[rows] = interval.factor(rows_of(estimate, rows))
     return factors

@@ -2,7 +2,8 @@
 
 A device is a phone and the compute unit that runs the network: `iphone13` is an iPhone 13 on the
 Neural Engine (Core ML's compute unit ALL), `iphone11pro-gpu` an iPhone 11 Pro on its GPU. Phones
-with the same chip share one calibration, `a15-ane` say.
+with the same chip share one calibration, `a15-ane` say; any other machine has its own, and
+`local_cpu` is the processor of this one.
 Chips: https://github.com/hollance/neural-engine (docs/supported-devices.md, MIT).
 """
 
@@ -14,6 +15,7 @@ from difflib import get_close_matches
 
 UNITS = ("ane", "gpu", "cpu")
 DEFAULT_DEVICE = "iphone13"
+LOCAL_CPU = "local_cpu"
 
 _PHONES_BY_CHIP = {
     "a10": "iPhone 7, iPhone 7 Plus",
@@ -32,6 +34,9 @@ _PHONES_BY_CHIP = {
 }
 _NO_NEURAL_ENGINE = {"a10", "a11"}
 """Chips whose Neural Engine, if any, Core ML does not use."""
+
+NEURAL_ENGINES = tuple(chip for chip in _PHONES_BY_CHIP if chip not in _NO_NEURAL_ENGINE)
+"""Chips on whose Neural Engine Core ML runs programs, oldest first."""
 
 
 def slug(name: str) -> str:
@@ -58,21 +63,34 @@ class UnknownDevice(ValueError):
 
 
 def calibration_key(device: str) -> str | None:
-    """`a15-ane` for `iphone13`, `iPhone 13` and `iphone14-ane`; None for an unknown name."""
-    phone, _, unit = device.lower().rpartition("-")
-    if unit not in UNITS:
-        phone, unit = device, "ane"
-    if (chip := CHIPS.get(slug(phone))) is None or (unit == "ane" and chip in _NO_NEURAL_ENGINE):
-        return None
-    return f"{chip}-{unit}"
+    """`a15-ane` for `iphone13`, `iPhone 13` and `iphone14-ane`, `local-cpu` for `local_cpu`.
+
+    None for a phone that cannot run Core ML on that unit.
+    """
+    machine, unit = _split(device)
+    chip = CHIPS.get(machine, machine)
+    return None if unit == "ane" and chip in _NO_NEURAL_ENGINE else f"{chip}-{unit}"
 
 
 def devices_of(keys: Collection[str]) -> tuple[str, ...]:
     """Every device name that one of these calibrations serves."""
+    own = {key.rpartition("-")[0] for key in keys} - set(CHIPS.values())
     names = (
-        f"{phone}{suffix}" for phone in CHIPS for suffix in ("", *(f"-{u}" for u in UNITS[1:]))
+        f"{machine}{suffix}"
+        for machine in (*CHIPS, *sorted(own))
+        for suffix in ("", *(f"-{unit}" for unit in UNITS[1:]))
     )
-    return tuple(name for name in names if calibration_key(name) in keys)
+    return tuple(
+        LOCAL_CPU if calibration_key(name) == calibration_key(LOCAL_CPU) else name
+        for name in names
+        if calibration_key(name) in keys
+    )
+
+
+def _split(device: str) -> tuple[str, str]:
+    """Slug of the machine, and its unit: the Neural Engine where none is named."""
+    match = re.fullmatch(rf"(.+)[-_ ]({'|'.join(UNITS)})", device.lower())
+    return (slug(match[1]), match[2]) if match else (slug(device), "ane")
 
 
 def unit_of(compute_unit: str) -> str | None:
@@ -94,5 +112,5 @@ def unit_of(compute_unit: str) -> str | None:
 def device_of(phone: str, compute_unit: str) -> str:
     """Device name of a profile row, whether or not it is calibrated."""
     unit = unit_of(compute_unit)
-    name = slug(phone)
+    name, _ = _split(phone)
     return name if unit == "ane" else f"{name}-{unit or 'other'}"

@@ -12,7 +12,7 @@ from latency_predictor import lowered
 from latency_predictor.interface import LatencyModel
 from latency_predictor.marks import CALIBRATE
 from latency_predictor.metrics import score, score_by
-from latency_predictor.profiles import usable
+from latency_predictor.profile_rows import usable_rows
 
 NO_CALIBRATION = "device without calibration"
 NO_NETWORK = "network cannot be rebuilt"
@@ -21,11 +21,11 @@ NO_NETWORK = "network cannot be rebuilt"
 def evaluate(model: LatencyModel, rows: pd.DataFrame, known: lowered.Lowered) -> dict[str, Any]:
     """Scores `overall`, `per_device` and `per_source`, and `not_scored`: rows by reason.
 
-    `rows` come from `read_profiles`; networks that are not in `known` are traced.
+    `rows` come from `read_rows`; networks that are not in `known` are traced.
     """
     marks = zip(rows["use"], rows["why"], strict=True)
     reasons = Counter(f"{use}: {why}" for use, why in marks if use != CALIBRATE)
-    scored = usable(rows)
+    scored = usable_rows(rows)
     has_device = scored["device"].isin(model.devices)
     reasons[NO_CALIBRATION] += int((~has_device).sum())
     scored = scored[has_device]

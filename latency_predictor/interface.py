@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latency_predictor.devices import UnknownDevice, calibration_key, devices_of
-from latency_predictor.ops import COLUMNS, OpTable
-
-_ROWS_AT_A_TIME = 1 << 16
-"""Bounds memory and keeps temporaries in the cache: 3.5x faster than whole columns."""
+from latency_predictor.interval import Interval
+from latency_predictor.ops import OpTable
+from latency_predictor.times import AdditiveTimes, summed
 
 
 @dataclass(frozen=True)
@@ -21,12 +20,14 @@ class Prediction:
     """Milliseconds per program, each of shape [programs]; `low_ms <= ms <= high_ms`.
 
     The interval is meant to hold nine times in ten for a network of a family that the model was
-    not calibrated on.
+    not calibrated on. `distance` says how far a program lies from what was calibrated: beyond 1
+    its interval was never checked on anything alike, and it should be measured.
     """
 
     ms: NDArray[np.float64]
     low_ms: NDArray[np.float64]
     high_ms: NDArray[np.float64]
+    distance: NDArray[np.float64]
 
 
 class LatencyModel(Protocol):
@@ -41,51 +42,75 @@ class LatencyModel(Protocol):
         ...
 
     def predict(self, table: OpTable, device: str) -> Prediction:
-        """Latency of each program of the table. Raises `UnknownDevice`."""
+        """Latency of each program of the table: `from_sums` of its `feature_sums`.
+
+        Raises `UnknownDevice`.
+        """
+        ...
+
+    def op_features(self, table: OpTable, device: str) -> NDArray[np.float64]:
+        """Additive features of one occurrence of each op: shape [rows, features].
+
+        The first is its time in milliseconds. Raises `UnknownDevice`.
+        """
+        ...
+
+    def from_sums(self, sums: NDArray[np.float64], device: str) -> Prediction:
+        """Latency of programs whose features sum up to `sums` [programs, features].
+
+        Programs may so be priced by their parts. Raises `UnknownDevice`.
+        """
         ...
 
 
-class OpTimes(Protocol):
-    """An additive model of one chip's compute unit: a floor and a time per op."""
-
-    @property
-    def floor_ms(self) -> float: ...
-
-    def op_ms(self, table: OpTable) -> NDArray[np.float64]:
-        """Milliseconds of one occurrence of each op: shape [rows], not negative."""
-        ...
-
-
-def program_ms(times: OpTimes, table: OpTable) -> NDArray[np.float64]:
-    """Milliseconds of each program: shape [programs]; a program without ops costs the floor."""
-    per_op = np.empty(len(table))
-    for start in range(0, len(table), _ROWS_AT_A_TIME):
-        rows = slice(start, start + _ROWS_AT_A_TIME)
-        columns = {name: getattr(table, name)[rows] for name in COLUMNS}
-        per_op[rows] = times.op_ms(OpTable(**columns, programs=table.programs))
-    return times.floor_ms + table.per_program(per_op)
+def feature_sums(model: LatencyModel, table: OpTable, device: str) -> NDArray[np.float64]:
+    """Features of the ops summed over each program: shape [programs, features]."""
+    return summed(lambda part: model.op_features(part, device), table)
 
 
 class CalibratedModel:
-    """A `LatencyModel` made of one `OpTimes` and one interval factor per calibration.
+    """A `LatencyModel` made of one `AdditiveTimes` and one `Interval` per calibration.
 
-    `times` and `interval` are keyed by calibration, `a15-ane` say; an interval is the prediction
-    divided and multiplied by its factor (at least 1).
+    Both are keyed by calibration, `a15-ane` say.
     """
 
     def __init__(
-        self, name: str, times: Mapping[str, OpTimes], interval: Mapping[str, float]
+        self,
+        name: str,
+        times: Mapping[str, AdditiveTimes],
+        intervals: Mapping[str, Interval],
     ) -> None:
         self.name = name
         self.devices = devices_of(times.keys())
         self._times = times
-        self._interval = interval
+        self._intervals = intervals
 
     def predict(self, table: OpTable, device: str) -> Prediction:
         """Latency of each program of the table. Raises `UnknownDevice`."""
+        return self.from_sums(feature_sums(self, table, device), device)
+
+    def op_features(self, table: OpTable, device: str) -> NDArray[np.float64]:
+        """Features of one occurrence of each op: [rows, features]. Raises `UnknownDevice`."""
+        return self._times[self._key(device)].op_features(table)
+
+    def from_sums(self, sums: NDArray[np.float64], device: str) -> Prediction:
+        """Latency of programs whose features sum up to `sums` [programs, features].
+
+        Raises `UnknownDevice`.
+        """
+        key = self._key(device)
+        interval, estimate = self._intervals[key], self._times[key].from_sums(sums)
+        factor = interval.factor(estimate)
+        return Prediction(
+            ms=estimate.ms,
+            low_ms=estimate.ms / factor,
+            high_ms=estimate.ms * factor,
+            distance=interval.distance(estimate),
+        )
+
+    def _key(self, device: str) -> str:
+        """Calibration that serves a device. Raises `UnknownDevice`."""
         key = calibration_key(device)
         if key is None or key not in self._times:
             raise UnknownDevice(device, self.devices)
-        ms = program_ms(self._times[key], table)
-        factor = self._interval[key]
-        return Prediction(ms=ms, low_ms=ms / factor, high_ms=ms * factor)
+        return key

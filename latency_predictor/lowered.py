@@ -6,7 +6,7 @@ They are kept because network libraries change; any other network is traced when
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from latency_predictor.ops import COLUMNS, OpTable, concatenate
 
 SHIPPED = Path(__file__).parent / "artefact" / "networks.npz"
 
-Lowered = dict[NetworkSpec, OpTable]
+Lowered = dict[Hashable, OpTable]
+"""Op lists by `NetworkSpec`, or by whatever names a program that is measured but not rebuilt."""
 
 
 def load(path: Path = SHIPPED) -> Lowered:
@@ -37,23 +38,27 @@ def load(path: Path = SHIPPED) -> Lowered:
 
 
 def save(lowered: Lowered, path: Path) -> None:
-    """Write the file whole or not at all; the same op lists give the same bytes."""
-    table = concatenate(list(lowered.values()))
+    """Write the networks whole or not at all; the same op lists give the same bytes."""
+    specs = [network for network in lowered if isinstance(network, NetworkSpec)]
+    table = concatenate([lowered[network] for network in specs])
     columns = {name: getattr(table, name).astype(np.int32) for name in COLUMNS}
-    networks = json.dumps([asdict(network) for network in lowered])
+    networks = json.dumps([asdict(network) for network in specs])
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
         np.savez_compressed(file, networks=np.array(networks), **columns)
     partial.replace(path)
 
 
-def lower_all(networks: Iterable[NetworkSpec], known: Lowered) -> tuple[Lowered, dict[str, str]]:
+def lower_all(networks: Iterable[Hashable], known: Lowered) -> tuple[Lowered, dict[str, str]]:
     """Op lists of these networks, and the reason by name of each that cannot be rebuilt."""
     lowered: Lowered = {}
     failed: dict[str, str] = {}
     for network in dict.fromkeys(networks):
-        try:
-            lowered[network] = known[network] if network in known else lower(network)
-        except UnknownNetwork as error:
-            failed[network.name] = str(error)
+        if network in known:
+            lowered[network] = known[network]
+        elif isinstance(network, NetworkSpec):
+            try:
+                lowered[network] = lower(network)
+            except UnknownNetwork as error:
+                failed[network.name] = str(error)
     return lowered, failed

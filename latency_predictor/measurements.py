@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from latency_predictor.networks import NetworkSpec
+from latency_predictor.interval import NOISE
 from latency_predictor.ops import COLUMNS, OpTable, concatenate
-
-LABEL_NOISE = 0.08
-"""Relative spread of one network on one chip between laboratories: median 1.08x over the 28
-networks of the shipped profiles that were measured more than once."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,18 @@ class Measurements:
     def __len__(self) -> int:
         return len(self.ms)
 
+    @property
+    def source_key(self) -> NDArray[np.str_]:
+        """Calibration and source of each row, which share an offset: shape [rows]."""
+        return np.char.add(np.char.add(self.calibration, "/"), self.source)
+
     def where(self, rows: NDArray[np.generic]) -> Measurements:
         """The measurements that a mask or an index array selects; the table stays whole."""
         names = ("program", "calibration", "source", "family", "ms", "sigma")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
-def join(rows: pd.DataFrame, lowered: Mapping[NetworkSpec, OpTable]) -> Measurements:
+def join(rows: pd.DataFrame, lowered: Mapping[Any, OpTable]) -> Measurements:
     """Measurements from usable profile rows whose networks are all in `lowered`."""
     networks = list(dict.fromkeys(rows["network"]))
     number = {network: i for i, network in enumerate(networks)}
@@ -56,7 +58,7 @@ def join(rows: pd.DataFrame, lowered: Mapping[NetworkSpec, OpTable]) -> Measurem
         source=rows["source"].to_numpy(str),
         family=rows["family"].to_numpy(str),
         ms=ms,
-        sigma=np.hypot(LABEL_NOISE, rounding),
+        sigma=np.hypot(NOISE, rounding),
     )
 
 

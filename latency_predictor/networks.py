@@ -22,7 +22,8 @@ class UnknownNetwork(ValueError):
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network by name (timm's, `torchvision:NAME` or `torchvision:NAME(width_mult=W)`).
+    """A network by name: timm's, `torchvision:NAME`, `torchvision:NAME(width_mult=W)` or
+    `published:NAME` (`latency_predictor.published`).
 
     `height` and `width` are the input in pixels. A `backbone` ends in its feature maps: it has
     no pooling and no classifier.
@@ -36,7 +37,7 @@ class NetworkSpec:
     @property
     def family(self) -> str:
         """What is held out together: `mobilenetv2` for `torchvision:mobilenet_v2(...)` too."""
-        plain = self.name.removeprefix("torchvision:").removeprefix("tf_")
+        plain = self.name.rpartition(":")[2].removeprefix("tf_")
         plain = re.sub(r"_(v\d)", r"\1", plain)
         match = re.match(r"[a-z]+?(v\d+)?(?![a-z])", plain)
         return match.group() if match else plain
@@ -44,6 +45,9 @@ class NetworkSpec:
 
 def build(spec: NetworkSpec) -> nn.Module:
     """The network in inference form, on the meta device. Raises `UnknownNetwork`."""
+    origin, _, name = spec.name.partition(":")
+    if origin == "published":
+        return _build_published(name, spec)
     torchvision = _TORCHVISION.fullmatch(spec.name)
     if torchvision:
         return _build_torchvision(torchvision["name"], torchvision["width"])
@@ -74,14 +78,24 @@ def _build_torchvision(name: str, width: str | None) -> nn.Module:
     return network
 
 
+def _build_published(name: str, spec: NetworkSpec) -> nn.Module:
+    from latency_predictor.published import NETWORKS
+
+    if name not in NETWORKS:
+        raise UnknownNetwork(
+            f"no published network {name!r} is rebuilt here; those that are: {', '.join(NETWORKS)}"
+        )
+    return NETWORKS[name](spec)
+
+
 def _build_timm(spec: NetworkSpec) -> nn.Module:
     import timm
     from timm.utils.model import reparameterize_model
 
     if not timm.is_model(spec.name):
         raise UnknownNetwork(
-            f"no network {spec.name!r} in timm; use a timm name, 'torchvision:NAME' "
-            "or 'torchvision:NAME(width_mult=W)'"
+            f"no network {spec.name!r} in timm; use a timm name, 'torchvision:NAME', "
+            "'torchvision:NAME(width_mult=W)' or 'published:NAME'"
         )
     options: dict[str, Any] = {"features_only": True} if spec.backbone else {}
     size = (spec.height, spec.width)

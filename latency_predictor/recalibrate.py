@@ -2,47 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from latency_predictor import lowered
 from latency_predictor.artefact import Artefact
-from latency_predictor.baselines import fit_macs_only, fit_ridge
-from latency_predictor.calibration import fit_constants, fit_rooflines
+from latency_predictor.baselines import (
+    fit_boosting,
+    fit_macs_only,
+    fit_ridge,
+    unlearned_roofline,
+)
+from latency_predictor.calibration import fit_calibrations
 from latency_predictor.crossval import (
     Fit,
+    Folds,
     folds_at_random,
     folds_by_family,
+    held_out,
     held_out_factors,
-    held_out_ms,
-    interval_factors,
+    intervals,
+    rows_of,
 )
+from latency_predictor.interval import NOISE, SOURCE_SPREAD, Interval
 from latency_predictor.measurements import Measurements, join
-from latency_predictor.metrics import score, score_by
+from latency_predictor.metrics import Score, score_by
+from latency_predictor.priors import group_of, prior_of
+from latency_predictor.profile_rows import read_rows, usable_rows
 from latency_predictor.profiles import SHIPPED, ProfileError, fingerprint, read_profiles, usable
+from latency_predictor.times import Estimate, Fitted, RooflineTimes
+
+
+def fit_rooflines(measurements: Measurements) -> Fitted:
+    """The calibrated roofline, as the baselines are fitted."""
+    return fit_calibrations(measurements).fitted()
+
 
 MODELS: dict[str, Fit] = {
     "roofline": fit_rooflines,
     "ridge": fit_ridge,
+    "gradient_boosting": fit_boosting,
     "macs_only": fit_macs_only,
+    "unlearned_roofline": unlearned_roofline,
 }
 PROTOCOLS = {"held_out_family": folds_by_family, "random_split": folds_at_random}
 
 
-def calibration_rows(added: Path | None) -> pd.DataFrame:
-    """The rows to fit to: the shipped ones and, if a file is named, its own. `ProfileError`."""
+def calibration_rows(added: Path | None) -> tuple[pd.DataFrame, lowered.Lowered]:
+    """The rows to fit to, the shipped ones and those of a file, and the op lists that it carries.
+
+    Raises `ProfileError`.
+    """
     rows = usable(read_profiles(SHIPPED))
     if added is None:
-        return rows
-    more = usable(read_profiles(added))
+        return rows, {}
+    found, tables = read_rows(added)
+    more = usable_rows(found)
     more = more[more["calibration"].notna()]
     if more.empty:
         raise ProfileError(f"profiles {str(added)!r} has no row that can calibrate a device")
-    return pd.concat([rows, more], ignore_index=True)
+    return pd.concat([rows, more], ignore_index=True), tables
 
 
 def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
@@ -52,17 +76,53 @@ def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
         raise ProfileError("; ".join(failed.values()))
     measurements = join(rows, tables)
     _check_can_be_held_out(measurements)
-    constants = fit_constants(measurements)
-    by_family = folds_by_family(measurements)
-    held_out = held_out_ms(measurements, by_family, fit_rooflines)
+    fitted = fit_calibrations(measurements)
+    unseen = held_out(measurements, folds_by_family(measurements), fit_rooflines)
+    calibrated = intervals(measurements, unseen.pooled)
     return Artefact(
         calibration_sha256=fingerprint(rows),
         calibration_rows=len(rows),
-        rooflines=constants.rooflines,
-        offsets=constants.offsets,
-        interval=interval_factors(measurements, held_out),
+        devices=fitted.devices,
+        common=fitted.common,
+        offsets=fitted.offsets,
+        intervals=calibrated,
+        unseen=unseen_devices(measurements, calibrated),
         cross_validation=cross_validation(measurements),
     )
+
+
+def unseen_devices(
+    measurements: Measurements, calibrated: Mapping[str, Interval]
+) -> dict[str, Interval]:
+    """Interval, by group, of a device of which nothing is measured.
+
+    Each device of the group is predicted from the others, and the errors are taken together. What
+    counts as checked is what was checked on devices that are calibrated.
+    """
+    groups = np.array([group_of(key) for key in measurements.calibration.tolist()])
+    found = {}
+    for group in np.unique(groups).tolist():
+        rows = measurements.where(groups == group)
+        keys = np.unique(rows.calibration).tolist()
+        if len(keys) < 2:
+            continue
+        held_out = [from_others(rows, key) for key in keys]
+        estimate = Estimate(
+            np.concatenate([part.ms for part in held_out]),
+            np.concatenate([part.ignorance for part in held_out]),
+        )
+        ms = np.concatenate([rows.ms[rows.calibration == key] for key in keys])
+        interval = Interval.of(estimate, ms, float(np.hypot(NOISE, SOURCE_SPREAD)))
+        found[group] = replace(interval, checked=max(calibrated[key].checked for key in keys))
+    return found
+
+
+def from_others(measurements: Measurements, calibration: str) -> Estimate:
+    """Estimates of the rows of one calibration by what the others of its group have in common."""
+    here = measurements.calibration == calibration
+    common = fit_calibrations(measurements.where(~here)).common
+    times = RooflineTimes(prior_of(calibration, common))
+    return rows_of(times.estimate(measurements.table), measurements.program[here])
 
 
 def _check_can_be_held_out(measurements: Measurements) -> None:
@@ -77,24 +137,31 @@ def _check_can_be_held_out(measurements: Measurements) -> None:
 
 
 def cross_validation(measurements: Measurements) -> dict[str, Any]:
-    """Scores by protocol and model."""
+    """Scores by protocol and model, as `scores` gives them."""
     return {
         protocol: {
-            model: _cross_validated(measurements, folds(measurements), fit)
-            for model, fit in MODELS.items()
+            model: scores(measurements, folds(measurements), fit) for model, fit in MODELS.items()
         }
         for protocol, folds in PROTOCOLS.items()
     }
 
 
-def _cross_validated(
-    measurements: Measurements, folds: NDArray[np.int64], fit: Fit
-) -> dict[str, Any]:
-    predicted = held_out_ms(measurements, folds, fit)
-    factors = held_out_factors(measurements, folds, predicted)
-    arrays = (predicted, measurements.ms, predicted / factors, predicted * factors)
+def scores(measurements: Measurements, folds: Folds, fit: Fit) -> dict[str, dict[str, Score]]:
+    """Scores of predictions for rows that were held out, by calibration and by source.
+
+    `pooled` predicts for a laboratory that nothing is known of; `within_source` and `by_source`
+    add what the laboratory's other rows say that it adds.
+    """
+    unseen = held_out(measurements, folds, fit)
+    both = float(np.hypot(NOISE, SOURCE_SPREAD))
+
+    def scored(labels: Any, estimate: Estimate, noise: float) -> dict[str, Score]:
+        factors = held_out_factors(measurements, folds, estimate, noise)
+        ms = estimate.ms
+        return score_by(labels, ms, measurements.ms, ms / factors, ms * factors)
+
     return {
-        "overall": score(*arrays),
-        "per_calibration": score_by(measurements.calibration, *arrays),
-        "per_source": score_by(measurements.source, *arrays),
+        "pooled": scored(measurements.calibration, unseen.pooled, both),
+        "within_source": scored(measurements.calibration, unseen.within_source, NOISE),
+        "by_source": scored(measurements.source_key, unseen.within_source, NOISE),
     }

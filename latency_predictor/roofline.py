@@ -1,20 +1,21 @@
 """Time of a Core ML program as a sum of smooth rooflines, one per fused op.
 
-Each op costs a fixed dispatch (a grouped convolution one per group) plus the Euclidean norm of
-three times: arithmetic, streaming its weights and streaming its activations. The norm is a smooth
-maximum: what is overlapped is paid once, what is balanced a little more.
+Each op costs a fixed dispatch (a grouped convolution one per group) plus a smooth maximum of three
+times: arithmetic, streaming its weights and streaming its activations. What is overlapped is paid
+once, what is balanced a little more.
 
 Arithmetic saturates: with half-saturation constants `a`, `b`, `p` an op on `cin` input channels,
 `cout` output channels and `px` positions costs what `(cin + a) (cout + b) (px + p)` would cost
 at full speed. So time rises smoothly with every size, and few channels use a wide array badly,
 without a staircase that the data could not pin down. Activations that exceed on-chip memory
-stream more slowly. All constants are positive; there is one set per compute unit ("shared") and
-a few per chip.
+stream more slowly. All constants are positive, and every time has its derivatives by their logs,
+for fitting and for the uncertainty that a fit leaves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -46,22 +47,33 @@ class Cost(IntEnum):
 _MULTIPLYING = [cost for cost in Cost if cost <= Cost.MATMUL]
 _DENSE = [cost for cost in _MULTIPLYING if cost != Cost.DEPTHWISE]
 
-SHARED = (
+RELATIVE = (
     *(f"rate_{cost.name.lower()}" for cost in _MULTIPLYING if cost != Cost.CONV3X3),
-    *(f"stream_{cost.name.lower()}" for cost in Cost if cost >= Cost.DEPTHWISE),
-    "dispatch_grouped",
-    *(f"dispatch_{cost.name.lower()}" for cost in Cost if cost >= Cost.MATMUL),
+    *(f"stream_{cost.name.lower()}" for cost in Cost if cost != Cost.CONV3X3),
     "half_in_channels",
     "half_out_channels",
     "half_positions",
     "half_depthwise_taps",
     "spill",
 )
-"""Shared constants: speeds relative to a dense 3x3 convolution (`rate_`, `stream_`), dispatch
-relative to a convolution's, half-saturation sizes, and how much slower spilt activations are."""
+"""Constants that chips resemble each other in: speeds relative to a dense 3x3 convolution (`rate_`,
+`stream_`), half-saturation sizes, and how much slower spilt activations are."""
 
-PER_CHIP = ("program_ms", "dispatch_ms", "gmac_per_ms", "weight_mb_per_ms", "stream_mb_per_ms")
+ABSOLUTE = ("program_ms", "dispatch_ms", "gmac_per_ms", "weight_mb_per_ms", "stream_mb_per_ms")
 """Constants of a chip: fixed time per program and per op, arithmetic rate, bandwidths."""
+
+CONSTANTS = (*RELATIVE, *ABSOLUTE)
+"""All constants of a roofline, in the order of every vector of them."""
+
+_COLUMN = {name: number for number, name in enumerate(CONSTANTS)}
+_CLASS_COLUMNS = {
+    prefix: np.array([_COLUMN.get(f"{prefix}_{cost.name.lower()}", -1) for cost in Cost])
+    for prefix in ("rate", "stream")
+}
+"""Column of each cost class's own constant; -1 where it is 1 by definition."""
+
+SHARPNESS = 4
+"""Exponent of the smooth maximum: balanced times cost 1.32 times the longest of the three."""
 
 WORKING_SET_MB = 2.0
 """Largest live operand that stays on chip on M1-class engines.
@@ -99,14 +111,14 @@ def cost_of(table: OpTable) -> NDArray[np.int64]:
 
 
 class Roofline:
-    """Op times of one compute unit of one chip, from its `SHARED` and `PER_CHIP` constants."""
+    """Op times of one compute unit of one chip, from its `CONSTANTS`."""
 
     def __init__(self, constants: Mapping[str, float]) -> None:
         def column(prefix: str) -> NDArray[np.float64]:
             return np.array([constants.get(f"{prefix}_{c.name.lower()}", 1.0) for c in Cost])
 
         self.floor_ms = constants["program_ms"]
-        self._dispatch_ms = constants["dispatch_ms"] * column("dispatch")
+        self._dispatch_ms = constants["dispatch_ms"]
         multiplies = np.isin(list(Cost), _MULTIPLYING)
         self._ms_per_mac = multiplies / (constants["gmac_per_ms"] * 1e9 * column("rate"))
         self._ms_per_byte = 1 / (constants["stream_mb_per_ms"] * 1e6 * column("stream"))
@@ -119,23 +131,93 @@ class Roofline:
         self._half_positions = constants["half_positions"]
         self._spill = constants["spill"]
 
+    @classmethod
+    def from_logs(cls, logs: NDArray[np.float64]) -> Roofline:
+        """The roofline of a vector of log constants, in the order of `CONSTANTS`."""
+        return cls(dict(zip(CONSTANTS, np.exp(logs).tolist(), strict=True)))
+
     def op_ms(self, table: OpTable) -> NDArray[np.float64]:
         """Milliseconds of one occurrence of each op: shape [rows], positive."""
+        times = self._times(table)
+        return times.dispatch + times.overlapped
+
+    def op_gradient(self, table: OpTable) -> NDArray[np.float64]:
+        """Derivatives of `op_ms` by the log of each constant: shape [rows, len(CONSTANTS)].
+
+        The constant `program_ms` is in no op, so its column is zero.
+        """
+        times = self._times(table)
+        cost = cost_of(table)
+        gradient = np.zeros((len(table), len(CONSTANTS)))
+
+        def add(name: str, share: NDArray[np.float64]) -> None:
+            gradient[:, _COLUMN[name]] = share
+
+        def add_by_class(prefix: str, share: NDArray[np.float64]) -> None:
+            columns = _CLASS_COLUMNS[prefix][cost]
+            known = np.flatnonzero(columns >= 0)
+            gradient[known, columns[known]] = share[known]
+
+        arithmetic, weights, stream = times.shares()
+        add("dispatch_ms", times.dispatch)
+        add("gmac_per_ms", -arithmetic)
+        add("weight_mb_per_ms", -weights)
+        add("stream_mb_per_ms", -stream)
+        add_by_class("rate", -arithmetic)
+        add_by_class("stream", -stream)
+        add("half_in_channels", arithmetic * times.half_in)
+        add("half_out_channels", arithmetic * times.half_out)
+        add("half_positions", arithmetic * times.half_positions)
+        add("half_depthwise_taps", arithmetic * times.half_taps)
+        add("spill", stream * times.spilt)
+        return gradient
+
+    def _times(self, table: OpTable) -> _Times:
         cost = cost_of(table)
         groups = table.groups
-        positions = np.where(table.kind == Kind.TRANSPOSED_CONV, table.in_px, table.out_px)
-        arithmetic = (
-            groups
-            * (table.kernel + self._half_taps[cost])
-            * (table.in_channels / groups + self._half_in[cost])
-            * (table.out_channels / groups + self._half_out[cost])
-            * (positions + self._half_positions)
-            * self._ms_per_mac[cost]
-        )
+        taps = table.kernel + self._half_taps[cost]
+        inputs = table.in_channels / groups + self._half_in[cost]
+        outputs = table.out_channels / groups + self._half_out[cost]
+        transposed = table.kind == Kind.TRANSPOSED_CONV
+        positions = np.where(transposed, table.in_px, table.out_px) + self._half_positions
         moved = table.in_bytes + table.out_bytes
         fullness = (moved / (WORKING_SET_MB * 1e6)) ** 2
-        stream = moved * self._ms_per_byte[cost] * (1 + self._spill * fullness / (1 + fullness))
-        weights = table.weight_bytes * self._ms_per_weight_byte
-        dispatches = np.where(cost == Cost.GROUPED, groups, 1)
-        overlapped = np.sqrt(arithmetic**2 + weights**2 + stream**2)
-        return np.asarray(self._dispatch_ms[cost] * dispatches + overlapped)
+        spill = self._spill * fullness / (1 + fullness)
+        return _Times(
+            dispatch=self._dispatch_ms * np.where(cost == Cost.GROUPED, groups, 1),
+            arithmetic=groups * taps * inputs * outputs * positions * self._ms_per_mac[cost],
+            weights=table.weight_bytes * self._ms_per_weight_byte,
+            stream=moved * self._ms_per_byte[cost] * (1 + spill),
+            half_in=self._half_in[cost] / inputs,
+            half_out=self._half_out[cost] / outputs,
+            half_taps=self._half_taps[cost] / taps,
+            half_positions=self._half_positions / positions,
+            spilt=spill / (1 + spill),
+        )
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Parts of the ops' times, each of shape [rows]: ms, and shares that single constants have."""
+
+    dispatch: NDArray[np.float64]
+    arithmetic: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    stream: NDArray[np.float64]
+    half_in: NDArray[np.float64]
+    half_out: NDArray[np.float64]
+    half_taps: NDArray[np.float64]
+    half_positions: NDArray[np.float64]
+    spilt: NDArray[np.float64]
+
+    @property
+    def overlapped(self) -> NDArray[np.float64]:
+        """The smooth maximum of what overlaps, ms."""
+        parts = (self.arithmetic, self.weights, self.stream)
+        return np.asarray(sum(part**SHARPNESS for part in parts) ** (1 / SHARPNESS))
+
+    def shares(self) -> tuple[NDArray[np.float64], ...]:
+        """Derivatives of `overlapped` by the logs of arithmetic, weights and stream."""
+        scale = self.overlapped ** (1 - SHARPNESS)
+        parts = (self.arithmetic, self.weights, self.stream)
+        return tuple(part**SHARPNESS * scale for part in parts)

@@ -86,37 +86,34 @@ class SearchSpace:
                     raise SpaceError(f"space {self.name}: parameter '{name}': {error}") from error
 
     @cached_property
-    def _chain_points(self) -> list[NDArray[np.int64]]:
-        """Distinct (C, R, E, F) of each chain, shape [points, 4]."""
-        points = []
+    def axes(self) -> tuple[Columns, ...]:
+        """Values at the points of each axis: (C, R, E, F) of a chain, or one other parameter."""
+        axes: list[Columns] = []
         for chain in CHAINS:
             product = itertools.product(*(self.parameters[f"{chain}.{f}"] for f in CHAIN_FIELDS))
             distinct = dict.fromkeys(Chain(*(int(v) for v in values)) for values in product)
-            points.append(np.array([(c.C, c.R, c.E, c.F) for c in distinct], dtype=np.int64))
-        return points
+            points = np.array([(c.C, c.R, c.E, c.F) for c in distinct], dtype=np.int64)
+            names = (f"{chain}.{f}" for f in CHAIN_FIELDS)
+            axes.append(dict(zip(names, points.T, strict=True)))
+        return (*axes, *({name: np.array(self.parameters[name])} for name in SCALARS))
 
     @cached_property
     def _radices(self) -> tuple[int, ...]:
-        return (
-            *(len(points) for points in self._chain_points),
-            *(len(self.parameters[name]) for name in SCALARS),
-        )
+        return tuple(len(next(iter(axis.values()))) for axis in self.axes)
 
     @cached_property
     def size(self) -> int:
         """Number of distinct architectures."""
         return math.prod(self._radices)
 
+    def digits(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """Points on each axis of the architectures `numbers` [n], each in [0, size)."""
+        return np.unravel_index(numbers, self._radices)
+
     def columns(self, numbers: NDArray[np.int64]) -> Columns:
         """Parameter values of the architectures `numbers` [n], each in [0, size)."""
-        digits = np.unravel_index(numbers, self._radices)
-        columns: Columns = {}
-        for chain, points, digit in zip(CHAINS, self._chain_points, digits, strict=False):
-            for field, values in zip(CHAIN_FIELDS, points.T, strict=True):
-                columns[f"{chain}.{field}"] = values[digit]
-        for name, digit in zip(SCALARS, digits[len(CHAINS) :], strict=True):
-            columns[name] = np.array(self.parameters[name])[digit]
-        return columns
+        points = zip(self.axes, self.digits(numbers), strict=True)
+        return {name: values[digit] for axis, digit in points for name, values in axis.items()}
 
     def architecture(self, number: int) -> Architecture:
         """The architecture of one number."""

@@ -1,10 +1,24 @@
+from __future__ import annotations
+
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from toy_programs import ToyPrograms
 
 from latency_predictor.ops import Kind, OpTable
+from latency_predictor.profile_file import (
+    Device,
+    Host,
+    Model,
+    PlannedOp,
+    ProfileRecord,
+    ops_of,
+    timed,
+)
 
 
 def _random_programs(programs: int, seed: int = 0) -> OpTable:
@@ -52,3 +66,43 @@ def written(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> ToyPrograms:
+    """A source of tiny programs that `programs.find` knows as `toys`, and no other."""
+    source = ToyPrograms()
+    provider = SimpleNamespace(
+        names=lambda: ["toys"], find=lambda name: source if name == "toys" else None
+    )
+    monkeypatch.setattr("latency_predictor.programs._providers", lambda: [provider])
+    return source
+
+
+@pytest.fixture
+def record() -> ProfileRecord:
+    """A measurement with a value in every field."""
+    table = _random_programs(1)
+    return ProfileRecord(
+        device=Device("iPhone 16 Pro", "iPhone17,1", "iOS 18.1", "22B83", "nominal", False),
+        host=Host("a test", "macOS 15.1", "Xcode 16.1", "9.0", "2.7"),
+        model=Model(
+            source="toys",
+            number=3,
+            program="decoder",
+            architecture={"channels": 4, "ünïcode\u2028": [1.5, None]},
+            architecture_id="toy3",
+            package_sha256="0" * 64,
+            target="iOS17",
+            precision="float16",
+            inputs={"image": [1, 4, 16, 16]},
+            macs=int(table.totals()["macs"][0]),
+            ops=ops_of(table),
+        ),
+        compute_unit="ALL",
+        load_ms=12.5,
+        predict_ms=timed([1.0, 2.0, 4.0, 3.0], warm_up=2, protocol="burst", burst_calls=2),
+        plan=[PlannedOp("ios17.conv", "x_1", "ane", ["cpu", "ane"], 0.25)],
+        measured_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        synthetic=True,
+    )

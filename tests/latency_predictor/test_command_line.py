@@ -59,7 +59,7 @@ def test_evaluate_scores_a_file(
         ROW,
         ROW.replace("resnet18", "resnet34").replace("iPhone 13", "iPhone 12 Pro"),
         ROW.replace("resnet18", "no_such_net"),
-        ROW.replace("iPhone 13", "iPhone 16 Pro"),
+        ROW.replace("iPhone 13", "iPhone X"),  # Core ML does not use its Neural Engine
         ROW.replace("1.20", "soon"),
         ROW.replace("own", "react-native-executorch"),
     )
@@ -88,9 +88,10 @@ def test_evaluate_of_only_good_and_of_no_good_rows(
 def test_evaluate_tells_in_sample_from_held_out(capsys: pytest.CaptureFixture[str]) -> None:
     found = output(capsys, "evaluate")
     inside = found["in_sample"]["overall"]  # type: ignore[index]
-    outside = found["cross_validation"]["held_out_family"]["roofline"]["overall"]  # type: ignore[index]
-    assert inside["n"] == outside["n"] == artefact.load().calibration_rows
-    assert inside["mape"] < outside["mape"]
+    held_out = found["cross_validation"]["held_out_family"]["roofline"]  # type: ignore[index]
+    assert inside["n"] == artefact.load().calibration_rows
+    outside = held_out["pooled"].values()
+    assert inside["mape"] < sum(one["n"] * one["mape"] for one in outside) / inside["n"]
 
 
 def test_calibrate_adds_rows_and_leaves_the_shipped_model_alone(
@@ -118,12 +119,57 @@ def test_calibrate_refuses_a_device_of_one_row(
     assert not (tmp_path / "own.json").exists()
 
 
+def test_calibrate_a_device_from_a_few_of_its_rows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, written: Callable[..., Path]
+) -> None:
+    rows = [
+        ROW.replace("iPhone 13", "iPhone 14 Pro").replace("resnet18", name).replace("1.20", ms)
+        for name, ms in (
+            ("resnet18", "1.05"), ("resnet34", "1.60"), ("resnet50", "1.50"),
+            ("mobilenetv2_100", "0.55"), ("repvit_m1", "0.90"),
+        )
+    ]  # fmt: skip
+    path, out = written(HEADER, *rows), tmp_path / "own.json"
+    argv = ["--device", "iPhone 15", "--profiles", str(path), "--out", str(out)]
+    found = output(capsys, "calibrate", *argv)
+    assert (found["rows"], found["calibration"]) == (5, "a16-ane")
+    before, after = (
+        output(capsys, "predict", "--network", "resnet101", "--device", "iphone15", *model)
+        for model in ([], ["--model", str(out)])
+    )
+    assert before["measure_me"]
+    assert after["distance"] < before["distance"] / 2  # type: ignore[operator]
+    others = [
+        output(capsys, "predict", "--network", "resnet101", "--device", "iphone12", *model)
+        for model in ([], ["--model", str(out)])
+    ]
+    assert others[0] == others[1]
+
+
+def test_calibrate_a_device_says_what_the_file_has(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, written: Callable[..., Path]
+) -> None:
+    argv = ["--profiles", str(written(HEADER, ROW)), "--out", str(tmp_path / "own.json")]
+    said = failure(capsys, "calibrate", "--device", "iphone15", *argv)
+    assert "no usable row of device 'iphone15'; it has rows of iphone13" in said
+    said = failure(capsys, "calibrate", "--device", "iphone13", *argv)
+    assert "1 usable rows" in said
+    assert not (tmp_path / "own.json").exists()
+
+
+def test_suggest_names_architectures(capsys: pytest.CaptureFixture[str]) -> None:
+    found = output(capsys, "suggest", "pico_tiny", "--n", "3")
+    identities = {item["id"] for item in found["architectures"]}  # type: ignore[attr-defined]
+    assert len(identities) == 3
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         (
             ["predcit"],
-            "'predcit'; commands: predict, evaluate, calibrate; did you mean 'predict'?",
+            "'predcit'; commands: predict, evaluate, calibrate, suggest, kit, profile, import; "
+            "did you mean 'predict'?",
         ),
         (["predict", "--network", "resnet_18"], "no network 'resnet_18' in timm"),
         (["predict", "--network", "resnet18", "--device", "ifone13"], "did you mean 'iphone13'"),
@@ -132,6 +178,11 @@ def test_calibrate_refuses_a_device_of_one_row(
         (["evaluate", "--profiles", "nowhere.csv"], "nowhere.csv"),
         (["calibrate", "--profiles", "nowhere.csv"], "nowhere.csv"),
         (["calibrate", "--out", "no/such/folder/x.json"], "does not exist"),
+        (["calibrate", "--device", "iphone15"], "needs --profiles FILE"),
+        (["predict", "--network", "resnet18", "--model", "nowhere.json"], "nowhere.json"),
+        (["suggest", "pico_larg"], "did you mean pico_large"),
+        (["suggest", "pico_tiny", "--n", "none"], "'none' is no number of architectures"),
+        (["suggest", "pico_tiny", "--device", "ifone13"], "did you mean 'iphone13'"),
     ],
 )
 def test_bad_input_is_one_line(

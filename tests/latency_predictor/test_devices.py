@@ -20,8 +20,9 @@ from latency_predictor.devices import (
         ("iphone11pro-gpu", "a13-gpu"),
         ("iPhone 7+", None),  # no Neural Engine
         ("iphone7plus-cpu", "a10-cpu"),
-        ("iphone99", None),
-        ("pixel8", None),
+        ("local_cpu", "local-cpu"),
+        ("iPad Pro M4", "ipadprom4-ane"),
+        ("macbook-m2-gpu", "macbookm2-gpu"),
     ],
 )
 def test_names_lead_to_a_calibration(name: str, key: str | None) -> None:
@@ -35,7 +36,7 @@ def test_phones_of_one_chip_share_a_calibration() -> None:
 
 
 def test_every_listed_device_leads_back() -> None:
-    keys = {"a15-ane", "a13-gpu"}
+    keys = {"a15-ane", "a13-gpu", "local-cpu", "ipadprom4-ane"}
     assert DEFAULT_DEVICE in devices_of(keys)
     assert {calibration_key(device) for device in devices_of(keys)} == keys
 
@@ -64,6 +65,7 @@ def test_compute_unit_settings(setting: str, unit: str | None) -> None:
 def test_device_of_a_row() -> None:
     assert device_of("iPhone 11 Pro", "CPU_ONLY") == "iphone11pro-cpu"
     assert device_of("iPhone 13", "ALL (ANE)") == "iphone13"
+    assert device_of("local_cpu", "CPU_ONLY") == "local-cpu"
 
 
 def test_unknown_device_suggests_the_nearest() -> None:

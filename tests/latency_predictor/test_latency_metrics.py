@@ -3,8 +3,9 @@ import pytest
 from scipy.stats import kendalltau
 from sklearn.metrics import mean_absolute_percentage_error
 
-from latency_predictor.crossval import interval_factor
+from latency_predictor.interval import Interval
 from latency_predictor.metrics import score, score_by
+from latency_predictor.times import Estimate
 
 TRUE = np.array([1.0, 2.0, 4.0, 5.0])
 PREDICTED = np.array([1.04, 2.18, 3.0, 5.5])
@@ -37,11 +38,26 @@ def test_groups_are_scored_apart() -> None:
     assert groups["b"]["mape"] == pytest.approx((0.04 + 0.25) / 2, abs=1e-4)
 
 
-def test_intervals_cover_what_they_promise() -> None:
+@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
+def test_intervals_cover_what_they_promise_however_wrong_the_spread(scale: float) -> None:
+    """And the programs of which little is known are covered as often as the others."""
     rng = np.random.default_rng(0)
-    covered = []
-    for _ in range(200):
-        errors = rng.normal(0, 0.2, 101)
-        factor = interval_factor(np.exp(errors[:-1]), np.ones(100))
-        covered.append(abs(errors[-1]) <= np.log(factor))
-    assert 0.85 < np.mean(covered) < 0.95
+    covered, ignorances = [], []
+    for _ in range(400):
+        ignorance = rng.choice([0.0, 0.3], 101)
+        errors = rng.normal(0, scale * np.hypot(ignorance, 0.1))
+        seen = Estimate(np.exp(errors[:-1]), ignorance[:-1])
+        interval = Interval.of(seen, np.ones(100), noise=0.1)
+        factor = interval.factor(Estimate(np.exp(errors[-1:]), ignorance[-1:]))
+        covered.append(abs(errors[-1]) <= np.log(factor[0]))
+        ignorances.append(ignorance[-1])
+    assert 0.86 < np.mean(covered) < 0.94
+    for ignorance in (0.0, 0.3):
+        assert 0.83 < np.mean(np.array(covered)[np.array(ignorances) == ignorance]) < 0.97
+
+
+def test_distance_counts_from_what_was_checked() -> None:
+    seen = Estimate(np.ones(100), np.linspace(0, 0.1, 100))
+    interval = Interval.of(seen, np.ones(100), noise=0.1)
+    distance = interval.distance(Estimate(np.ones(2), np.array([0.05, 0.2])))
+    np.testing.assert_allclose(distance, [0.05 / 0.095, 0.2 / 0.095])

@@ -1,6 +1,5 @@
 """What every latency model promises, checked on each of them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,11 +7,12 @@ import pytest
 
 from latency_predictor import Kind, LatencyModel, OpTable, UnknownDevice, load_default, lowered
 from latency_predictor.baselines import fit_macs_only, fit_ridge
-from latency_predictor.calibration import fit_rooflines
-from latency_predictor.interface import CalibratedModel
+from latency_predictor.crossval import Fit
+from latency_predictor.interface import CalibratedModel, feature_sums
+from latency_predictor.interval import Interval
 from latency_predictor.measurements import join
 from latency_predictor.ops import COLUMNS
-from latency_predictor.recalibrate import calibration_rows
+from latency_predictor.recalibrate import calibration_rows, fit_rooflines
 
 
 def select(table: OpTable, programs: list[int]) -> OpTable:
@@ -26,12 +26,13 @@ def select(table: OpTable, programs: list[int]) -> OpTable:
     return OpTable(**joined, programs=len(programs))
 
 
-def fitted(fit: Callable[..., dict[str, object]], name: str) -> LatencyModel:
-    rows = calibration_rows(None)
+def fitted(fit: Fit, name: str) -> LatencyModel:
+    rows, _ = calibration_rows(None)
     rows = rows[rows["calibration"].isin(["a14-ane", "a15-ane"])]
     tables, _ = lowered.lower_all(rows["network"], lowered.load())
-    times = fit(join(rows, tables))
-    return CalibratedModel(name, times, dict.fromkeys(times, 1.2))  # type: ignore[arg-type]
+    times = fit(join(rows, tables)).times
+    intervals = dict.fromkeys(times, Interval(noise=0.1, quantile=2, checked=0.1))
+    return CalibratedModel(name, times, intervals)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module", params=["shipped", "roofline", "ridge", "macs_only"])
@@ -73,6 +74,15 @@ def test_a_program_does_not_depend_on_its_neighbours(model: LatencyModel, table:
     together = model.predict(table, "iphone13").ms
     alone = [model.predict(select(table, [i]), "iphone13").ms[0] for i in range(table.programs)]
     np.testing.assert_allclose(alone, together, rtol=1e-12)
+
+
+def test_a_program_may_be_priced_by_its_parts(model: LatencyModel, table: OpTable) -> None:
+    even = np.arange(len(table)) % 2 == 0
+    parts = [replace(table, count=np.where(kept, table.count, 0)) for kept in (even, ~even)]
+    sums = sum(feature_sums(model, part, "iphone13") for part in parts)
+    priced, whole = model.from_sums(sums, "iphone13"), model.predict(table, "iphone13")
+    for bound in ("ms", "low_ms", "high_ms"):
+        np.testing.assert_allclose(getattr(priced, bound), getattr(whole, bound), rtol=1e-12)
 
 
 def test_a_program_without_ops_costs_the_floor(model: LatencyModel, table: OpTable) -> None:

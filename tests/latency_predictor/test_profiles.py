@@ -51,7 +51,7 @@ def test_shipped_artefact_was_fitted_to_the_shipped_rows() -> None:
     shipped = artefact.load()
     assert shipped.calibration_sha256 == fingerprint(rows)
     assert shipped.calibration_rows == len(rows)
-    assert set(shipped.rooflines) == set(rows["calibration"]) == set(shipped.interval)
+    assert set(shipped.devices) == set(rows["calibration"]) == set(shipped.intervals)
     assert set(rows["network"]) <= set(lowered.load())
 
 

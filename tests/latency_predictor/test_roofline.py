@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from latency_predictor import artefact
 from latency_predictor.ops import Kind, OpTable
-from latency_predictor.roofline import PER_CHIP, SHARED, Cost, Roofline, cost_of
+from latency_predictor.roofline import CONSTANTS, Cost, Roofline, cost_of
 
-CONSTANTS = artefact.load().rooflines["a15-ane"]
+LOGS = artefact.load().devices["a15-ane"].mean
 
 
 def conv(channels: int, side: int, kernel: int = 9, groups: int = 1, stride: int = 1) -> OpTable:
@@ -49,7 +49,7 @@ def test_every_kind_has_a_cost_class(random_programs: Callable[..., OpTable]) ->
     more=st.integers(1, 64),
 )
 def test_time_grows_with_every_size(channels: int, side: int, kernel: int, more: int) -> None:
-    roofline = Roofline(CONSTANTS)
+    roofline = Roofline.from_logs(LOGS)
     base = roofline.op_ms(conv(channels, side, kernel))[0]
     assert roofline.op_ms(conv(channels + more, side, kernel))[0] > base
     assert roofline.op_ms(conv(channels, side + more, kernel))[0] > base
@@ -58,22 +58,33 @@ def test_time_grows_with_every_size(channels: int, side: int, kernel: int, more:
 def test_a_large_convolution_runs_at_a_plausible_fraction_of_the_marketed_rate() -> None:
     """15.8 tera-operations per second is 7.9 GMAC/ms; Winograd saves 2.25x at most."""
     table = conv(256, 128)
-    gmac_per_ms = table.macs[0] / 1e9 / Roofline(CONSTANTS).op_ms(table)[0]
+    gmac_per_ms = table.macs[0] / 1e9 / Roofline.from_logs(LOGS).op_ms(table)[0]
     assert 1 < gmac_per_ms < 7.9 * 2.25
 
 
 def test_every_constant_matters(random_programs: Callable[..., OpTable]) -> None:
     table = random_programs(2_000)
-    base = Roofline(CONSTANTS)
-    for name in (*SHARED, *PER_CHIP):
-        changed = Roofline(CONSTANTS | {name: CONSTANTS[name] * 1.1})
+    base = Roofline.from_logs(LOGS)
+    for place, name in enumerate(CONSTANTS):
+        changed = Roofline.from_logs(LOGS + 0.1 * (np.arange(len(LOGS)) == place))
         same = changed.floor_ms == base.floor_ms and np.array_equal(
             changed.op_ms(table), base.op_ms(table)
         )
         assert not same, name
 
 
+def test_derivatives_are_those_of_small_steps(random_programs: Callable[..., OpTable]) -> None:
+    table = random_programs(200)
+    gradient, step = Roofline.from_logs(LOGS).op_gradient(table), 1e-5
+    for place, name in enumerate(CONSTANTS):
+        steps = step * (np.arange(len(LOGS)) == place)
+        above, below = (Roofline.from_logs(LOGS + sign * steps).op_ms(table) for sign in (1, -1))
+        slope = (above - below) / (2 * step)
+        np.testing.assert_allclose(gradient[:, place], slope, rtol=1e-4, atol=1e-9, err_msg=name)
+
+
 def test_sizes_scale_as_physics_says() -> None:
-    roofline = Roofline(CONSTANTS | {"dispatch_ms": 1e-12})
+    logs = np.where(np.array(CONSTANTS) == "dispatch_ms", -25, LOGS)
+    roofline = Roofline.from_logs(logs)
     one, four = (roofline.op_ms(conv(128, side))[0] for side in (256, 512))
     assert four / one == pytest.approx(4, rel=0.05)

@@ -1,0 +1,173 @@
+"""The commands about the model: `predict`, `evaluate`, `calibrate` and `suggest`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from latency_predictor.devices import DEFAULT_DEVICE
+from latency_predictor.profiling_commands import count
+
+
+def predict(options: argparse.Namespace) -> dict[str, Any]:
+    """Latency of one published network on one device."""
+    from latency_predictor import artefact, lowered, placement
+    from latency_predictor.networks import NetworkSpec, lower
+
+    height, width = options.resolution
+    network = NetworkSpec(options.network, height, width)
+    model = artefact.load(options.model or artefact.SHIPPED).model()
+    known = lowered.load()
+    table = known[network] if network in known else lower(network)
+    predicted, totals = model.predict(table, options.device), table.totals()
+    return {
+        "network": options.network,
+        "resolution": f"{height}x{width}",
+        "device": options.device,
+        "ms": round(float(predicted.ms[0]), 4),
+        "low_ms": round(float(predicted.low_ms[0]), 4),
+        "high_ms": round(float(predicted.high_ms[0]), 4),
+        "distance": round(float(predicted.distance[0]), 2),
+        "measure_me": bool(predicted.distance[0] > 1),
+        "macs_g": round(float(totals["macs"][0]) / 1e9, 4),
+        "parameters_m": round(float(totals["parameters"][0]) / 1e6, 4),
+        "placement": placement.load().assess(table).as_dict(),
+    }
+
+
+def evaluate(options: argparse.Namespace) -> dict[str, Any]:
+    """Scores of a model on a profile file; the shipped rows also come with held-out scores."""
+    from latency_predictor import artefact, lowered
+    from latency_predictor.evaluate import evaluate as evaluate_rows
+    from latency_predictor.profile_rows import read_rows
+    from latency_predictor.profiles import SHIPPED
+
+    loaded = artefact.load(options.model or artefact.SHIPPED)
+    rows, tables = read_rows(options.profiles or SHIPPED)
+    scores = evaluate_rows(loaded.model(), rows, {**lowered.load(), **tables})
+    if options.profiles:
+        return scores
+    return {
+        "in_sample": {"note": "the model was fitted to these rows", **scores},
+        "cross_validation": loaded.cross_validation,
+    }
+
+
+def calibrate(options: argparse.Namespace) -> dict[str, Any]:
+    """Fit a device to its own rows, or without a device the whole model; write the model file."""
+    from latency_predictor import artefact
+
+    out = options.out or artefact.SHIPPED
+    if not out.parent.is_dir():
+        raise OSError(f"--out {str(out)!r}: folder {str(out.parent)!r} does not exist")
+    return _calibrate_device(options) if options.device else _refit(options, out)
+
+
+def _calibrate_device(options: argparse.Namespace) -> dict[str, Any]:
+    from latency_predictor import artefact, lowered
+    from latency_predictor.few_shot import calibrate_device
+    from latency_predictor.measurements import join
+    from latency_predictor.profile_rows import rows_of_device
+    from latency_predictor.profiles import ProfileError
+
+    if options.profiles is None or options.out is None:
+        raise ProfileError(
+            f"calibrate --device {options.device} needs --profiles FILE, its measurements, "
+            "and --out FILE, the model file to write"
+        )
+    rows, tables = rows_of_device(options.profiles, options.device)
+    tables, failed = lowered.lower_all(rows["network"], {**lowered.load(), **tables})
+    if failed:
+        raise ProfileError("; ".join(failed.values()))
+    before = artefact.load(options.model or artefact.SHIPPED)
+    fitted, score = calibrate_device(before, join(rows, tables))
+    artefact.save(fitted, options.out)
+    return {
+        "out": str(options.out),
+        "device": options.device,
+        "calibration": rows["calibration"].iloc[0],
+        "rows": len(rows),
+        "sources": sorted(set(rows["source"])),
+        "each_from_the_others": score,
+    }
+
+
+def _refit(options: argparse.Namespace, out: Path) -> dict[str, Any]:
+    from latency_predictor import artefact, lowered, placement, placement_fit
+    from latency_predictor.recalibrate import calibration_rows, recalibrate
+
+    rows, measured = calibration_rows(options.profiles)
+    risky = placement_fit.training_rows()
+    known = {**lowered.load(), **measured}
+    tables, _ = lowered.lower_all([*rows["network"], *risky["network"]], known)
+    fitted = recalibrate(rows, tables)
+    if out == artefact.SHIPPED:
+        lowered.save(tables, lowered.SHIPPED)
+        placement.save(placement_fit.fit(risky, tables), placement.SHIPPED)
+    artefact.save(fitted, out)
+    return {
+        "out": str(out),
+        "rows": fitted.calibration_rows,
+        "calibration_sha256": fitted.calibration_sha256,
+        "cross_validation": fitted.cross_validation,
+    }
+
+
+def suggest(options: argparse.Namespace) -> dict[str, Any]:
+    """Architectures of a space whose measurement on a device would teach most, best first."""
+    from latency_predictor import programs
+    from latency_predictor.kit import device_named
+    from latency_predictor.suggest import choose
+
+    source, device = programs.find(options.space), device_named(options.device)
+    numbers = choose(source, device, options.n, options.seed).tolist()
+    return {
+        "device": device,
+        "architectures": [
+            {"id": source.identify(number), "architecture": source.describe(number)}
+            for number in numbers
+        ],
+    }
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the commands to argparse's subparsers."""
+    parser = commands.add_parser("predict", help=predict.__doc__)
+    parser.add_argument("--network", required=True, help="a timm name or torchvision:NAME")
+    parser.add_argument("--resolution", type=_resolution, default=(224, 224))
+    parser.add_argument("--device", default=DEFAULT_DEVICE)
+    _add_model(parser)
+    parser.set_defaults(command=predict)
+    parser = commands.add_parser("evaluate", help=evaluate.__doc__)
+    parser.add_argument(
+        "--profiles", type=Path, help="a profile file, or a CSV with the columns of models.csv"
+    )
+    _add_model(parser)
+    parser.set_defaults(command=evaluate)
+    parser = commands.add_parser("calibrate", help=calibrate.__doc__)
+    parser.add_argument("--device", help="the one device to calibrate, from 5 rows or more")
+    parser.add_argument(
+        "--profiles", type=Path, help="its rows, or rows to add to the shipped ones"
+    )
+    parser.add_argument("--out", type=Path, help="model file to write; default: the shipped one")
+    _add_model(parser)
+    parser.set_defaults(command=calibrate)
+    parser = commands.add_parser("suggest", help=suggest.__doc__)
+    parser.add_argument("space", help="a search space, or a YAML file that describes one")
+    parser.add_argument("--n", type=count, default=20, help="architectures; default: 20")
+    parser.add_argument("--device", default=DEFAULT_DEVICE)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(command=suggest)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, help="model file; default: the shipped one")
+
+
+def _resolution(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, as in 224x224")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,118 @@
+"""What is known of a roofline's constants before anything is measured on a device.
+
+Every constant has a log-normal prior in two parts: a common part, which all devices with one kind
+of compute unit share, and a deviation of each device from it. What one device teaches about the
+common part is what it teaches about the next generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latency_predictor.devices import CHIPS
+from latency_predictor.roofline import ABSOLUTE, CONSTANTS, RELATIVE
+from latency_predictor.times import Posterior
+
+_RELATIVE = {
+    "rate_pointwise": (1, 0.5),
+    "rate_conv": (0.5, 0.5),
+    "rate_grouped": (0.3, 0.5),
+    "rate_depthwise": (0.2, 1),
+    "rate_transposed_conv": (0.3, 0.5),
+    "rate_matmul": (0.2, 1),
+    "stream_elementwise": (2, 1),
+    "stream_norm": (0.3, 1),
+    "half_in_channels": (4, 1),
+    "half_out_channels": (4, 1),
+    "half_positions": (4, 1),
+    "half_depthwise_taps": (4, 1),
+    "spill": (3, 1),
+}
+_OTHER_RELATIVE = (1, 1)
+"""Centre, and standard deviation of the log."""
+
+_ABSOLUTE = {
+    "ane": {"program_ms": 0.2, "dispatch_ms": 1e-3, "weight_mb_per_ms": 40, "stream_mb_per_ms": 60},
+    "gpu": {"program_ms": 3, "dispatch_ms": 0.05, "weight_mb_per_ms": 20, "stream_mb_per_ms": 20},
+    "cpu": {"program_ms": 0.3, "dispatch_ms": 0.01, "weight_mb_per_ms": 15, "stream_mb_per_ms": 15},
+}
+_GMAC_PER_MS = {
+    "a12-ane": 2.5,
+    "a13-ane": 3.0,
+    "a14-ane": 5.5,
+    "a15-ane": 7.9,
+    "a16-ane": 8.5,
+    "a10-gpu": 0.15,
+    "a10-cpu": 0.03,
+}
+_OTHER_GMAC_PER_MS = {"ane": 8.7, "gpu": 0.3, "cpu": 0.1}
+"""Centres. Neural Engine rates are half the marketed operations per second (profiles/chips.csv; a
+quarter from the A17 Pro on, which counts int8); its floor and bandwidths are M1-class engines'."""
+
+_ABSOLUTE_SPREAD = {
+    "program_ms": 0.7,
+    "dispatch_ms": 0.7,
+    "gmac_per_ms": 0.2,
+    "weight_mb_per_ms": 0.5,
+    "stream_mb_per_ms": 0.7,
+}
+"""Standard deviation of the log, half of its variance common; arithmetic rates are best known."""
+
+_DEVIATION, _OTHER_DEVIATION = 0.1, 0.5
+"""Standard deviation of the log of a phone's, and of another machine's, relative constants from the
+common ones."""
+
+_OTHER_WIDENED = 3
+"""How much less is known of another machine's absolute constants than of a phone's."""
+
+_OWN_GROUP = ("a13-ane",)
+"""Calibrations that share nothing: this one was measured on a Core ML three years older, and
+tying the others to it makes their held-out errors worse."""
+
+
+def unit_of_calibration(calibration: str) -> str:
+    """`ane` for `a15-ane`."""
+    return calibration.rpartition("-")[2]
+
+
+def group_of(calibration: str) -> str:
+    """The calibrations of a group have common constants."""
+    return calibration if calibration in _OWN_GROUP else unit_of_calibration(calibration)
+
+
+def centre(calibration: str) -> NDArray[np.float64]:
+    """Logs of the constants that a calibration is expected to have: shape [constants]."""
+    unit = unit_of_calibration(calibration)
+    rate = _GMAC_PER_MS.get(calibration, _OTHER_GMAC_PER_MS[unit])
+    absolute = _ABSOLUTE[unit] | {"gmac_per_ms": rate}
+    relative = {name: _RELATIVE.get(name, _OTHER_RELATIVE)[0] for name in RELATIVE}
+    return np.log([(relative | absolute)[name] for name in CONSTANTS])
+
+
+def common_spread() -> NDArray[np.float64]:
+    """Standard deviations of the common part of the logs: shape [constants]."""
+    relative = [_RELATIVE.get(name, _OTHER_RELATIVE)[1] for name in RELATIVE]
+    return np.array([*relative, *(_ABSOLUTE_SPREAD[name] / np.sqrt(2) for name in ABSOLUTE)])
+
+
+def deviation_spread(calibration: str) -> NDArray[np.float64]:
+    """Standard deviations of a device's own part of the logs: shape [constants].
+
+    Phones with a known chip resemble each other more than other machines do.
+    """
+    phone = calibration.partition("-")[0] in CHIPS.values()
+    relative, widened = (_DEVIATION, 1.0) if phone else (_OTHER_DEVIATION, _OTHER_WIDENED)
+    absolute = [_ABSOLUTE_SPREAD[name] / np.sqrt(2) * widened for name in ABSOLUTE]
+    return np.array([relative] * len(RELATIVE) + absolute)
+
+
+def prior_of(calibration: str, common: Mapping[str, Posterior]) -> Posterior:
+    """What other devices say of one that was never measured; `common` is keyed by group."""
+    shared = common[group_of(calibration)]
+    return Posterior(
+        centre(calibration) + shared.mean,
+        shared.covariance + np.diag(deviation_spread(calibration) ** 2),
+    )

@@ -1,0 +1,270 @@
+"""The profile file: measured programs as JSON Lines, one record per program, unit and device.
+
+A record carries the op list of its program, so that whoever fits a model to it needs neither the
+program nor what it was made from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import numpy as np
+from pydantic import (
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+
+from latency_predictor.ops import COLUMNS, Kind, OpTable
+
+SCHEMA: Final = 1
+Shape = list[PositiveInt]
+ComputeUnit = Literal["ALL", "CPU_AND_NE", "CPU_AND_GPU", "CPU_ONLY"]
+"""What a program may run on, by coremltools' names."""
+Protocol = Literal["burst", "single", "unstated"]
+"""How calls follow each other: back to back; one at a time with idle seconds between, which is
+slower; or not known."""
+ThermalState = Literal["nominal", "fair", "serious", "critical"]
+T = TypeVar("T")
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+"""What is read is what the fields say, or an error: nothing is coerced, nothing ignored."""
+_KindNumber = Annotated[int, Field(ge=0, lt=len(Kind))]
+
+
+class ProfileFileError(ValueError):
+    """A file of measurements cannot be used; the message names the file, the line and the field."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Ops:
+    """The columns of a one-program `OpTable`, one entry per op that occurs."""
+
+    kind: Annotated[list[_KindNumber], Field(min_length=1)]
+    count: list[PositiveInt]
+    in_channels: list[PositiveInt]
+    out_channels: list[PositiveInt]
+    kernel: list[PositiveInt]
+    stride: list[PositiveInt]
+    groups: list[PositiveInt]
+    in_px: list[PositiveInt]
+    out_px: list[PositiveInt]
+
+    @model_validator(mode="after")
+    def _align(self) -> Ops:
+        lengths = {name: len(column) for name, column in asdict(self).items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"columns of different lengths: {lengths}")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Model:
+    """One program as it was measured.
+
+    `source` is the set of programs that it is taken from and `number` its number in there; `target`
+    is what it was lowered for ("iOS17", "torch"); `inputs` gives shapes by name, in order; `macs`
+    counts multiply-accumulates of a call.
+    """
+
+    source: str
+    number: NonNegativeInt
+    program: str
+    architecture: dict[str, Any]
+    architecture_id: str
+    package_sha256: str | None
+    target: str
+    precision: Literal["float16", "float32"]
+    inputs: dict[str, Shape]
+    macs: NonNegativeInt
+    ops: Ops
+
+    @property
+    def name(self) -> str:
+        """What its package is called; an identifier, for Xcode makes a class of it."""
+        return f"{self.program}_{self.architecture_id}"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Device:
+    """The machine that ran the program, as far as it is known.
+
+    `name` is a phone's ("iPhone 16 Pro") or `local_cpu`; `product_type` is its hardware id
+    ("iPhone17,1"), for a CPU its name; `thermal_state` is ProcessInfo's, at the end.
+    """
+
+    name: str
+    product_type: str | None = None
+    os: str | None = None
+    build: str | None = None
+    thermal_state: ThermalState | None = None
+    low_power: bool | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Host:
+    """What took the measurement: `runner` names the way, the rest its versions where known."""
+
+    runner: str
+    os: str | None = None
+    xcode: str | None = None
+    coremltools: str | None = None
+    torch: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class PredictMs:
+    """Milliseconds of calls.
+
+    `samples` holds bursts of `burst_calls` calls each, one after the other; `warm_up` calls before
+    each burst are left out. `median` is the median over bursts of a burst's median.
+    """
+
+    warm_up: NonNegativeInt
+    protocol: Protocol
+    burst_calls: PositiveInt
+    samples: Annotated[list[PositiveFloat], Field(min_length=1)]
+    median: PositiveFloat
+
+    @model_validator(mode="after")
+    def _agree(self) -> PredictMs:
+        check_whole(self.samples, self.burst_calls)
+        found = median_ms(self.samples, self.burst_calls)
+        if abs(self.median - found) > 1e-6 * found:
+            raise ValueError(f"median {self.median} is not that of the samples, {found}")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class PlannedOp:
+    """Where Core ML means to run an op, by its output's name.
+
+    `cost_weight` is Core ML's estimate of its share of the time, not a measurement.
+    """
+
+    op: str
+    output: str
+    preferred: str | None
+    supported: list[str]
+    cost_weight: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ProfileRecord:
+    """One program measured on one compute unit of one device.
+
+    `load_ms` is the time to load it; `plan` is empty where placement is not known; `synthetic`
+    marks figures that no device produced.
+    """
+
+    schema: Literal[1] = SCHEMA
+    device: Device
+    host: Host
+    model: Model
+    compute_unit: ComputeUnit
+    load_ms: PositiveFloat | None
+    predict_ms: PredictMs
+    plan: list[PlannedOp]
+    measured_at: AwareDatetime | None
+    synthetic: bool
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells records of one file apart: program, compute unit and device."""
+        return self.model.name, self.compute_unit, self.device.name, str(self.device.product_type)
+
+    @property
+    def ops(self) -> OpTable:
+        """The op list, as a table of one program."""
+        return table_of(self.model.ops)
+
+    @property
+    def ms(self) -> float:
+        """The measured latency in milliseconds."""
+        return self.predict_ms.median
+
+
+_RECORD = TypeAdapter(ProfileRecord)
+
+
+def check_whole(samples: Sequence[float], burst_calls: int) -> None:
+    """Raise ValueError unless the samples are bursts of equal length."""
+    if len(samples) % burst_calls:
+        raise ValueError(f"{len(samples)} samples are no whole number of bursts of {burst_calls}")
+
+
+def median_ms(samples: Sequence[float], burst_calls: int) -> float:
+    """Median over bursts of each burst's median."""
+    starts = range(0, len(samples), burst_calls)
+    return median(median(samples[start : start + burst_calls]) for start in starts)
+
+
+def timed(
+    samples: Sequence[float], *, warm_up: int, protocol: Protocol, burst_calls: int = 1
+) -> PredictMs:
+    """`PredictMs` of these samples in milliseconds, with their median."""
+    return PredictMs(warm_up, protocol, burst_calls, list(samples), median_ms(samples, burst_calls))
+
+
+def ops_of(table: OpTable) -> Ops:
+    """The ops that occur in a table of one program."""
+    taken = table.count > 0
+    names = [name for name in COLUMNS if name != "program"]
+    return Ops(**{name: getattr(table, name)[taken].tolist() for name in names})
+
+
+def table_of(ops: Ops) -> OpTable:
+    """The inverse of `ops_of`."""
+    columns = {name: np.array(column, dtype=np.int64) for name, column in asdict(ops).items()}
+    return OpTable(program=np.zeros(len(ops.kind), dtype=np.int64), **columns, programs=1)
+
+
+def read(path: Path) -> list[ProfileRecord]:
+    """The records of a file. Raises `ProfileFileError` naming the line and field it cannot use."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileFileError(f"cannot read profiles {str(path)!r}: {error}") from error
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not numbered:
+        raise ProfileFileError(f"profiles {str(path)!r} is empty")
+    return [parse(_RECORD, line, f"profiles {str(path)!r}, line {n}") for n, line in numbered]
+
+
+def write(records: Iterable[ProfileRecord], path: Path) -> None:
+    """Write the file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(b"".join(_RECORD.dump_json(record) + b"\n" for record in records))
+    partial.replace(path)
+
+
+def parse(adapter: TypeAdapter[T], text: str, where: str) -> T:
+    """What `text` says as JSON. Raises `ProfileFileError` that begins with `where`."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProfileFileError(f"{where}: not JSON: {error}") from error
+    stated = content.get("schema", SCHEMA) if isinstance(content, Mapping) else SCHEMA
+    if stated != SCHEMA:
+        raise ProfileFileError(f"{where}: schema {stated!r}; this version reads {SCHEMA}")
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"])) or "content"
+        said = first["msg"].removeprefix("Value error, ")
+        scalar = isinstance(first["input"], str | int | float | None)
+        found = f", not {first['input']!r:.60}" if scalar else ""
+        raise ProfileFileError(f"{where}, {field}: {said}{found}") from error

@@ -1,0 +1,87 @@
+"""Rows to calibrate with or to be scored on, from either form of file: published figures as CSV, or
+a profile file of one's own measurements (`profile_file`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from latency_predictor import profile_file
+from latency_predictor.devices import calibration_key, device_of
+from latency_predictor.lowered import Lowered
+from latency_predictor.marks import CALIBRATE, UNFIT
+from latency_predictor.profile_file import ProfileRecord
+from latency_predictor.profiles import ProfileError, read_profiles, usable
+
+
+@dataclass(frozen=True)
+class MeasuredProgram:
+    """A program of a profile file, which carries its op list."""
+
+    name: str
+    package_sha256: str | None
+
+
+def read_rows(path: Path) -> tuple[pd.DataFrame, Lowered]:
+    """All rows of a file with their `use` and `why`, and the op lists that the file carries.
+
+    The rows that may be used are parsed by `usable_rows`. Raises `ProfileError`.
+    """
+    if path.suffix != ".jsonl":
+        return read_profiles(path), {}
+    try:
+        records = profile_file.read(path)
+    except profile_file.ProfileFileError as error:
+        raise ProfileError(str(error)) from error
+    rows = pd.DataFrame([_row(record) for record in records])
+    return rows, {_program(record): record.ops for record in records}
+
+
+def usable_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The `calibrate` rows of `read_rows`, as `profiles.usable` has them."""
+    if "network" not in rows.columns:
+        return usable(rows)
+    return rows[rows["use"] == CALIBRATE].copy()
+
+
+def rows_of_device(path: Path, device: str) -> tuple[pd.DataFrame, Lowered]:
+    """The usable rows of one device, whichever phone with its chip they were measured on.
+
+    Raises `ProfileError` where the file has none, with the devices that it has.
+    """
+    rows, tables = read_rows(path)
+    rows = usable_rows(rows)
+    here = rows[rows["calibration"] == calibration_key(device)]
+    if here.empty:
+        known = ", ".join(sorted(set(rows["device"]))) or "no device at all"
+        raise ProfileError(
+            f"profiles {str(path)!r} has no usable row of device {device!r}; it has rows of {known}"
+        )
+    return here, tables
+
+
+def _program(record: ProfileRecord) -> MeasuredProgram:
+    return MeasuredProgram(record.model.name, record.model.package_sha256)
+
+
+def _row(record: ProfileRecord) -> dict[str, object]:
+    device = device_of(record.device.name, record.compute_unit)
+    name = record.model.name
+    return {
+        "source": f"{record.host.runner}, {record.predict_ms.protocol} calls",
+        "model": name,
+        "timm_name_if_any": "",
+        "input_res": "",
+        "device": device,
+        "latency_ms": repr(record.ms),
+        "use": UNFIT if record.synthetic else CALIBRATE,
+        "why": "no device produced it" if record.synthetic else "",
+        "network": _program(record),
+        "family": record.model.architecture_id,
+        "calibration": calibration_key(device),
+        "ms": record.ms,
+        "quantum_ms": 0.0,
+    }

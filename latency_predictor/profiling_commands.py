@@ -1,0 +1,138 @@
+"""The commands for the owner of a device: `kit`, `profile` and `import`.
+
+The first writes what is to be measured, the others a profile file of what was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from latency_predictor import iphone, profile_file
+from latency_predictor import kit as kits
+from latency_predictor.devices import LOCAL_CPU
+from latency_predictor.measured_elsewhere import records_of
+from latency_predictor.profile_file import ProfileRecord
+from latency_predictor.programs import SourceError, find
+from latency_predictor.suggest import PoolError
+
+T = TypeVar("T")
+
+ERRORS = (
+    kits.KitError, iphone.IPhoneError, profile_file.ProfileFileError, SourceError, PoolError
+)  # fmt: skip
+"""What the commands raise for bad input, in one line each."""
+INTERRUPTED = 130
+
+
+def kit(options: argparse.Namespace) -> dict[str, Any]:
+    """Choose architectures of a space and write what the owner of a device measures."""
+    device, folder = kits.device_named(options.device), options.out
+    if (folder / kits.MANIFEST).exists():
+        raise kits.KitError(f"--out {str(folder)!r} already holds a kit; choose another folder")
+    source = find(options.space)
+    found_as = str(Path(options.space).resolve()) if Path(options.space).is_file() else source.name
+    made = kits.make(source, found_as, device, options.n, options.seed)
+    for _ in _shown(kits.write(made, source, folder), len(made.models), "Converting"):
+        pass
+    return {
+        "out": str(folder),
+        "device": device,
+        "architectures": options.n,
+        "programs": len(made.models),
+        "next": _next(device, folder),
+    }
+
+
+def profile(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure the programs of a kit, on this machine or on a connected iPhone."""
+    made = kits.read(options.kit)
+    out = options.out or options.kit / "profile.jsonl"
+    _check_folder_of(out)
+    records = {record.key: record for record in profile_file.read(out)} if out.exists() else {}
+    if made.device == LOCAL_CPU:
+        from latency_predictor import local
+
+        left = local.steps(made, records.values())
+        measured = local.measure(made, find(made.source), list(records.values()))
+    else:
+        left = len(made.models)
+        measured = iphone.measure(made, options.kit, options.team, list(records.values()))
+    try:
+        for record in _shown(measured, left, "Measuring"):
+            records[record.key] = record
+            profile_file.write(records.values(), out)
+    except KeyboardInterrupt:
+        print("Interrupted. The same command continues.", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    return {"out": str(out), **_summary(records.values())}
+
+
+def import_(options: argparse.Namespace) -> dict[str, Any]:
+    """Write the profile file of what was measured elsewhere, on the programs of a kit."""
+    _check_folder_of(options.out)
+    made = kits.read(options.kit)
+    records = records_of(options.file, made)
+    profile_file.write(records, options.out)
+    measured = {record.model.name for record in records}
+    missing = [model.name for model in made.models if model.name not in measured]
+    return {"out": str(options.out), **_summary(records), "not_measured": missing}
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the three commands to argparse's subparsers."""
+    parser = commands.add_parser("kit", help=kit.__doc__)
+    parser.add_argument("space", help="a search space, or a YAML file that describes one")
+    parser.add_argument("--n", type=count, default=20, help="architectures; default: 20")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--device", default="iphone16pro", help=f"a phone, or {LOCAL_CPU}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(command=kit)
+    parser = commands.add_parser("profile", help=profile.__doc__)
+    parser.add_argument("kit", type=Path, help="folder of a kit")
+    parser.add_argument("--out", type=Path, help="default: profile.jsonl in the kit")
+    parser.add_argument("--team", help="id of the team that signs the runner app for the phone")
+    parser.set_defaults(command=profile)
+    parser = commands.add_parser("import", help=import_.__doc__)
+    parser.add_argument("file", type=Path, help="burst_results.json, a table, or a profile file")
+    parser.add_argument("--kit", type=Path, required=True, help="folder of the kit")
+    parser.add_argument("--out", type=Path, required=True, help="profile file to write")
+    parser.set_defaults(command=import_)
+
+
+def count(text: str) -> int:
+    """A number of architectures, as an argument."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of architectures, 1 or more")
+    return int(text)
+
+
+def _check_folder_of(out: Path) -> None:
+    if not out.parent.is_dir():
+        raise OSError(f"--out {str(out)!r}: folder {str(out.parent)!r} does not exist")
+
+
+def _next(device: str, folder: Path) -> str:
+    command = f"python -m latency_predictor profile {folder}"
+    return command if device == LOCAL_CPU else f"read {folder / 'README.md'}"
+
+
+def _summary(records: Iterable[ProfileRecord]) -> dict[str, Any]:
+    """What was measured: medians in milliseconds by device, compute unit and program."""
+    ms: dict[str, dict[str, float]] = defaultdict(dict)
+    for record in records:
+        ms[f"{record.device.name}, {record.compute_unit}"][record.model.name] = round(record.ms, 3)
+    return {"ms": ms}
+
+
+def _shown(steps: Iterator[T], total: int, what: str) -> Iterator[T]:
+    """The steps, with a bar on standard error where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(file=sys.stderr)  # as it is now, whoever redirects it later
+    return iter(track(steps, what, total=total, console=console, disable=not console.is_terminal))
