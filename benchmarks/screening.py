@@ -1,9 +1,10 @@
-"""Seconds to price a million architectures of `pico_large`, against building each module.
+"""Seconds to price a million architectures of `pico_large`, encoder and decoder, in three ways.
 
-    python benchmarks/screening.py
+    OMP_NUM_THREADS=1 python benchmarks/screening.py
 
-One thread; the closed form is timed in chunks as the search runs it, the modules on the meta
-device, where no weight is allocated. Prints medians of three and their ratio.
+By segments, as the search screens a space, everything included; op by op in closed form; and by
+building each decoder on the meta device, where no weight is allocated, and tracing it. The last two
+are measured on fewer architectures. Prints medians of three and their ratios.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import yaml
 from latency_predictor import load_default
 from latency_predictor.trace import trace
 from search.config import CONFIGS
-from search.costs import CHUNK, costs
+from search.costs import CHUNK, SpaceCosts, costs
 from space.architecture import LEVELS
 from space.codec import Codec
 from space.search_space import SearchSpace
 from space.tiling import TILE
 
 DEVICE = "iphone13"
+MILLION = 1_000_000
 MODULES = 5
 
 
@@ -41,12 +43,17 @@ def median_s(task: Callable[[], object]) -> float:
 
 def main() -> None:
     torch.set_num_threads(1)
-    space = SearchSpace.from_config(yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text()))
+    config = yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text())
+    numbers = SearchSpace.from_config(config).sample(MILLION, np.random.default_rng(0))
     model = load_default()
-    numbers = space.sample(CHUNK, np.random.default_rng(0))
+    space = SearchSpace.from_config(config)
 
-    def closed_form() -> None:
-        costs(space.columns(numbers), model, DEVICE)
+    def by_segments() -> None:
+        # A new space has no axes yet: enumerating them counts.
+        SpaceCosts(SearchSpace.from_config(config), model, DEVICE).of(numbers)
+
+    def op_by_op() -> None:
+        costs(space.columns(numbers[:CHUNK]), model, DEVICE)
 
     def modules() -> None:
         for number in numbers[:MODULES].tolist():
@@ -57,10 +64,14 @@ def main() -> None:
             z = (1, architecture.hyper_channels, TILE // 64, TILE // 64)
             model.predict(trace(decoder, symbols, z, (1, LEVELS)), DEVICE)
 
-    priced, traced = median_s(closed_form) / CHUNK, median_s(modules) / MODULES
-    print(f"closed form, encoder and decoder: {priced * 1e6:.1f} s per million architectures")
-    print(f"traced module, decoder alone:     {traced * 1e3:.1f} ms per architecture")
-    print(f"ratio: {traced / priced:,.0f}")
+    segments_s = median_s(by_segments)
+    ops_s = median_s(op_by_op) * MILLION / CHUNK
+    modules_s = median_s(modules) * MILLION / MODULES
+    print("seconds per million architectures")
+    print(f"by segments:                   {segments_s:12.2f}")
+    print(f"op by op:                      {ops_s:12.1f}, {ops_s / segments_s:,.0f} times as long")
+    times = modules_s / segments_s
+    print(f"traced modules, decoder alone: {modules_s:12,.0f}, {times:,.0f} times as long")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """How long a network takes on a phone: op list -> milliseconds with an interval."""
 
+from pathlib import Path
+
 from latency_predictor.devices import DEFAULT_DEVICE, UnknownDevice
 from latency_predictor.interface import LatencyModel, Prediction
 from latency_predictor.ops import Kind, OpTable
@@ -9,7 +11,14 @@ def load_default() -> LatencyModel:
     """The model that ships with the package."""
     from latency_predictor import artefact
 
-    return artefact.load().model()
+    return load_model(artefact.SHIPPED)
+
+
+def load_model(path: Path) -> LatencyModel:
+    """The model of a file that `calibrate` wrote. Raises `artefact.ArtefactError`."""
+    from latency_predictor import artefact
+
+    return artefact.load(path).model()
 
 
 __all__ = [
@@ -20,4 +29,5 @@ __all__ = [
     "Prediction",
     "UnknownDevice",
     "load_default",
+    "load_model",
 ]

@@ -52,6 +52,14 @@ _OTHER_GMAC_PER_MS = {"ane": 8.7, "gpu": 0.3, "cpu": 0.1}
 """Centres. Neural Engine rates are half the marketed operations per second (profiles/chips.csv; a
 quarter from the A17 Pro on, which counts int8); its floor and bandwidths are M1-class engines'."""
 
+_DRAM_GB_PER_S = {
+    "a16": 51.2, "a17pro": 51.2, "a18": 60, "a18pro": 60, "a19": 68.3, "a19pro": 76.8,
+}  # fmt: skip
+_M1_CLASS_DRAM_GB_PER_S = 34.1
+"""Bandwidth of the memory types that these chips are said to use (LPDDR4X-4266 up to the A15, then
+LPDDR5-6400, LPDDR5X-7500, -8533, -9600): not measured, so it only moves the centre of a wide prior.
+"""
+
 _ABSOLUTE_SPREAD = {
     "program_ms": 0.7,
     "dispatch_ms": 0.7,
@@ -88,6 +96,10 @@ def centre(calibration: str) -> NDArray[np.float64]:
     unit = unit_of_calibration(calibration)
     rate = _GMAC_PER_MS.get(calibration, _OTHER_GMAC_PER_MS[unit])
     absolute = _ABSOLUTE[unit] | {"gmac_per_ms": rate}
+    chip = calibration.partition("-")[0]
+    faster = _DRAM_GB_PER_S.get(chip, _M1_CLASS_DRAM_GB_PER_S) / _M1_CLASS_DRAM_GB_PER_S
+    for name in ("weight_mb_per_ms", "stream_mb_per_ms"):
+        absolute[name] *= faster
     relative = {name: _RELATIVE.get(name, _OTHER_RELATIVE)[0] for name in RELATIVE}
     return np.log([(relative | absolute)[name] for name in CONSTANTS])
 

@@ -60,7 +60,7 @@ def _for_hydra(word: str) -> str:
     if key == "space":
         return f"+{word}"
     if (
-        key in ("data.root", "run.root")
+        key in ("data.root", "run.root", "latency_model")
         and separator
         and value != "null"
         and value[:1] not in "'\""
@@ -74,10 +74,11 @@ def _guarded(config: Config) -> int:
     from rich.console import Console
 
     from latency_predictor import UnknownDevice
-    from search.costs import EmptyPool
+    from latency_predictor.artefact import ArtefactError
     from search.photographs import DataError
     from search.records import RecordError
     from search.run import run as search
+    from search.screening import EmptyPool
     from search.workers import ReferenceFailed
     from space.search_space import SpaceError
 
@@ -85,8 +86,8 @@ def _guarded(config: Config) -> int:
     try:
         folder = search(config, console)
     except (
-        ConfigError, DataError, EmptyPool, OSError, RecordError, ReferenceFailed, SpaceError,
-        UnknownDevice,
+        ArtefactError, ConfigError, DataError, EmptyPool, OSError, RecordError, ReferenceFailed,
+        SpaceError, UnknownDevice,
     ) as error:  # fmt: skip
         print(error, file=sys.stderr)
         return 2

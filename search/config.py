@@ -87,10 +87,14 @@ class Limits:
 
     decode_ms: float | None = None
     encode_ms: float | None = None
+    decode_total_ms: float | None = None
+    encode_total_ms: float | None = None
+    decode_distance: float | None = None
     kmac_per_px: float | None = None
     encoder_kmac_per_px: float | None = None
     parameters_m: float | None = None
     peak_mb: float | None = None
+    size_mb: float | None = None
 
 
 @dataclass
@@ -108,6 +112,8 @@ class Config:
     space: dict[str, Any] = field(default_factory=dict)
     run: RunConfig = field(default_factory=RunConfig)
     device: str = "iphone13"
+    latency_model: str | None = None
+    """Model file of `python -m latency_predictor calibrate`; the shipped model where none."""
     data: DataConfig = field(default_factory=DataConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     sampler: Sampler = Sampler.tpe

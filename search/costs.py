@@ -1,134 +1,182 @@
-"""Costs of architectures on a device, in closed form, and the screening of a space by them."""
+"""Costs of architectures on a device, in closed form."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from latency_predictor import LatencyModel
-from search.config import ConstraintConfig
+from latency_predictor import LatencyModel, OpTable, placement
+from latency_predictor.interface import feature_sums
+from latency_predictor.ops import BYTES_PER_VALUE
+from search.codec_latency import TILES_12MP, Half, cpu_ms, pipelined_ms, symbols_per_tile
+from search.codec_size import scale_path_bytes, size_mb
 from space.architecture import Architecture
-from space.lowering import (
-    Figures,
-    figures_of,
-    lower_decoder,
-    lower_encoder,
-    lower_scale_path,
-)
+from space.grid import Grid, parameters_of
+from space.lowering import DECODER, ENCODER, SCALE_PATH, Figures, Segment, figures_of, lower
 from space.search_space import SearchSpace
 from space.tiling import TILE
 
-TILES_12MP = 48
-"""Tiles of a 4032x3024 photograph: 8x6 at stride 504 (PICO section 3)."""
 CHUNK = 20_000
 """Architectures priced at a time, which bounds memory."""
+WIDTHS = ("latent_channels", "hyper_channels")
+"""Parameters that say how many symbols a tile has."""
+HALVES: tuple[tuple[Half, str], ...] = (("decode", ""), ("encode", "encoder_"))
+"""Both halves, and what the names of their sizes begin with."""
+
+PARTS: dict[str, tuple[Segment, ...]] = {
+    "decode": DECODER,
+    "encode": ENCODER,
+    "scales": SCALE_PATH,
+}
+"""What a codec runs: networks of both halves, and on the CPU the path to sigma that both share."""
 
 
-class EmptyPool(ValueError):
-    """Constraints that no architecture meets."""
+def fallback_risk(architecture: Architecture) -> dict[str, Any]:
+    """Whether Core ML may run the decoder elsewhere than on the Neural Engine, and why.
+
+    As `latency_predictor.placement.Risk.as_dict` has it: `probability`, `flagged`, `reasons`.
+    """
+    risk = placement.load().assess(lower(DECODER, figures_of(architecture)))
+    return risk.as_dict()
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the ops of programs, or of one of their segments, come to."""
+
+    added: NDArray[np.float64]
+    """MACs, parameters, bytes of weights, then the features of the model: [programs, 3 + F]."""
+    live_bytes: NDArray[np.float64]
+    """Largest pair of operands that is live at once: shape [programs]."""
+
+    @classmethod
+    def of(cls, table: OpTable, model: LatencyModel, device: str) -> Sums:
+        """Sums of each program of a table. Raises `UnknownDevice`."""
+        totals = table.totals()
+        weight_bytes = table.per_program(table.weight_bytes)
+        sizes = (totals["macs"], totals["parameters"], weight_bytes)
+        added = np.column_stack([*sizes, feature_sums(model, table, device)])
+        return cls(added, totals["peak_bytes"] - weight_bytes)
+
+    @property
+    def macs(self) -> NDArray[np.float64]:
+        return self.added[:, 0]
+
+    @property
+    def parameters(self) -> NDArray[np.float64]:
+        return self.added[:, 1]
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        return self.added[:, 2] / BYTES_PER_VALUE
+
+    @property
+    def peak_bytes(self) -> NDArray[np.float64]:
+        return self.added[:, 2] + self.live_bytes
+
+    @property
+    def features(self) -> NDArray[np.float64]:
+        return self.added[:, 3:]
 
 
 def costs(figures: Figures, model: LatencyModel, device: str) -> pd.DataFrame:
     """Predicted costs, one row per architecture of the columns `figures`.
 
     `decode_ms` and `encode_ms` are network time for 12 megapixels on `device`, with the bounds of
-    the 90 % interval as `*_low_ms` and `*_high_ms`. `kmac_per_px`, `parameters_m` and `peak_mb`
-    (weights and largest live operands) are the decoder's; `encoder_*` are the encoder's. The scale
-    path counts in kMAC and parameters of both; it and entropy coding run on the CPU meanwhile and
-    are in no time.
+    the 90 % interval as `*_low_ms` and `*_high_ms`; beyond a `*_distance` of 1 the network is
+    unlike what was calibrated, and should be measured. `*_total_ms` are end to end: with the scale
+    path and entropy coding on the CPU meanwhile (`search.codec_latency`), from and to pixels in
+    memory. `kmac_per_px`, `parameters_m`, `peak_mb` (weights and largest live operands) and
+    `size_mb` (on disk) are the decoder's; `encoder_*` are the encoder's. The scale path counts in
+    kMAC, parameters and size of both. Raises `UnknownDevice`.
     """
+    sums = {
+        part: Sums.of(lower(segments, figures), model, device) for part, segments in PARTS.items()
+    }
+    return _frame(sums, figures, model, device)
+
+
+def _frame(
+    sums: Mapping[str, Sums], widths: Figures, model: LatencyModel, device: str
+) -> pd.DataFrame:
+    """`costs` of architectures, from the sums of their `PARTS` and their `WIDTHS`."""
     frame = {}
-    scales = lower_scale_path(figures).totals()
-    for half, lower in (("decode", lower_decoder), ("encode", lower_encoder)):
-        table = lower(figures)
-        prediction = model.predict(table, device)
+    scales, symbols = sums["scales"], symbols_per_tile(widths)
+    outputs = scales.parameters - scales.weights
+    stored_bytes = scale_path_bytes(scales.weights, outputs, widths)
+    for half, prefix in HALVES:
+        network = sums[half]
+        prediction = model.from_sums(network.features, device)
+        coding_ms = cpu_ms(half, symbols, scales.macs)
         frame[f"{half}_ms"] = prediction.ms * TILES_12MP
         frame[f"{half}_low_ms"] = prediction.low_ms * TILES_12MP
         frame[f"{half}_high_ms"] = prediction.high_ms * TILES_12MP
-        totals = table.totals()
-        prefix = "" if half == "decode" else "encoder_"
-        frame[f"{prefix}kmac_per_px"] = (totals["macs"] + scales["macs"]) / TILE**2 / 1e3
-        frame[f"{prefix}parameters_m"] = (totals["parameters"] + scales["parameters"]) / 1e6
-        frame[f"{prefix}peak_mb"] = totals["peak_bytes"] / 1e6
+        frame[f"{half}_distance"] = prediction.distance
+        frame[f"{half}_total_ms"] = pipelined_ms(TILES_12MP, prediction.ms, coding_ms)
+        frame[f"{prefix}kmac_per_px"] = (network.macs + scales.macs) / TILE**2 / 1e3
+        frame[f"{prefix}parameters_m"] = (network.parameters + scales.parameters) / 1e6
+        frame[f"{prefix}peak_mb"] = network.peak_bytes / 1e6
+        frame[f"{prefix}size_mb"] = size_mb(network.parameters, stored_bytes)
     return pd.DataFrame(frame)
+
+
+class SpaceCosts:
+    """`costs` of any architectures of a space, from those of its segments.
+
+    A segment is lowered and priced once for every case of it; architectures look theirs up.
+    Raises `UnknownDevice`.
+    """
+
+    def __init__(self, space: SearchSpace, model: LatencyModel, device: str) -> None:
+        self._space, self._model, self._device = space, model, device
+        self._parts = {
+            part: [self._priced(segment) for segment in segments]
+            for part, segments in PARTS.items()
+        }
+        self._widths = Grid.of(space, WIDTHS)
+
+    def _priced(self, segment: Segment) -> tuple[Grid, Sums]:
+        grid = Grid.of(self._space, parameters_of(segment, self._space))
+        chunks = (
+            {name: values[start : start + CHUNK] for name, values in grid.columns.items()}
+            for start in range(0, grid.size, CHUNK)
+        )
+        sums = [Sums.of(lower([segment], chunk), self._model, self._device) for chunk in chunks]
+        return grid, Sums(
+            np.concatenate([chunk.added for chunk in sums]),
+            np.concatenate([chunk.live_bytes for chunk in sums]),
+        )
+
+    def of(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
+        """Costs of the architectures `numbers` [n], one row each."""
+        frames = []
+        for start in range(0, len(numbers), CHUNK):
+            digits = self._space.digits(numbers[start : start + CHUNK])
+            sums = {part: _looked_up(priced, digits) for part, priced in self._parts.items()}
+            place = self._widths.places(digits)
+            widths = {name: values.take(place) for name, values in self._widths.columns.items()}
+            frames.append(_frame(sums, widths, self._model, self._device))
+        return pd.concat(frames, ignore_index=True)
+
+
+def _looked_up(segments: Sequence[tuple[Grid, Sums]], digits: Sequence[NDArray[np.int64]]) -> Sums:
+    """Sums of the programs that consist of `segments`, one per architecture of `digits`."""
+    (grid, priced), *others = segments
+    place = grid.places(digits)
+    added, live_bytes = priced.added.take(place, axis=0), priced.live_bytes.take(place)
+    for grid, priced in others:
+        place = grid.places(digits)
+        added += priced.added.take(place, axis=0)
+        np.maximum(live_bytes, priced.live_bytes.take(place), out=live_bytes)
+    return Sums(added, live_bytes)
 
 
 def costs_of(architecture: Architecture, model: LatencyModel, device: str) -> dict[str, float]:
     """Costs of one architecture, as `costs` names them."""
     row = costs(figures_of(architecture), model, device).iloc[0]
     return {str(name): float(value) for name, value in row.items()}
-
-
-def within(frame: pd.DataFrame, constraints: ConstraintConfig) -> NDArray[np.bool_]:
-    """Which rows meet every constraint."""
-    kept = np.ones(len(frame), dtype=bool)
-    for name, low in asdict(constraints.min).items():
-        kept &= frame[name].to_numpy() >= low if low is not None else True
-    for name, high in asdict(constraints.max).items():
-        kept &= frame[name].to_numpy() <= high if high is not None else True
-    return kept
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The screened architectures that meet the constraints."""
-
-    numbers: NDArray[np.int64]
-    costs: pd.DataFrame
-    screened: int
-    """How many were priced; all of the space where that is its size."""
-
-    def stratified(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Numbers of `n` different architectures, one per equal slice of log(decode_ms).
-
-        The first is the fastest of all, which no front can lack.
-        """
-        log_ms = np.log(self.costs["decode_ms"].to_numpy())
-        order = np.argsort(log_ms)
-        low, high = log_ms[order[[0, -1]]]
-        n = min(n, len(order))
-        targets = low + (high - low) * (np.arange(n) + rng.random(n)) / max(n, 1)
-        targets[:1] = low
-        places: set[int] = set()
-        for place in np.searchsorted(log_ms[order], targets):
-            free = (p for d in range(len(order)) for p in (place - d, place + d))
-            places.add(next(int(p) for p in free if 0 <= p < len(order) and p not in places))
-        return self.numbers[order[sorted(places)]]
-
-
-def screen(
-    space: SearchSpace,
-    model: LatencyModel,
-    device: str,
-    constraints: ConstraintConfig,
-    most: int,
-    rng: np.random.Generator,
-) -> Pool:
-    """Price the whole space, or `most` distinct draws of a larger one, and apply the constraints.
-
-    Raises EmptyPool where nothing remains, with the ranges that were seen.
-    """
-    whole = space.size <= most
-    numbers = np.arange(space.size) if whole else np.unique(space.sample(most, rng))
-    chunks = [numbers[i : i + CHUNK] for i in range(0, len(numbers), CHUNK)]
-    frame = pd.concat(
-        [costs(space.columns(chunk), model, device) for chunk in chunks], ignore_index=True
-    )
-    kept = within(frame, constraints)
-    if not kept.any():
-        raise EmptyPool(_empty(frame, constraints))
-    return Pool(numbers[kept], frame[kept].reset_index(drop=True), len(numbers))
-
-
-def _empty(frame: pd.DataFrame, constraints: ConstraintConfig) -> str:
-    said = [
-        f"constraints.{side}.{name}={bound:g} (the space spans "
-        f"{frame[name].min():.3g} to {frame[name].max():.3g})"
-        for side, limits in (("min", constraints.min), ("max", constraints.max))
-        for name, bound in asdict(limits).items()
-        if bound is not None
-    ]
-    return f"no architecture meets {', '.join(said)}"

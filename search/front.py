@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 WORST_BD_RATE = 100.0
 """Percent at which a candidate adds nothing to the hypervolume: twice the reference's rate."""
 
+FARTHEST_CALIBRATED = 1.0
+"""Distance beyond which no measurement ever checked the interval of a predicted time."""
+
 
 def front_of(trials: pd.DataFrame) -> pd.DataFrame:
     """The non-dominated rows by `decode_ms` and `bd_rate_percent`, fastest first."""
@@ -17,6 +20,14 @@ def front_of(trials: pd.DataFrame) -> pd.DataFrame:
         return trials
     kept = moocore.is_nondominated(trials[["decode_ms", "bd_rate_percent"]].to_numpy(float))
     return trials[kept].sort_values("decode_ms")
+
+
+def to_measure(trials: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows decode on networks unlike what was calibrated, so that a phone should time them.
+
+    None of those whose `decode_distance` is not known.
+    """
+    return trials["decode_distance"] > FARTHEST_CALIBRATED
 
 
 def hypervolume(points: NDArray[np.float64], fastest_ms: float, slowest_ms: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,6 +17,9 @@ from search.study import counted
 
 SCREEN_FILE = "screen.parquet"
 """Predicted costs of a sample of the architectures within the constraints."""
+_ONCE_UNRECORDED = ("decode_distance", "decode_total_ms", "size_mb", "encode_distance",
+                    "encode_total_ms", "encoder_size_mb")  # fmt: skip
+"""Costs that trials of earlier versions lack; their tables have NaN."""
 
 
 class RecordError(ValueError):
@@ -111,8 +115,8 @@ def overview(study: optuna.Study, record: RunRecord) -> Overview:
 def trials_frame(study: optuna.Study) -> pd.DataFrame:
     """One row per counted trial: outcome, costs, curve, parameters, seconds."""
     rows = [_row(trial) for trial in counted(study.get_trials(deepcopy=False))]
-    columns = ["number", "id", "error", "bd_rate_percent", "decode_ms", "train_s", "score_s"]
-    return pd.DataFrame(rows, columns=columns if not rows else None)
+    columns = ["number", "id", "error", "bd_rate_percent", "decode_ms", "decode_distance"]
+    return pd.DataFrame(rows, columns=[*columns, "train_s", "score_s"] if not rows else None)
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:
@@ -124,6 +128,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "error": attrs.get("error"),
         "bd_rate_percent": trial.values[0] if trial.values else None,
         **attrs["costs"],
+        **{name: math.nan for name in _ONCE_UNRECORDED if name not in attrs["costs"]},
         **{f"bd_rate_{name}_percent": v for name, v in attrs.get("bd_rates", {}).items()},
         **{f"curve_{name}": values for name, values in attrs.get("curve", {}).items()},
         "train_s": seconds.get("train"),

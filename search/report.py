@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import matplotlib.pyplot as plt
 import pandas as pd
 
 from search import plots
-from search.records import SCREEN_FILE, Overview, ReferenceRecord, RunRecord, overview
-from search.study import open_study
+from search.costs import fallback_risk
+from search.front import to_measure
+from search.records import (
+    SCREEN_FILE,
+    Overview,
+    RecordError,
+    ReferenceRecord,
+    RunRecord,
+    overview,
+)
+from search.study import JOURNAL, open_study
 from space.architecture import Architecture
 from space.search_space import Value, from_architecture
 
@@ -21,8 +32,11 @@ TEMPLATE = "report.html.jinja"
 def write_report(folder: Path) -> Path:
     """Write `report.html`, `front.png`, `front.csv` and `trials.parquet`; return the page's path.
 
-    Works on a run that is still going; without a finished trial the page says so.
+    Works on a run that is still going; without a finished trial the page says so. Raises
+    RecordError for a folder that has the tables of a run but not its study.
     """
+    if not (folder / JOURNAL).exists():
+        raise RecordError(f"{folder / JOURNAL} is missing: a report is made from the run's study")
     record = RunRecord.read(folder)
     state = overview(open_study(folder), record)
     state.trials.to_parquet(folder / "trials.parquet")
@@ -32,7 +46,7 @@ def write_report(folder: Path) -> Path:
     page = template.render(
         record=record,
         pictures=_draw(folder, state, record) if len(state.front) else {},
-        front=state.front.to_dict("records"),
+        front=_front(state.front),
         searched=_searched(state.front),
         evaluated=int((~failed).sum()),
         failed=state.trials[failed].to_dict("records"),
@@ -62,6 +76,14 @@ def _draw(folder: Path, state: Overview, record: RunRecord) -> dict[str, str]:
 
 def _address(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _front(front: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Rows of the front with what should be known before their times are believed."""
+    return [
+        row | {"fallback": fallback_risk(Architecture.from_json(row["architecture"]))}
+        for row in front.assign(to_measure=to_measure).to_dict("records")
+    ]
 
 
 def _searched(front: pd.DataFrame) -> list[dict[str, Value]]:

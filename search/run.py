@@ -12,16 +12,17 @@ import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from latency_predictor import LatencyModel, load_default
+from latency_predictor import LatencyModel, load_default, load_model
 from search.checks import CONFIG_FILE, check_continues, check_values, write_config
 from search.config import Config, ConfigError
-from search.costs import Pool, costs_of, screen, within
+from search.costs import costs_of
 from search.metrics import to_pillow
 from search.photographs import Photographs, load_photographs
 from search.progress import ProgressDisplay
 from search.proxy import Score, to_tensor
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
 from search.report import write_report
+from search.screening import Pool, screen, within
 from search.study import Asker, Costs, counted, drop_torn_line, open_study
 from search.workers import Evaluator, Search, evaluate_reference, outcome, start_ray
 from space.architecture import Architecture
@@ -36,13 +37,15 @@ def run(config: Config, console: Console) -> Path:
     """Start or continue the run that `config` names and return its folder.
 
     Everything is checked before anything is written. Raises errors whose message is meant for the
-    user: ConfigError, SpaceError, DataError, EmptyPool, UnknownDevice, ReferenceFailed.
+    user: ArtefactError, ConfigError, SpaceError, DataError, EmptyPool, UnknownDevice,
+    ReferenceFailed.
     """
     check_values(config)
     space = SearchSpace.from_config(config.space)
     folder = Path(config.run.root) / (config.run.name or space.name)
     check_continues(config, folder)
-    model = load_default()
+    named = config.latency_model
+    model = load_default() if named is None else load_model(Path(named).expanduser())
     _check_costs(costs_of(space.reference, model, config.device), folder)
     photographs = load_photographs(**vars(config.data))
     rng = np.random.default_rng(config.run.seed)

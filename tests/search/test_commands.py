@@ -47,6 +47,8 @@ class TestErrors:
             (["run", "+space=pico_tiny", "serach.trials=3"], "did you mean search.trials"),
             (["run", "+space=pico_tiny", "search.trails=3"], "did you mean search.trials"),
             (["run", "+space=pico_tiny", "device=iphone99"], "'iphone99' has no calibration"),
+            (["run", "+space=pico_tiny", "latency_model=no.json"], "cannot read latency model"),
+            (["run", "+space=pico_tiny", "device=local_cpu"], "'local_cpu' has no calibration"),
             (["run", "+space=pico_tiny", "data.root=nowhere"], "folder nowhere: no such folder"),
             (["run", "+space=pico_tiny", "data.root=empty"], "folder empty: no photographs"),
             (["run", "+space=pico_tiny", "search.metric=vmaf"], "expected one of ssimulacra2"),

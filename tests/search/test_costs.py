@@ -1,78 +1,75 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+import yaml
+from numpy.typing import NDArray
 
-from latency_predictor import UnknownDevice, load_default
-from search.config import ConstraintConfig, Limits
-from search.costs import CHUNK, TILES_12MP, EmptyPool, Pool, costs, costs_of, screen
-from space.lowering import lower_decoder
+import search.costs
+from latency_predictor import LatencyModel, OpTable, UnknownDevice, load_default
+from latency_predictor.interface import Prediction, feature_sums
+from search.codec_latency import TILES_12MP
+from search.config import CONFIGS
+from search.costs import CHUNK, SpaceCosts, costs, costs_of
+from space.lowering import DECODER, lower
 from space.search_space import SearchSpace
 
 DEVICE = "iphone13"
+SPACES = {
+    path.stem: SearchSpace.from_config(yaml.safe_load(path.read_text()))
+    for path in sorted((CONFIGS / "space").glob("*.yaml"))
+}
 
 
-@pytest.fixture
-def pool(tiny: SearchSpace) -> Pool:
-    rng = np.random.default_rng(0)
-    return screen(tiny, load_default(), DEVICE, ConstraintConfig(), CHUNK, rng)
+class FiveFeatures:
+    """A model in which every feature counts, and not in proportion."""
+
+    name = "five"
+    devices = (DEVICE,)
+
+    def op_features(self, table: OpTable, device: str) -> NDArray[np.float64]:
+        columns = (table.macs, table.weight_bytes, table.in_bytes, table.out_bytes, table.kernel)
+        return np.stack(columns, axis=1) / 1e6
+
+    def from_sums(self, sums: NDArray[np.float64], device: str) -> Prediction:
+        ms = np.sqrt(sums[:, 0] + sums[:, 1] * sums[:, 2])
+        low_ms, high_ms = ms - np.log1p(sums[:, 4]), ms + sums[:, 3]
+        return Prediction(ms=ms, low_ms=low_ms, high_ms=high_ms, distance=np.zeros_like(ms))
+
+    def predict(self, table: OpTable, device: str) -> Prediction:
+        return self.from_sums(feature_sums(self, table, device), device)
 
 
-def test_a_small_space_is_screened_whole(tiny: SearchSpace, pool: Pool) -> None:
-    assert pool.screened == len(pool.numbers) == len(pool.costs) == tiny.size
-
-
-def test_rows_of_the_pool_are_the_costs_of_its_architectures(tiny: SearchSpace, pool: Pool) -> None:
-    model = load_default()
-    for i in (0, 50, 191):
-        alone = costs_of(tiny.architecture(int(pool.numbers[i])), model, DEVICE)
-        assert alone == pytest.approx(pool.costs.iloc[i].to_dict())
+@pytest.mark.parametrize("loaded", [load_default, FiveFeatures])
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+@pytest.mark.parametrize("chunk", [7, CHUNK])
+def test_a_space_is_priced_as_its_architectures_one_by_one(
+    space: SearchSpace,
+    loaded: Callable[[], LatencyModel],
+    chunk: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(search.costs, "CHUNK", chunk)
+    model = loaded()
+    numbers = space.sample(60, np.random.default_rng(chunk))
+    frame = SpaceCosts(space, model, DEVICE).of(numbers)
+    alone = [costs_of(space.architecture(number), model, DEVICE) for number in numbers.tolist()]
+    assert frame.columns.tolist() == list(alone[0])
+    one_by_one = np.array([list(row.values()) for row in alone])
+    np.testing.assert_allclose(frame.to_numpy(), one_by_one, rtol=1e-9)
 
 
 def test_decode_time_is_that_of_48_tiles(tiny: SearchSpace) -> None:
     columns = tiny.columns(np.arange(10))
     frame = costs(columns, load_default(), DEVICE)
-    tile_ms = load_default().predict(lower_decoder(columns), DEVICE).ms
+    tile_ms = load_default().predict(lower(DECODER, columns), DEVICE).ms
     np.testing.assert_allclose(frame["decode_ms"], TILES_12MP * tile_ms)
     assert (frame["decode_low_ms"] < frame["decode_ms"]).all()
     assert (frame["decode_ms"] < frame["decode_high_ms"]).all()
 
 
-def test_a_large_space_is_sampled_without_repetition(tiny: SearchSpace) -> None:
-    rng = np.random.default_rng(0)
-    sampled = screen(tiny, load_default(), DEVICE, ConstraintConfig(), 100, rng)
-    assert 0 < sampled.screened <= 100
-    assert len(set(sampled.numbers.tolist())) == len(sampled.numbers)
-
-
-def test_constraints_cut_on_both_sides(tiny: SearchSpace, pool: Pool) -> None:
-    low, high = pool.costs["decode_ms"].quantile([0.25, 0.75])
-    limits = ConstraintConfig(min=Limits(decode_ms=low), max=Limits(decode_ms=high))
-    rng = np.random.default_rng(0)
-    cut = screen(tiny, load_default(), DEVICE, limits, CHUNK, rng)
-    inside = pool.costs["decode_ms"].between(low, high)
-    assert set(cut.numbers) == set(pool.numbers[inside])
-
-
-def test_impossible_constraints_state_the_range(tiny: SearchSpace) -> None:
-    limits = ConstraintConfig(max=Limits(decode_ms=0.01))
-    with pytest.raises(EmptyPool, match=r"constraints.max.decode_ms=0.01 \(the space spans"):
-        screen(tiny, load_default(), DEVICE, limits, CHUNK, np.random.default_rng(0))
-
-
 def test_an_uncalibrated_device_is_named(tiny: SearchSpace) -> None:
     with pytest.raises(UnknownDevice, match="iphone99"):
         costs_of(tiny.reference, load_default(), "iphone99")
-
-
-def test_stratified_starts_are_distinct_and_span_the_latencies(pool: Pool) -> None:
-    chosen = pool.stratified(8, np.random.default_rng(0))
-    assert len(set(chosen.tolist())) == 8
-    rows = np.isin(pool.numbers, chosen)
-    span = pool.costs["decode_ms"].max() - pool.costs["decode_ms"].min()
-    taken = pool.costs["decode_ms"][rows]
-    assert taken.min() == pool.costs["decode_ms"].min()
-    assert taken.max() - taken.min() > 0.8 * span
-
-
-def test_more_starts_than_architectures_are_all_of_them(pool: Pool) -> None:
-    chosen = pool.stratified(10_000, np.random.default_rng(0))
-    assert sorted(chosen) == sorted(pool.numbers)
+    with pytest.raises(UnknownDevice, match="iphone99"):
+        SpaceCosts(tiny, load_default(), "iphone99")

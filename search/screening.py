@@ -1,0 +1,87 @@
+"""The screening of a space: price its architectures and keep those that meet the constraints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from latency_predictor import LatencyModel
+from search.config import ConstraintConfig
+from search.costs import SpaceCosts
+from space.search_space import SearchSpace
+
+
+class EmptyPool(ValueError):
+    """Constraints that no architecture meets."""
+
+
+def within(frame: pd.DataFrame, constraints: ConstraintConfig) -> NDArray[np.bool_]:
+    """Which rows meet every constraint."""
+    kept = np.ones(len(frame), dtype=bool)
+    for name, low in asdict(constraints.min).items():
+        kept &= frame[name].to_numpy() >= low if low is not None else True
+    for name, high in asdict(constraints.max).items():
+        kept &= frame[name].to_numpy() <= high if high is not None else True
+    return kept
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The screened architectures that meet the constraints."""
+
+    numbers: NDArray[np.int64]
+    costs: pd.DataFrame
+    screened: int
+    """How many were priced; all of the space where that is its size."""
+
+    def stratified(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Numbers of `n` different architectures, one per equal slice of log(decode_ms).
+
+        The first is the fastest of all, which no front can lack.
+        """
+        log_ms = np.log(self.costs["decode_ms"].to_numpy())
+        order = np.argsort(log_ms)
+        low, high = log_ms[order[[0, -1]]]
+        n = min(n, len(order))
+        targets = low + (high - low) * (np.arange(n) + rng.random(n)) / max(n, 1)
+        targets[:1] = low
+        places: set[int] = set()
+        for place in np.searchsorted(log_ms[order], targets):
+            free = (p for d in range(len(order)) for p in (place - d, place + d))
+            places.add(next(int(p) for p in free if 0 <= p < len(order) and p not in places))
+        return self.numbers[order[sorted(places)]]
+
+
+def screen(
+    space: SearchSpace,
+    model: LatencyModel,
+    device: str,
+    constraints: ConstraintConfig,
+    most: int,
+    rng: np.random.Generator,
+) -> Pool:
+    """Price the whole space, or `most` distinct draws of a larger one, and apply the constraints.
+
+    Raises EmptyPool where nothing remains, with the ranges that were seen.
+    """
+    whole = space.size <= most
+    numbers = np.arange(space.size) if whole else np.unique(space.sample(most, rng))
+    frame = SpaceCosts(space, model, device).of(numbers)
+    kept = within(frame, constraints)
+    if not kept.any():
+        raise EmptyPool(_empty(frame, constraints))
+    return Pool(numbers[kept], frame[kept].reset_index(drop=True), len(numbers))
+
+
+def _empty(frame: pd.DataFrame, constraints: ConstraintConfig) -> str:
+    said = [
+        f"constraints.{side}.{name}={bound:g} (the space spans "
+        f"{frame[name].min():.3g} to {frame[name].max():.3g})"
+        for side, limits in (("min", constraints.min), ("max", constraints.max))
+        for name, bound in asdict(limits).items()
+        if bound is not None
+    ]
+    return f"no architecture meets {', '.join(said)}"

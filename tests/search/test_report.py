@@ -1,0 +1,113 @@
+"""A report from a run's folder alone, whichever version of the program began the run."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from latency_predictor import load_default
+from search.config import Sampler
+from search.costs import costs_of
+from search.metrics import METRICS
+from search.records import SCREEN_FILE, RecordError, ReferenceRecord, RunRecord
+from search.report import write_report
+from search.study import Asker, Costs, open_study
+from space.architecture import Architecture
+from space.search_space import SearchSpace
+
+DEVICE = "iphone13"
+CURVE = {"bpp": [0.5, 1.0], **{metric: [30.0, 40.0] for metric in METRICS}}
+OUTCOME = {
+    "curve": CURVE,
+    "bd_rates": dict.fromkeys(METRICS, 0.0),
+    "seconds": {"train": 1.0, "score": 1.0},
+}
+
+
+@pytest.fixture
+def costs(tiny: SearchSpace) -> Costs:
+    return costs_of(tiny.reference, load_default(), DEVICE)
+
+
+def a_run(folder: Path, space: SearchSpace, costs_by_trial: list[Costs]) -> None:
+    """A finished run whose trials all lie on the front, with these costs."""
+    (folder / "samples").mkdir()
+    record = RunRecord(
+        name="run", space=space.name, space_size=space.size, screened=space.size,
+        feasible=space.size, fastest_ms=1.0, slowest_ms=1e4, device=DEVICE, metric="ssimulacra2",
+        photographs=2, unreadable=[], small=[], data_digest="", qualities=[3.0, 5.0], steps=1,
+        seed=0,
+    )  # fmt: skip
+    record.write(folder)
+    ReferenceRecord(space.reference.id, costs_by_trial[0], **OUTCOME).write(folder)
+    pd.DataFrame(costs_by_trial).to_parquet(folder / SCREEN_FILE)
+    prices = iter(costs_by_trial)
+
+    def price(_: Architecture) -> Costs:
+        return next(prices)
+
+    study = open_study(folder)
+    asker = Asker(study, space, np.arange(space.size), price, Sampler.random, seed=0)
+    for number in range(len(costs_by_trial)):
+        candidate = asker.ask()
+        for name, value in OUTCOME.items():
+            candidate.trial.set_user_attr(name, value)
+        study.tell(candidate.trial, [-float(number), candidate.costs["decode_ms"]])
+        Image.new("RGB", (8, 8)).save(folder / f"samples/{candidate.architecture.id}.png")
+    Image.new("RGB", (8, 8)).save(folder / "samples/original.png")
+
+
+def written(folder: Path) -> str:
+    return re.sub(r"\s+", " ", write_report(folder).read_text())
+
+
+def test_decoders_unlike_the_calibration_are_marked_and_counted(
+    costs: Costs, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    distances = [0.5, 1.5, 2.5]
+    run = [
+        costs | {"decode_ms": 10.0 + number, "decode_distance": distance}
+        for number, distance in enumerate(distances)
+    ]
+    a_run(tmp_path, tiny, run)
+    page = written(tmp_path)
+    assert page.count("<td>measure me</td>") == 2
+    assert "2 of the front's 3 decoders are unlike" in page
+    front = pd.read_csv(tmp_path / "front.csv")
+    assert front["decode_distance"].tolist() == distances
+    trials = pd.read_parquet(tmp_path / "trials.parquet")
+    assert set(costs) <= set(trials.columns)
+
+
+def test_no_word_of_it_where_all_are_alike(costs: Costs, tiny: SearchSpace, tmp_path: Path) -> None:
+    a_run(tmp_path, tiny, [costs | {"decode_distance": 0.9}])
+    page = written(tmp_path)
+    assert "measure me" not in page
+    assert "unlike" not in page
+
+
+def test_a_run_of_an_earlier_version_is_still_reported(
+    costs: Costs, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    new = ("_distance", "_total_ms", "size_mb")
+    a_run(tmp_path, tiny, [{n: value for n, value in costs.items() if not n.endswith(new)}])
+    assert "measure me" not in written(tmp_path)
+    trials = pd.read_parquet(tmp_path / "trials.parquet")
+    assert set(costs) <= set(trials.columns)
+    assert trials["decode_total_ms"].isna().all()
+    assert trials["decode_ms"].tolist() == [costs["decode_ms"]]
+
+
+def test_tables_without_their_study_are_left_alone(
+    costs: Costs, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    a_run(tmp_path, tiny, [costs])
+    write_report(tmp_path)
+    (tmp_path / "study.journal").unlink()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(RecordError, match=r"study.journal is missing"):
+        write_report(tmp_path)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
