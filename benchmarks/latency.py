@@ -4,10 +4,12 @@
 
 Takes about ten minutes on one thread. Three protocols: a random split and held-out families of
 networks (ten folds each), and a held-out device, of which 0, 5, 10 or 20 rows are given. All models
-see equal data. `benchmarks/local_cpu.jsonl` holds the measurements of `local_cpu`, repeated by
+see equal data. `benchmarks/local_cpu_*.jsonl` hold the measurements of `local_cpu`, repeated by
 
-    python -m latency_predictor kit pico_large --n 60 --device local_cpu --out KIT
-    python -m latency_predictor profile KIT --out benchmarks/local_cpu.jsonl
+    python -m latency_predictor kit pico_large --n 20 --device local_cpu --out A
+    python -m latency_predictor kit pico_large --n 40 --random --seed 1 --device local_cpu --out B
+    python -m latency_predictor profile A --out benchmarks/local_cpu_suggested.jsonl
+    python -m latency_predictor profile B --out benchmarks/local_cpu_random.jsonl
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from latency_predictor.few_shot import FEWEST, calibrate_device
 from latency_predictor.interval import NOISE
 from latency_predictor.measurements import Measurements, join
 from latency_predictor.metrics import score
-from latency_predictor.ops import COLUMNS, OpTable, concatenate
+from latency_predictor.ops import OpTable
 from latency_predictor.priors import group_of, prior_of
 from latency_predictor.profile_rows import rows_of_device
 from latency_predictor.recalibrate import (
@@ -52,10 +54,11 @@ from latency_predictor.recalibrate import (
     unseen_devices,
 )
 from latency_predictor.roofline import CONSTANTS, Cost, cost_of
-from latency_predictor.suggest import most_informative
 from latency_predictor.times import Estimate, Fitted, RooflineTimes, Times
 
-LOCAL = Path(__file__).parent / "local_cpu.jsonl"
+SUGGESTED, RANDOM = (
+    Path(__file__).parent / f"local_cpu_{chosen}.jsonl" for chosen in ("suggested", "random")
+)
 PHONES = {"a14-ane": "iPhone 12", "a15-ane": "iPhone 13, 14"}
 DRAWS = 10
 GIVEN = (0, 5, 10, 20)
@@ -75,12 +78,12 @@ def main() -> None:
     section("Networks on the Neural Engine", split_protocols(phones, folds))
     section("Per source: held-out families, within the source", by_source(phones, families))
     section("512x512 rows", large_inputs(phones, phone_rows, families))
+    section("Does the model know what it does not know?", ignorance(phones, phone_rows, families))
     section("Label noise", label_noise(phone_rows))
     section("What each term buys: held-out families, within the source", ablations(phones, folds))
     section("A device that was held out", held_out_devices(whole))
-    local_rows, local_tables = rows_of_device(LOCAL, "local_cpu")
-    local = join(local_rows, local_tables)
-    section("local_cpu: architectures of pico_large, measured here", local_cpu(local))
+    local = [join(*rows_of_device(path, "local_cpu")) for path in (SUGGESTED, RANDOM)]
+    section("local_cpu: architectures of pico_large, measured here", local_cpu(*local))
 
 
 def section(title: str, lines: Iterable[str]) -> None:
@@ -136,6 +139,26 @@ def large_inputs(phones: Measurements, rows: pd.DataFrame, families: Folds) -> I
         figures = score(*[array[large] for array in (unseen.ms, phones.ms, unseen.ms, unseen.ms)])
         mape, tau = figures["mape"], figures["kendall_tau"]
         yield table_row(model, figures["n"], f"{100 * float(mape or 0):.1f} %", tau)
+
+
+def ignorance(phones: Measurements, rows: pd.DataFrame, families: Folds) -> Iterator[str]:
+    """Errors of held-out rows by the ignorance that the model states of them beforehand."""
+    unseen = held_out(phones, families, fit_rooflines).within_source
+    errors = np.abs(unseen.ms / phones.ms - 1)
+    yield from header("rows of held-out families", "rows", "stated ignorance", "MAPE", "±10 %")
+    order = np.argsort(-unseen.ignorance)
+    tenth = len(order) // 10
+    for label, part in (("the tenth known least", order[:tenth]), ("the others", order[tenth:])):
+        yield table_row(
+            label, len(part), f"{100 * unseen.ignorance[part].mean():.0f} %",
+            f"{100 * errors[part].mean():.1f} %", f"{100 * (errors[part] <= 0.1).mean():.0f} %",
+        )  # fmt: skip
+    worst = rows["family"] == "efficientvit"
+    here = (phones.calibration == "a15-ane") & ~worst.to_numpy()
+    yield (
+        f"\nThe {worst.sum()} EfficientViT rows alone have {100 * errors[worst].mean():.0f} %; "
+        f"without them the iPhone 13 rows have {100 * errors[here].mean():.1f} %."
+    )
 
 
 def label_noise(rows: pd.DataFrame) -> Iterator[str]:
@@ -277,8 +300,9 @@ def transfers(
     target: str, kin: Measurements, own: Measurements, models: Mapping[str, Fit]
 ) -> Iterator[str]:
     before = artefact_of(kin)
+    relatives = {name: fit(kin) for name, fit in models.items()}
     for given in GIVEN:
-        for model, fit in models.items():
+        for model in models:
             draws = 1 if given == 0 else DRAWS
             found = []
             for seed in range(draws):
@@ -288,7 +312,7 @@ def transfers(
                 if model == "roofline":
                     found.append(adapted(before, target, seen, unseen))
                 else:
-                    found.append(scaled(fit(kin), seen, unseen))
+                    found.append(scaled(relatives[model], seen, unseen))
             mape, within, rho, tau, covers = np.median(found, axis=0)
             covered = f"{100 * covers:.0f} %" if model == "roofline" and given else ""
             yield table_row(
@@ -313,7 +337,7 @@ def adapted(
     before: artefact.Artefact, target: str, seen: Measurements, unseen: Measurements
 ) -> list[float]:
     if len(seen) >= FEWEST:
-        after, _ = calibrate_device(before, seen)
+        after, _ = calibrate_device(before, seen, "")
         times, interval = RooflineTimes(after.devices[target]), after.intervals[target]
     else:
         times = RooflineTimes(prior_of(target, before.common))
@@ -345,35 +369,41 @@ def figures(ms: NDArray[np.float64], truth: NDArray[np.float64], factor: Any) ->
     ]  # fmt: skip
 
 
-def local_cpu(local: Measurements) -> Iterator[str]:
-    """Encoder and decoder of each architecture; 20 architectures given, the rest predicted."""
+def local_cpu(suggested: Measurements, random: Measurements) -> Iterator[str]:
+    """Encoder and decoder of each architecture; some architectures given, random ones predicted."""
     shipped = artefact.load()
-    architectures = np.unique(local.family)
+    architectures = np.unique(random.family)
     yield (
-        f"{len(architectures)} architectures, {len(local)} programs of {local.ms.min():.0f} to "
-        f"{local.ms.max():.0f} ms. `suggested` are those that `suggest` picks; `random` gives "
-        f" medians over {DRAWS} draws.\n"
+        f"{len(architectures)} random architectures and the 20 that `suggest` names, of "
+        f"{random.ms.min():.0f} to {random.ms.max():.0f} ms. Given are the first suggested, and "
+        "all random ones are predicted; or given are random ones, and the others are predicted "
+        f"(medians over {DRAWS} draws).\n"
     )
     yield from header("given", "chosen", "MAPE", "±5 %", "±10 %", "rho", "tau", "covers")
+    best_first = list(dict.fromkeys(suggested.family.tolist()))
     for given in GIVEN[1:]:
-        for chosen, picks in (
-            ("suggested", [suggested(shipped, local, given)]),
-            ("random", [drawn(architectures, given, seed) for seed in range(DRAWS)]),
-        ):
-            found = []
-            for pick in picks:
-                taken = np.isin(local.family, pick)
-                seen, unseen = local.where(taken), local.where(~taken)
-                after, _ = calibrate_device(shipped, seen)
-                found.append(local_figures(after, unseen))
-            mape, five, ten, rho, tau, covers = np.median(found, axis=0)
-            yield table_row(
-                given, chosen, f"{100 * mape:.1f} %", f"{100 * five:.0f} %", f"{100 * ten:.0f} %",
-                f"{rho:.3f}", f"{tau:.2f}", f"{100 * covers:.0f} %",
-            )  # fmt: skip
+        seen = suggested.where(np.isin(suggested.family, best_first[:given]))
+        yield local_row(given, "suggested", [local_figures(shipped, seen, random)])
+        draws = []
+        for seed in range(DRAWS):
+            drawn = np.random.default_rng(seed).permutation(architectures)[:given]
+            taken = np.isin(random.family, drawn)
+            draws.append(local_figures(shipped, random.where(taken), random.where(~taken)))
+        yield local_row(given, "random", draws)
 
 
-def local_figures(after: artefact.Artefact, unseen: Measurements) -> list[float]:
+def local_row(given: int, chosen: str, found: list[list[float]]) -> str:
+    mape, five, ten, rho, tau, covers = np.median(found, axis=0)
+    return table_row(
+        given, chosen, f"{100 * mape:.1f} %", f"{100 * five:.0f} %", f"{100 * ten:.0f} %",
+        f"{rho:.3f}", f"{tau:.2f}", f"{100 * covers:.0f} %",
+    )  # fmt: skip
+
+
+def local_figures(
+    shipped: artefact.Artefact, seen: Measurements, unseen: Measurements
+) -> list[float]:
+    after, _ = calibrate_device(shipped, seen, "")
     predicted = after.model().predict(unseen.table, "local_cpu")
     ms, low, high = (
         array[unseen.program] for array in (predicted.ms, predicted.low_ms, predicted.high_ms)
@@ -383,31 +413,6 @@ def local_figures(after: artefact.Artefact, unseen: Measurements) -> list[float]
     return [float(found[key] or 0) for key in ("mape", "within_5", "within_10")] + [
         rho, float(found["kendall_tau"] or 0), float(found["coverage"] or 0),
     ]  # fmt: skip
-
-
-def drawn(architectures: NDArray[np.str_], given: int, seed: int) -> NDArray[np.str_]:
-    return np.random.default_rng(seed).permutation(architectures)[:given]
-
-
-def suggested(shipped: artefact.Artefact, local: Measurements, given: int) -> NDArray[np.str_]:
-    """What `suggest` would have measured of these architectures, knowing no time of theirs."""
-    architectures = np.unique(local.family)
-    programs = [[], []]
-    for name in architectures:
-        for place, row in enumerate(np.flatnonzero(local.family == name)):
-            programs[place].append(local.program[row])
-    pools = [select(local.table, numbers) for numbers in programs]
-    return architectures[most_informative(shipped.times("local_cpu"), pools, given)]
-
-
-def select(table: OpTable, programs: Iterable[int]) -> OpTable:
-    """A table of these programs of another."""
-    parts = []
-    for program in programs:
-        rows = table.program == program
-        columns = {name: getattr(table, name)[rows] for name in COLUMNS if name != "program"}
-        parts.append(OpTable(program=np.zeros(rows.sum(), dtype=np.int64), programs=1, **columns))
-    return concatenate(parts)
 
 
 if __name__ == "__main__":

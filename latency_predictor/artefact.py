@@ -103,7 +103,7 @@ def load(path: Path = SHIPPED) -> Artefact:
             content[name] = {key: _read(value) for key, value in content[name].items()}
         for name in ("intervals", "unseen"):
             content[name] = {key: Interval(**value) for key, value in content[name].items()}
-        return Artefact(**content)
+        return _checked(Artefact(**content))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtefactError(f"latency model {str(path)!r} is incomplete: {error}") from error
 
@@ -119,13 +119,35 @@ def _written(posterior: Posterior) -> dict[str, Any]:
 
 def _read(content: Mapping[str, Any]) -> Posterior:
     mean = np.array(content["mean"], dtype=float)
+    if not len(mean) == len(content["covariance"]) == len(CONSTANTS):
+        raise ValueError(f"expected {len(CONSTANTS)} constants, not {len(mean)}")
     covariance: NDArray[np.float64] = np.zeros((len(mean), len(mean)))
     for place, row in enumerate(content["covariance"]):
         covariance[place, : place + 1] = row
         covariance[: place + 1, place] = row
-    if len(mean) != len(CONSTANTS) or len(content["covariance"]) != len(mean):
-        raise ValueError(f"expected {len(CONSTANTS)} constants, not {len(mean)}")
     return Posterior(mean, covariance)
+
+
+def _checked(artefact: Artefact) -> Artefact:
+    """The artefact. Raises ValueError where it would fail only when it predicts."""
+    posteriors = [*artefact.devices.values(), *artefact.common.values()]
+    numbers = [
+        *(value for one in posteriors for value in (*one.mean, *one.covariance.ravel())),
+        *artefact.offsets.values(),
+        *(value for one in artefact.intervals.values() for value in asdict(one).values()),
+        *(value for one in artefact.unseen.values() for value in asdict(one).values()),
+    ]
+    if not np.isfinite(np.array(numbers, dtype=float)).all():
+        raise ValueError("a number is not finite")
+    if artefact.devices.keys() != artefact.intervals.keys():
+        raise ValueError("devices and intervals do not match")
+    served = [*artefact.devices, *(f"{chip}-ane" for chip in NEURAL_ENGINES)]
+    groups = set(map(group_of, served))
+    if missing := sorted(groups - artefact.common.keys()):
+        raise ValueError(f"nothing is common to the group {missing[0]!r}")
+    if any(np.linalg.eigvalsh(one.covariance)[0] <= 0 for one in posteriors):
+        raise ValueError("a covariance is not positive definite")
+    return artefact
 
 
 def _numbers_in_line(text: str) -> str:

@@ -56,9 +56,10 @@ class UnknownDevice(ValueError):
     def __init__(self, device: str, calibrated: Collection[str]) -> None:
         near = get_close_matches(device.lower(), list(calibrated), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
+        engines = (name for name in calibrated if not name.endswith(("-gpu", "-cpu")))
         super().__init__(
-            f"device {device!r} has no calibration; "
-            f"calibrated: {', '.join(sorted(calibrated))}{hint}"
+            f"device {device!r} has no calibration{hint}; known: {', '.join(sorted(engines))}, "
+            "some with -gpu or -cpu; `python -m latency_predictor kit` begins to add one"
         )
 
 
@@ -111,6 +112,8 @@ def unit_of(compute_unit: str) -> str | None:
 
 def device_of(phone: str, compute_unit: str) -> str:
     """Device name of a profile row, whether or not it is calibrated."""
+    if calibration_key(phone) == calibration_key(LOCAL_CPU):
+        return LOCAL_CPU
     unit = unit_of(compute_unit)
     name, _ = _split(phone)
     return name if unit == "ane" else f"{name}-{unit or 'other'}"

@@ -6,6 +6,7 @@ differences are; each measurement narrows what it bears on.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -20,19 +21,24 @@ from latency_predictor.times import Estimate, Posterior, RooflineTimes
 
 FEWEST = 5
 """Rows without which a device cannot be calibrated."""
-_OWN_INTERVAL = 10
-"""Rows from which a device's own errors alone say how wide its interval is."""
+_OWN_INTERVAL = 9
+"""Architectures or families from which a device's own errors alone say how wide its interval is:
+of fewer, not even the largest error is their 90 % quantile."""
 
 
 class TooFewRows(ValueError):
     """A device cannot be calibrated from so little."""
 
 
-def calibrate_device(artefact: Artefact, measurements: Measurements) -> tuple[Artefact, Score]:
-    """The artefact with the calibration of these rows, all of one device, added or replaced.
+def calibrate_device(
+    artefact: Artefact, measurements: Measurements, sha256: str
+) -> tuple[Artefact, Score]:
+    """The artefact with the calibration of these rows, all of one device, added.
 
-    The score is that of predictions of each family of programs from the others. Raises `TooFewRows`
-    below `FEWEST` rows, or where all are of one family.
+    It replaces what was known of the device, which starts again from what its relatives share; the
+    rows' hash `sha256` becomes part of the artefact's. The score is that of predictions of each
+    family of programs from the others. Raises `TooFewRows` below `FEWEST` rows, or where all are of
+    one family.
     """
     families = len(np.unique(measurements.family))
     if len(measurements) < FEWEST or families < 2:
@@ -47,6 +53,9 @@ def calibrate_device(artefact: Artefact, measurements: Measurements) -> tuple[Ar
     factor = interval.factor(unseen)
     calibrated = replace(
         artefact,
+        calibration_sha256=hashlib.sha256(
+            (artefact.calibration_sha256 + sha256).encode()
+        ).hexdigest(),
         devices={**artefact.devices, key: adapt(prior, measurements)},
         intervals={**artefact.intervals, key: interval},
     )
@@ -66,8 +75,9 @@ def left_out(prior: Posterior, measurements: Measurements) -> Estimate:
 
 def _interval(unseen: Estimate, measurements: Measurements, artefact: Artefact) -> Interval:
     own = Interval.of(unseen, measurements.ms, NOISE)
-    if len(measurements) >= _OWN_INTERVAL:
+    if len(np.unique(measurements.family)) >= _OWN_INTERVAL:
         return own
     group = group_of(str(measurements.calibration[0]))
-    kin = [found.quantile for key, found in artefact.intervals.items() if group_of(key) == group]
-    return replace(own, quantile=max(own.quantile, *kin))
+    kin = [found for key, found in artefact.intervals.items() if group_of(key) == group]
+    reach = max([own, *kin], key=lambda interval: interval.quantile * interval.noise)
+    return replace(reach, checked=own.checked)

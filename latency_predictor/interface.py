@@ -20,8 +20,8 @@ class Prediction:
     """Milliseconds per program, each of shape [programs]; `low_ms <= ms <= high_ms`.
 
     The interval is meant to hold nine times in ten for a network of a family that the model was
-    not calibrated on. `distance` says how far a program lies from what was calibrated: beyond 1
-    its interval was never checked on anything alike, and it should be measured.
+    not calibrated on. `distance` says how far a program lies from what was calibrated, relative to
+    all but the farthest twentieth of the rows that intervals were checked on: beyond 1, measure it.
     """
 
     ms: NDArray[np.float64]

@@ -1,7 +1,8 @@
-"""Intervals that hold as often as they say, and the border of what was calibrated.
+"""Intervals from the errors of held-out predictions, and the border of what was calibrated.
 
-Split conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) on log errors that
-are divided by the spread a model expects of them: what it knows less of gets a wider interval.
+Conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) on log errors that are
+divided by the spread a model expects of them: what it knows less of gets a wider interval. The
+errors are those of cross-validation and come in families: coverage is checked, not guaranteed.
 """
 
 from __future__ import annotations

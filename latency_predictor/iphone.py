@@ -129,6 +129,8 @@ def _connected_phone() -> tuple[Any, Device]:
             f"developer mode of {phone.name!r} is {phone.developer_mode_state!r}; turn it on in "
             "Settings, Privacy & Security"
         )
+    if phone.udid not in hardware:
+        raise IPhoneError(f"devicectl says nothing of the hardware of {phone.name!r}")
     product_type, marketed = hardware[phone.udid]
     return phone, Device(
         name=phone_name(product_type) or marketed,

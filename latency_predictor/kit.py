@@ -7,7 +7,7 @@ be read without the source they are taken from.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib.resources import as_file, files
@@ -22,7 +22,6 @@ from pydantic.dataclasses import dataclass
 from latency_predictor.devices import CHIPS, LOCAL_CPU, slug
 from latency_predictor.profile_file import SCHEMA, STRICT, Model, ops_of, parse
 from latency_predictor.programs import ProgramSource
-from latency_predictor.suggest import choose
 
 MANIFEST = "kit.json"
 
@@ -72,9 +71,10 @@ def device_named(name: str) -> str:
     return slug(name)
 
 
-def make(source: ProgramSource, found_as: str, device: str, n: int, seed: int) -> Kit:
-    """The kit of `n` architectures, without packages yet; `found_as` finds the source again."""
-    numbers = choose(source, device, n, seed).tolist()
+def make(
+    source: ProgramSource, found_as: str, device: str, numbers: Iterable[int], seed: int
+) -> Kit:
+    """The kit of these architectures, without packages yet; `found_as` finds the source again."""
     models = [_model(source, number, program, device) for number, program in
               product(numbers, source.programs)]  # fmt: skip
     return Kit(source=found_as, device=device, seed=seed, models=models)

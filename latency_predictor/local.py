@@ -24,7 +24,7 @@ from latency_predictor.kit import Kit, KitError
 from latency_predictor.profile_file import Device, Host, Model, ProfileRecord, timed
 from latency_predictor.programs import ProgramSource
 
-ROUNDS = 9
+ROUNDS = 5
 WARM_UP = 1
 BURST_CALLS = 3
 """Calls before each burst and in it: the first after a program was built is slower. Many short

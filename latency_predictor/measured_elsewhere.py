@@ -114,8 +114,8 @@ def records_of(path: Path, kit: Kit) -> list[ProfileRecord]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileFileError(f"cannot read {where}: {error}") from error
-    if '"predict_ms"' in text.lstrip().partition("\n")[0]:
-        return read(path)
+    if _is_profile(text):
+        return _of_kit(read(path), kit, where)
     if not text.lstrip().startswith(("{", "[")):
         return list(_of_table(_csv_rows(text), kit, where))
     try:
@@ -128,6 +128,21 @@ def records_of(path: Path, kit: Kit) -> list[ProfileRecord]:
     if not all(isinstance(row, Mapping) for row in rows):
         raise ProfileFileError(f"{where}: expected a list of objects with program and latency_ms")
     return list(_of_table(((f"entry {n}", row) for n, row in enumerate(rows, 1)), kit, where))
+
+
+def _is_profile(text: str) -> bool:
+    """Whether the first line is a record of a profile file."""
+    try:
+        first = json.loads(text.lstrip().partition("\n")[0])
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(first, Mapping) and "predict_ms" in first and "model" in first
+
+
+def _of_kit(records: list[ProfileRecord], kit: Kit, where: str) -> list[ProfileRecord]:
+    for record in records:
+        kit.model(record.model.name)
+    return records
 
 
 def _of_bursts(run: _BurstRun, kit: Kit) -> list[ProfileRecord]:
@@ -164,8 +179,11 @@ def _csv_rows(text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     lines = text.splitlines()
     delimiter = ";" if lines and ";" in lines[0] else ","
     reader = csv.DictReader(lines, delimiter=delimiter)
-    for row in reader:
-        yield f"line {reader.line_num}", row
+    try:
+        for row in reader:
+            yield f"line {reader.line_num}", row
+    except csv.Error as error:
+        raise ProfileFileError(f"line {reader.line_num}: {error}") from error
 
 
 def _of_table(

@@ -7,13 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from latency_predictor.devices import DEFAULT_DEVICE
-from latency_predictor.profiling_commands import count
+from latency_predictor.devices import DEFAULT_DEVICE, calibration_key
+from latency_predictor.ops import OpTable
+from latency_predictor.profiling_commands import add_choice, chosen
 
 
 def predict(options: argparse.Namespace) -> dict[str, Any]:
     """Latency of one published network on one device."""
-    from latency_predictor import artefact, lowered, placement
+    from latency_predictor import artefact, lowered
     from latency_predictor.networks import NetworkSpec, lower
 
     height, width = options.resolution
@@ -33,12 +34,20 @@ def predict(options: argparse.Namespace) -> dict[str, Any]:
         "measure_me": bool(predicted.distance[0] > 1),
         "macs_g": round(float(totals["macs"][0]) / 1e9, 4),
         "parameters_m": round(float(totals["parameters"][0]) / 1e6, 4),
-        "placement": placement.load().assess(table).as_dict(),
+        **_placement(table, options.device),
     }
 
 
+def _placement(table: OpTable, device: str) -> dict[str, Any]:
+    from latency_predictor import placement
+
+    if not str(calibration_key(device)).endswith("-ane"):
+        return {}
+    return {"placement": placement.load().assess(table).as_dict()}
+
+
 def evaluate(options: argparse.Namespace) -> dict[str, Any]:
-    """Scores of a model on a profile file; the shipped rows also come with held-out scores."""
+    """Scores of a model on a profile file; the shipped model's also come with held-out scores."""
     from latency_predictor import artefact, lowered
     from latency_predictor.evaluate import evaluate as evaluate_rows
     from latency_predictor.profile_rows import read_rows
@@ -47,7 +56,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     loaded = artefact.load(options.model or artefact.SHIPPED)
     rows, tables = read_rows(options.profiles or SHIPPED)
     scores = evaluate_rows(loaded.model(), rows, {**lowered.load(), **tables})
-    if options.profiles:
+    if options.profiles or options.model:
         return scores
     return {
         "in_sample": {"note": "the model was fitted to these rows", **scores},
@@ -58,11 +67,19 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
 def calibrate(options: argparse.Namespace) -> dict[str, Any]:
     """Fit a device to its own rows, or without a device the whole model; write the model file."""
     from latency_predictor import artefact
+    from latency_predictor.profiles import ProfileError
 
     out = options.out or artefact.SHIPPED
     if not out.parent.is_dir():
         raise OSError(f"--out {str(out)!r}: folder {str(out.parent)!r} does not exist")
-    return _calibrate_device(options) if options.device else _refit(options, out)
+    if options.device is not None:
+        return _calibrate_device(options)
+    if options.out is None and options.profiles is not None:
+        raise ProfileError(
+            "calibrate --profiles FILE needs --out FILE, the model file to write, and for rows of "
+            "one device also --device"
+        )
+    return _refit(options, out)
 
 
 def _calibrate_device(options: argparse.Namespace) -> dict[str, Any]:
@@ -70,7 +87,7 @@ def _calibrate_device(options: argparse.Namespace) -> dict[str, Any]:
     from latency_predictor.few_shot import calibrate_device
     from latency_predictor.measurements import join
     from latency_predictor.profile_rows import rows_of_device
-    from latency_predictor.profiles import ProfileError
+    from latency_predictor.profiles import ProfileError, fingerprint
 
     if options.profiles is None or options.out is None:
         raise ProfileError(
@@ -82,7 +99,7 @@ def _calibrate_device(options: argparse.Namespace) -> dict[str, Any]:
     if failed:
         raise ProfileError("; ".join(failed.values()))
     before = artefact.load(options.model or artefact.SHIPPED)
-    fitted, score = calibrate_device(before, join(rows, tables))
+    fitted, score = calibrate_device(before, join(rows, tables), fingerprint(rows))
     artefact.save(fitted, options.out)
     return {
         "out": str(options.out),
@@ -103,7 +120,7 @@ def _refit(options: argparse.Namespace, out: Path) -> dict[str, Any]:
     known = {**lowered.load(), **measured}
     tables, _ = lowered.lower_all([*rows["network"], *risky["network"]], known)
     fitted = recalibrate(rows, tables)
-    if out == artefact.SHIPPED:
+    if out.resolve() == artefact.SHIPPED.resolve():
         lowered.save(tables, lowered.SHIPPED)
         placement.save(placement_fit.fit(risky, tables), placement.SHIPPED)
     artefact.save(fitted, out)
@@ -119,10 +136,9 @@ def suggest(options: argparse.Namespace) -> dict[str, Any]:
     """Architectures of a space whose measurement on a device would teach most, best first."""
     from latency_predictor import programs
     from latency_predictor.kit import device_named
-    from latency_predictor.suggest import choose
 
     source, device = programs.find(options.space), device_named(options.device)
-    numbers = choose(source, device, options.n, options.seed).tolist()
+    numbers = chosen(source, device, options)
     return {
         "device": device,
         "architectures": [
@@ -135,7 +151,9 @@ def suggest(options: argparse.Namespace) -> dict[str, Any]:
 def add_parsers(commands: Any) -> None:
     """Add the commands to argparse's subparsers."""
     parser = commands.add_parser("predict", help=predict.__doc__)
-    parser.add_argument("--network", required=True, help="a timm name or torchvision:NAME")
+    parser.add_argument(
+        "--network", required=True, help="a timm name, torchvision:NAME or published:NAME"
+    )
     parser.add_argument("--resolution", type=_resolution, default=(224, 224))
     parser.add_argument("--device", default=DEFAULT_DEVICE)
     _add_model(parser)
@@ -155,10 +173,7 @@ def add_parsers(commands: Any) -> None:
     _add_model(parser)
     parser.set_defaults(command=calibrate)
     parser = commands.add_parser("suggest", help=suggest.__doc__)
-    parser.add_argument("space", help="a search space, or a YAML file that describes one")
-    parser.add_argument("--n", type=count, default=20, help="architectures; default: 20")
-    parser.add_argument("--device", default=DEFAULT_DEVICE)
-    parser.add_argument("--seed", type=int, default=0)
+    add_choice(parser)
     parser.set_defaults(command=suggest)
 
 

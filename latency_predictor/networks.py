@@ -58,9 +58,10 @@ def lower(spec: NetworkSpec) -> OpTable:
     """Op list of the network on one RGB image. Raises `UnknownNetwork`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        network = build(spec)
         try:
-            return trace(network, (1, 3, spec.height, spec.width))
+            return trace(build(spec), (1, 3, spec.height, spec.width))
+        except UnknownNetwork:
+            raise
         except Exception as error:  # a network may refuse a size in any way it likes
             raise UnknownNetwork(
                 f"network {spec.name!r} does not run at {spec.height}x{spec.width}: {error}"

@@ -221,7 +221,9 @@ class Placement:
         reasons: list[list[str]] = [[] for _ in range(table.programs)]
         for limit in LIMITS:
             for row in np.flatnonzero(limit.exceeded(table) & (table.count > 0)).tolist():
-                reasons[table.program[row]].append(f"{_describe(table, row)}: {limit.says}")
+                reasons[table.program[row]].append(
+                    f"{_describe(table, row)}: {limit.says} ({limit.source})"
+                )
         for trait in TRAITS:
             if self.weights[trait.name] > 0:
                 counts = table.per_program(trait.of(table))

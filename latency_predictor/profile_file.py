@@ -42,6 +42,7 @@ T = TypeVar("T")
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 """What is read is what the fields say, or an error: nothing is coerced, nothing ignored."""
 _KindNumber = Annotated[int, Field(ge=0, lt=len(Kind))]
+_Size = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class ProfileFileError(ValueError):
@@ -53,14 +54,14 @@ class Ops:
     """The columns of a one-program `OpTable`, one entry per op that occurs."""
 
     kind: Annotated[list[_KindNumber], Field(min_length=1)]
-    count: list[PositiveInt]
-    in_channels: list[PositiveInt]
-    out_channels: list[PositiveInt]
-    kernel: list[PositiveInt]
-    stride: list[PositiveInt]
-    groups: list[PositiveInt]
-    in_px: list[PositiveInt]
-    out_px: list[PositiveInt]
+    count: list[_Size]
+    in_channels: list[_Size]
+    out_channels: list[_Size]
+    kernel: list[_Size]
+    stride: list[_Size]
+    groups: list[_Size]
+    in_px: list[_Size]
+    out_px: list[_Size]
 
     @model_validator(mode="after")
     def _align(self) -> Ops:

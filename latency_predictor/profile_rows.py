@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from scipy.stats import gmean
 
 from latency_predictor import profile_file
-from latency_predictor.devices import calibration_key, device_of
+from latency_predictor.devices import LOCAL_CPU, calibration_key, device_of
 from latency_predictor.lowered import Lowered
-from latency_predictor.marks import CALIBRATE, UNFIT
+from latency_predictor.marks import CALIBRATE, FALLBACK, UNFIT
 from latency_predictor.profile_file import ProfileRecord
 from latency_predictor.profiles import ProfileError, read_profiles, usable
+
+ENGINE = "ane"
+"""The Neural Engine in a profile's plan."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,20 @@ def rows_of_device(path: Path, device: str) -> tuple[pd.DataFrame, Lowered]:
     rows, tables = read_rows(path)
     rows = usable_rows(rows)
     here = rows[rows["calibration"] == calibration_key(device)]
+    sources = sorted(set(here["source"]))
+    if tables and len(sources) > 1:
+        raise ProfileError(
+            f"profiles {str(path)!r} mix what cannot be compared: {'; '.join(sources)}; "
+            "keep the measurements of one way"
+        )
     if here.empty:
         known = ", ".join(sorted(set(rows["device"]))) or "no device at all"
         raise ProfileError(
             f"profiles {str(path)!r} has no usable row of device {device!r}; it has rows of {known}"
         )
-    return here, tables
+    # A package that was timed as ALL and as CPU_AND_NE is one measurement of the Neural Engine.
+    once = here.assign(ms=here.groupby("network", sort=False)["ms"].transform(gmean))
+    return once.drop_duplicates("network"), tables
 
 
 def _program(record: ProfileRecord) -> MeasuredProgram:
@@ -70,18 +82,35 @@ def _program(record: ProfileRecord) -> MeasuredProgram:
 def _row(record: ProfileRecord) -> dict[str, object]:
     device = device_of(record.device.name, record.compute_unit)
     name = record.model.name
+    processor = f" on {record.device.product_type}" if device == LOCAL_CPU else ""
+    use, why = _mark(record, device)
     return {
-        "source": f"{record.host.runner}, {record.predict_ms.protocol} calls",
+        "source": f"{record.host.runner}, {record.predict_ms.protocol} calls{processor}",
         "model": name,
         "timm_name_if_any": "",
         "input_res": "",
         "device": device,
         "latency_ms": repr(record.ms),
-        "use": UNFIT if record.synthetic else CALIBRATE,
-        "why": "no device produced it" if record.synthetic else "",
+        "use": use,
+        "why": why,
         "network": _program(record),
         "family": record.model.architecture_id,
         "calibration": calibration_key(device),
         "ms": record.ms,
         "quantum_ms": 0.0,
     }
+
+
+def _mark(record: ProfileRecord, device: str) -> tuple[str, str]:
+    """`(use, why)`, as `marks.mark` says it of published rows."""
+    if record.synthetic:
+        return UNFIT, "no device produced it"
+    if record.device.thermal_state in ("serious", "critical"):
+        return UNFIT, f"thermal state {record.device.thermal_state}"
+    if record.device.low_power:
+        return UNFIT, "low power mode"
+    on_engine = str(calibration_key(device)).endswith("-ane")
+    elsewhere = sum(op.cost_weight or 0 for op in record.plan if op.preferred != ENGINE)
+    if on_engine and elsewhere > 0.5 * sum(op.cost_weight or 0 for op in record.plan):
+        return FALLBACK, "planned mostly off the Neural Engine"
+    return CALIBRATE, ""

@@ -12,13 +12,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from latency_predictor import iphone, profile_file
 from latency_predictor import kit as kits
 from latency_predictor.devices import LOCAL_CPU
 from latency_predictor.measured_elsewhere import records_of
 from latency_predictor.profile_file import ProfileRecord
-from latency_predictor.programs import SourceError, find
-from latency_predictor.suggest import PoolError
+from latency_predictor.programs import ProgramSource, SourceError, find
+from latency_predictor.suggest import PoolError, at_random, choose
 
 T = TypeVar("T")
 
@@ -36,7 +38,8 @@ def kit(options: argparse.Namespace) -> dict[str, Any]:
         raise kits.KitError(f"--out {str(folder)!r} already holds a kit; choose another folder")
     source = find(options.space)
     found_as = str(Path(options.space).resolve()) if Path(options.space).is_file() else source.name
-    made = kits.make(source, found_as, device, options.n, options.seed)
+    numbers = chosen(source, device, options)
+    made = kits.make(source, found_as, device, numbers, options.seed)
     for _ in _shown(kits.write(made, source, folder), len(made.models), "Converting"):
         pass
     return {
@@ -46,6 +49,29 @@ def kit(options: argparse.Namespace) -> dict[str, Any]:
         "programs": len(made.models),
         "next": _next(device, folder),
     }
+
+
+def chosen(source: ProgramSource, device: str, options: argparse.Namespace) -> list[int]:
+    """Numbers of the architectures that `options` ask for, with what is known of the device."""
+    from latency_predictor import artefact
+
+    rng = np.random.default_rng(options.seed)
+    if options.random:
+        return at_random(source, options.n, rng).tolist()
+    times = artefact.load(options.model or artefact.SHIPPED).times(device)
+    return choose(source, times, options.n, rng).tolist()
+
+
+def add_choice(parser: Any) -> None:
+    """Add the arguments that `chosen` takes."""
+    parser.add_argument("space", help="a search space, or a YAML file that describes one")
+    parser.add_argument("--n", type=count, default=20, help="architectures; default: 20")
+    parser.add_argument("--device", default="iphone16pro", help=f"a phone, or {LOCAL_CPU}")
+    parser.add_argument("--model", type=Path, help="what is known; default: the shipped model")
+    parser.add_argument(
+        "--random", action="store_true", help="drawn at random, to check predictions on"
+    )
+    parser.add_argument("--seed", type=natural, default=0)
 
 
 def profile(options: argparse.Namespace) -> dict[str, Any]:
@@ -77,6 +103,11 @@ def import_(options: argparse.Namespace) -> dict[str, Any]:
     _check_folder_of(options.out)
     made = kits.read(options.kit)
     records = records_of(options.file, made)
+    keys = [record.key for record in records]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise profile_file.ProfileFileError(
+            f"measurements {str(options.file)!r} have {twice[0]} on {twice[2]} ({twice[1]}) twice"
+        )
     profile_file.write(records, options.out)
     measured = {record.model.name for record in records}
     missing = [model.name for model in made.models if model.name not in measured]
@@ -86,11 +117,8 @@ def import_(options: argparse.Namespace) -> dict[str, Any]:
 def add_parsers(commands: Any) -> None:
     """Add the three commands to argparse's subparsers."""
     parser = commands.add_parser("kit", help=kit.__doc__)
-    parser.add_argument("space", help="a search space, or a YAML file that describes one")
-    parser.add_argument("--n", type=count, default=20, help="architectures; default: 20")
+    add_choice(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--device", default="iphone16pro", help=f"a phone, or {LOCAL_CPU}")
-    parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(command=kit)
     parser = commands.add_parser("profile", help=profile.__doc__)
     parser.add_argument("kit", type=Path, help="folder of a kit")
@@ -106,8 +134,15 @@ def add_parsers(commands: Any) -> None:
 
 def count(text: str) -> int:
     """A number of architectures, as an argument."""
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of architectures, 1 or more")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A seed, as an argument."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed, 0 or more")
     return int(text)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,33 +95,40 @@ def unseen_devices(
 ) -> dict[str, Interval]:
     """Interval, by group, of a device of which nothing is measured.
 
-    Each device of the group is predicted from the others, and the errors are taken together. What
-    counts as checked is what was checked on devices that are calibrated.
+    Each device of the group, and with it each fold of families, is predicted from the others; the
+    device that is missed most decides. What counts as checked is what was checked on devices that
+    are calibrated.
     """
     groups = np.array([group_of(key) for key in measurements.calibration.tolist()])
     found = {}
     for group in np.unique(groups).tolist():
         rows = measurements.where(groups == group)
         keys = np.unique(rows.calibration).tolist()
-        if len(keys) < 2:
-            continue
-        held_out = [from_others(rows, key) for key in keys]
-        estimate = Estimate(
-            np.concatenate([part.ms for part in held_out]),
-            np.concatenate([part.ignorance for part in held_out]),
-        )
-        ms = np.concatenate([rows.ms[rows.calibration == key] for key in keys])
-        interval = Interval.of(estimate, ms, float(np.hypot(NOISE, SOURCE_SPREAD)))
-        found[group] = replace(interval, checked=max(calibrated[key].checked for key in keys))
+        if len(keys) > 1:
+            noise = float(np.hypot(NOISE, SOURCE_SPREAD))
+            alone = [
+                Interval.of(from_others(rows, key), rows.ms[rows.calibration == key], noise)
+                for key in keys
+            ]
+            quantile = max(interval.quantile for interval in alone)
+            checked = max(calibrated[key].checked for key in keys)
+            found[group] = Interval(noise, quantile, checked)
     return found
 
 
 def from_others(measurements: Measurements, calibration: str) -> Estimate:
-    """Estimates of the rows of one calibration by what the others of its group have in common."""
-    here = measurements.calibration == calibration
-    common = fit_calibrations(measurements.where(~here)).common
-    times = RooflineTimes(prior_of(calibration, common))
-    return rows_of(times.estimate(measurements.table), measurements.program[here])
+    """Estimates of the rows of one calibration by other devices and other families of networks."""
+    own = np.flatnonzero(measurements.calibration == calibration)
+    folds = folds_by_family(measurements)
+    found = Estimate(np.empty(len(own)), np.empty(len(own)))
+    for fold in np.unique(folds[own]):
+        known = (measurements.calibration != calibration) & (folds != fold)
+        common = fit_calibrations(measurements.where(known)).common
+        estimate = RooflineTimes(prior_of(calibration, common)).estimate(measurements.table)
+        here = folds[own] == fold
+        part = rows_of(estimate, measurements.program[own[here]])
+        found.ms[here], found.ignorance[here] = part.ms, part.ignorance
+    return found
 
 
 def _check_can_be_held_out(measurements: Measurements) -> None:

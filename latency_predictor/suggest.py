@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from latency_predictor import artefact
 from latency_predictor.interval import NOISE
 from latency_predictor.ops import OpTable
 from latency_predictor.times import RooflineTimes
@@ -29,19 +28,37 @@ class PoolError(ValueError):
     """More architectures are asked for than there are."""
 
 
-def choose(source: ProgramSource, device: str, n: int, seed: int) -> NDArray[np.int64]:
-    """Numbers of the `n` architectures of a source to measure on a device, best first.
+def choose(
+    source: ProgramSource, times: RooflineTimes, n: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Numbers of the `n` architectures to measure on a device, given what is known, best first.
 
-    Raises `UnknownDevice`, and `PoolError` where there are fewer.
+    They are chosen among all of the source, or among `POOL` draws. Raises `PoolError` where there
+    are fewer.
     """
-    if source.size <= POOL:
-        pool = np.arange(source.size)
-    else:
-        pool = np.unique(source.sample(POOL, np.random.default_rng(seed)))
-    if n > len(pool):
-        raise PoolError(f"{n} architectures asked for, but there are {len(pool)} to choose from")
+    pool = drawn(source, POOL, rng)
+    _check_enough(n, pool)
     programs = [source.lower(pool, program) for program in source.programs]
-    return np.asarray(pool[most_informative(artefact.load().times(device), programs, n)])
+    return np.asarray(pool[most_informative(times, programs, n)])
+
+
+def at_random(source: ProgramSource, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of `n` different architectures, to check predictions on. Raises `PoolError`."""
+    pool = drawn(source, POOL, rng)
+    _check_enough(n, pool)
+    return np.asarray(rng.permutation(pool)[:n])
+
+
+def drawn(source: ProgramSource, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of all architectures, or of at most `n` draws of more."""
+    if source.size <= n:
+        return np.arange(source.size)
+    return np.unique(source.sample(n, rng))
+
+
+def _check_enough(n: int, pool: NDArray[np.int64]) -> None:
+    if n > len(pool):
+        raise PoolError(f"{n} architectures asked for; at most {len(pool)} can be chosen")
 
 
 def most_informative(

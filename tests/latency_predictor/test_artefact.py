@@ -1,5 +1,7 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,31 @@ def test_a_saved_artefact_loads_as_it_was(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "latency.json"
     path.write_text(text)
+    with pytest.raises(ArtefactError, match=message):
+        artefact.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content["common"].clear(), "nothing is common to the group"),
+        (lambda content: content["intervals"].popitem(), "do not match"),
+        (lambda content: content["intervals"]["a15-ane"].update(quantile="x"), "incomplete"),
+        (lambda content: content["intervals"]["a15-ane"].update(noise=float("nan")), "not finite"),
+        (lambda content: content["devices"]["a15-ane"]["mean"].pop(), "constants, not"),
+        (
+            lambda content: content["devices"]["a15-ane"]["covariance"][0].__setitem__(0, -1.0),
+            "not positive definite",
+        ),
+    ],
+)
+def test_a_damaged_model_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    content = json.loads(artefact.SHIPPED.read_text())
+    change(content)
+    path = tmp_path / "latency.json"
+    path.write_text(json.dumps(content))
     with pytest.raises(ArtefactError, match=message):
         artefact.load(path)
 

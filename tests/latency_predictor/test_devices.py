@@ -65,12 +65,12 @@ def test_compute_unit_settings(setting: str, unit: str | None) -> None:
 def test_device_of_a_row() -> None:
     assert device_of("iPhone 11 Pro", "CPU_ONLY") == "iphone11pro-cpu"
     assert device_of("iPhone 13", "ALL (ANE)") == "iphone13"
-    assert device_of("local_cpu", "CPU_ONLY") == "local-cpu"
+    assert device_of("local_cpu", "CPU_ONLY") == "local_cpu"
 
 
 def test_unknown_device_suggests_the_nearest() -> None:
     message = str(UnknownDevice("ifone13", ["iphone13", "iphone11pro-gpu"]))
     assert message == (
-        "device 'ifone13' has no calibration; "
-        "calibrated: iphone11pro-gpu, iphone13; did you mean 'iphone13'?"
+        "device 'ifone13' has no calibration; did you mean 'iphone13'?; known: iphone13, some with "
+        "-gpu or -cpu; `python -m latency_predictor kit` begins to add one"
     )

@@ -29,7 +29,7 @@ def test_an_unknown_device_names_its_neighbour() -> None:
 
 
 def test_a_kit_is_read_as_it_was_made(toys: ToyPrograms, tmp_path: Path) -> None:
-    made = kit.make(toys, "toys", "local_cpu", n=3, seed=1)
+    made = kit.make(toys, "toys", "local_cpu", [4, 0, 2], seed=1)
     assert list(kit.write(made, toys, tmp_path / "kit")) == []
     assert kit.read(tmp_path / "kit") == made
     assert [path.name for path in (tmp_path / "kit").iterdir()] == ["kit.json"]
@@ -47,7 +47,7 @@ def test_a_folder_that_is_no_kit(tmp_path: Path) -> None:
 
 
 def test_a_damaged_kit_is_named(toys: ToyPrograms, tmp_path: Path) -> None:
-    list(kit.write(kit.make(toys, "toys", "local_cpu", n=1, seed=0), toys, tmp_path))
+    list(kit.write(kit.make(toys, "toys", "local_cpu", [3], seed=0), toys, tmp_path))
     content = json.loads((tmp_path / "kit.json").read_text())
     content["models"][1]["inputs"]["image"][2] = 0
     (tmp_path / "kit.json").write_text(json.dumps(content))
@@ -63,7 +63,7 @@ def test_a_kit_for_a_phone_holds_packages_that_load(tmp_path: Path) -> None:
 
     coremltools = quiet_coremltools()
     source = find("pico_tiny")
-    made = kit.make(source, "pico_tiny", "iphone16pro", n=2, seed=0)
+    made = kit.make(source, "pico_tiny", "iphone16pro", [0, 4], seed=0)
     done = list(kit.write(made, source, tmp_path))
     assert done == [model.name for model in made.models]
     assert {path.name for path in tmp_path.iterdir()} == {

@@ -13,10 +13,9 @@ from latency_predictor.profile_file import timed
 
 
 @pytest.fixture
-def made(toys: ToyPrograms, monkeypatch: pytest.MonkeyPatch) -> Kit:
+def made(toys: ToyPrograms) -> Kit:
     """Two toy architectures, so four programs."""
-    monkeypatch.setattr(kit, "choose", lambda *_: np.array([1, 4]))
-    return kit.make(toys, "toys", "local_cpu", n=2, seed=0)
+    return kit.make(toys, "toys", "local_cpu", [1, 4], seed=0)
 
 
 def test_every_program_is_timed_in_rounds(made: Kit, toys: ToyPrograms) -> None:

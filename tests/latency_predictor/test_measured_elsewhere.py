@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from toy_programs import ToyPrograms
 
@@ -35,10 +34,9 @@ BURSTS: dict[str, Any] = {
 
 
 @pytest.fixture
-def kit(monkeypatch: pytest.MonkeyPatch) -> Kit:
+def kit() -> Kit:
     """Two toy architectures for an iPhone 16 Pro."""
-    monkeypatch.setattr(kits, "choose", lambda *_: np.array([1, 4]))
-    return kits.make(ToyPrograms(), "toys", "iphone16pro", n=2, seed=0)
+    return kits.make(ToyPrograms(), "toys", "iphone16pro", [1, 4], seed=0)
 
 
 def write(path: Path, content: object) -> Path:
@@ -155,11 +153,19 @@ def test_a_program_of_another_kit(kit: Kit, tmp_path: Path) -> None:
 
 def test_a_profile_file_passes_through(kit: Kit, tmp_path: Path, record: ProfileRecord) -> None:
     path = tmp_path / "profile.jsonl"
-    records = [record, replace(record, compute_unit="CPU_ONLY")]
+    own = replace(record, model=kit.models[0])
+    records = [own, replace(own, compute_unit="CPU_ONLY")]
     profile_file.write(records, path)
     assert records_of(path, kit) == records
     path.write_text(path.read_text()[:-9])
     with pytest.raises(ProfileFileError, match="line 2: not JSON"):
+        records_of(path, kit)
+
+
+def test_a_profile_file_of_another_kit(kit: Kit, tmp_path: Path, record: ProfileRecord) -> None:
+    path = tmp_path / "profile.jsonl"
+    profile_file.write([record], path)
+    with pytest.raises(KitError, match=f"the kit has no program '{record.model.name}'"):
         records_of(path, kit)
 
 

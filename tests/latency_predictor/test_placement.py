@@ -62,7 +62,7 @@ def test_ops_beyond_a_limit_are_named(shipped: Placement, op: dict[str, int], re
     risk = shipped.assess(program({}, op))
     assert risk.probability[0] >= 0.25
     assert len(risk.reasons[0]) == 1
-    assert risk.reasons[0][0].endswith(reason)
+    assert reason in risk.reasons[0][0]
 
 
 @pytest.mark.parametrize(

@@ -93,3 +93,10 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_unreadable_latencies_are_unfit(written: Written, latency: str) -> None:
     rows = read_profiles(written(HEADER, ROW.replace("1.20", latency)))
     assert rows.loc[0, "use"] == "unfit"
+
+
+def test_the_counts_in_the_readme_are_those_of_the_file() -> None:
+    told = (SHIPPED.parent / "README.md").read_text()
+    counts = read_profiles(SHIPPED)["use"].value_counts()
+    for use in USES:
+        assert f"| `{use}` | {counts[use]} |" in told

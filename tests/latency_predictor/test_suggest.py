@@ -8,7 +8,7 @@ from latency_predictor import artefact, programs
 from latency_predictor.calibration import adapt
 from latency_predictor.measurements import Measurements
 from latency_predictor.ops import Kind, OpTable
-from latency_predictor.suggest import PoolError, choose, most_informative
+from latency_predictor.suggest import PoolError, at_random, choose, most_informative
 from latency_predictor.times import RooflineTimes
 
 Programs = Callable[..., OpTable]
@@ -50,5 +50,11 @@ def test_picks_differ_and_are_as_many_as_asked_for(random_programs: Programs) ->
 
 def test_more_than_there_are_is_refused() -> None:
     source = programs.find("pico_tiny")
+    rng = np.random.default_rng(0)
     with pytest.raises(PoolError, match=f"{source.size + 1} architectures asked for"):
-        choose(source, "iphone13", source.size + 1, seed=0)
+        choose(source, artefact.load().times("iphone13"), source.size + 1, rng)
+
+
+def test_random_picks_differ() -> None:
+    picks = at_random(programs.find("pico_large"), 50, np.random.default_rng(0))
+    assert len(set(picks.tolist())) == 50
