@@ -4,12 +4,11 @@
 
 Takes about ten minutes on one thread. Three protocols: a random split and held-out families of
 networks (ten folds each), and a held-out device, of which 0, 5, 10 or 20 rows are given. All models
-see equal data. `benchmarks/local_cpu_*.jsonl` hold the measurements of `local_cpu`, repeated by
+see equal data. `benchmarks/local_cpu.jsonl` holds measurements of `local_cpu`: 60 architectures,
+spread evenly over predicted time among 4,000 draws. Others are measured by
 
-    python -m latency_predictor kit pico_large --n 20 --device local_cpu --out A
-    python -m latency_predictor kit pico_large --n 40 --random --seed 1 --device local_cpu --out B
-    python -m latency_predictor profile A --out benchmarks/local_cpu_suggested.jsonl
-    python -m latency_predictor profile B --out benchmarks/local_cpu_random.jsonl
+    python -m latency_predictor kit pico_large --n 60 --random --device local_cpu --out KIT
+    python -m latency_predictor profile KIT --out local_cpu.jsonl
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from latency_predictor.few_shot import FEWEST, calibrate_device
 from latency_predictor.interval import NOISE
 from latency_predictor.measurements import Measurements, join
 from latency_predictor.metrics import score
-from latency_predictor.ops import OpTable
+from latency_predictor.ops import COLUMNS, OpTable, concatenate
 from latency_predictor.priors import group_of, prior_of
 from latency_predictor.profile_rows import rows_of_device
 from latency_predictor.recalibrate import (
@@ -54,11 +53,10 @@ from latency_predictor.recalibrate import (
     unseen_devices,
 )
 from latency_predictor.roofline import CONSTANTS, Cost, cost_of
+from latency_predictor.suggest import most_informative
 from latency_predictor.times import Estimate, Fitted, RooflineTimes, Times
 
-SUGGESTED, RANDOM = (
-    Path(__file__).parent / f"local_cpu_{chosen}.jsonl" for chosen in ("suggested", "random")
-)
+LOCAL = Path(__file__).parent / "local_cpu.jsonl"
 PHONES = {"a14-ane": "iPhone 12", "a15-ane": "iPhone 13, 14"}
 DRAWS = 10
 GIVEN = (0, 5, 10, 20)
@@ -82,8 +80,8 @@ def main() -> None:
     section("Label noise", label_noise(phone_rows))
     section("What each term buys: held-out families, within the source", ablations(phones, folds))
     section("A device that was held out", held_out_devices(whole))
-    local = [join(*rows_of_device(path, "local_cpu")) for path in (SUGGESTED, RANDOM)]
-    section("local_cpu: architectures of pico_large, measured here", local_cpu(*local))
+    local = join(*rows_of_device(LOCAL, "local_cpu"))
+    section("local_cpu: architectures of pico_large, measured here", local_cpu(local))
 
 
 def section(title: str, lines: Iterable[str]) -> None:
@@ -369,27 +367,27 @@ def figures(ms: NDArray[np.float64], truth: NDArray[np.float64], factor: Any) ->
     ]  # fmt: skip
 
 
-def local_cpu(suggested: Measurements, random: Measurements) -> Iterator[str]:
-    """Encoder and decoder of each architecture; some architectures given, random ones predicted."""
+def local_cpu(local: Measurements) -> Iterator[str]:
+    """Encoder and decoder of each architecture; some are given, the others predicted."""
     shipped = artefact.load()
-    architectures = np.unique(random.family)
+    architectures = np.unique(local.family)
     yield (
-        f"{len(architectures)} random architectures and the 20 that `suggest` names, of "
-        f"{random.ms.min():.0f} to {random.ms.max():.0f} ms. Given are the first suggested, and "
-        "all random ones are predicted; or given are random ones, and the others are predicted "
-        f"(medians over {DRAWS} draws).\n"
+        f"{len(architectures)} architectures, {len(local)} programs of "
+        f"{local.ms.min():.0f} to {local.ms.max():.0f} ms. `suggested` are those of them that "
+        f"`suggest` would have measured; `random` gives medians over {DRAWS} draws.\n"
     )
     yield from header("given", "chosen", "MAPE", "±5 %", "±10 %", "rho", "tau", "covers")
-    best_first = list(dict.fromkeys(suggested.family.tolist()))
     for given in GIVEN[1:]:
-        seen = suggested.where(np.isin(suggested.family, best_first[:given]))
-        yield local_row(given, "suggested", [local_figures(shipped, seen, random)])
-        draws = []
-        for seed in range(DRAWS):
-            drawn = np.random.default_rng(seed).permutation(architectures)[:given]
-            taken = np.isin(random.family, drawn)
-            draws.append(local_figures(shipped, random.where(taken), random.where(~taken)))
-        yield local_row(given, "random", draws)
+        draws = [np.random.default_rng(seed).permutation(architectures) for seed in range(DRAWS)]
+        for chosen, picks in (
+            ("suggested", [suggested(shipped, local, given)]),
+            ("random", [draw[:given] for draw in draws]),
+        ):
+            found = []
+            for pick in picks:
+                taken = np.isin(local.family, pick)
+                found.append(local_figures(shipped, local.where(taken), local.where(~taken)))
+            yield local_row(given, chosen, found)
 
 
 def local_row(given: int, chosen: str, found: list[list[float]]) -> str:
@@ -413,6 +411,24 @@ def local_figures(
     return [float(found[key] or 0) for key in ("mape", "within_5", "within_10")] + [
         rho, float(found["kendall_tau"] or 0), float(found["coverage"] or 0),
     ]  # fmt: skip
+
+
+def suggested(shipped: artefact.Artefact, local: Measurements, given: int) -> NDArray[np.str_]:
+    """What `suggest` would have measured of these architectures, knowing no time of theirs."""
+    architectures = np.unique(local.family)
+    of_architecture = [local.program[local.family == name] for name in architectures]
+    programs = [select(local.table, column) for column in np.transpose(of_architecture)]
+    return architectures[most_informative(shipped.times("local_cpu"), programs, given)]
+
+
+def select(table: OpTable, programs: Iterable[int]) -> OpTable:
+    """A table of these programs of another."""
+    parts = []
+    for program in programs:
+        rows = table.program == program
+        columns = {name: getattr(table, name)[rows] for name in COLUMNS if name != "program"}
+        parts.append(OpTable(program=np.zeros(rows.sum(), dtype=np.int64), programs=1, **columns))
+    return concatenate(parts)
 
 
 if __name__ == "__main__":
