@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
+from search.bench_commands import bench
 from search.codec_commands import decode, encode, train
 from search.commands import report, run
 
@@ -22,6 +23,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     ),
     "encode": (encode, "IMAGE OUT --model M           compress a photograph"),
     "decode": (decode, "FILE OUT --model M            what encode wrote, as PNG"),
+    "bench": (bench, "PHOTOS [--model M]             compare codecs and models over photographs"),
 }
 
 

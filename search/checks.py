@@ -11,7 +11,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from search.config import Config, ConfigError
-from search.metrics import METRICS
+from search.metrics import MetricError, find
+from search.metrics.loss import MSE, check_weights
 from space.architecture import LEVELS
 
 CONFIG_FILE = "config.yaml"
@@ -41,9 +42,19 @@ def check_values(config: Config) -> None:
         value = OmegaConf.select(tree, key)
         if value is not None and value < least:
             raise ConfigError(f"{key}={value}: expected at least {least}")
-    if config.search.metric not in METRICS:
+    for metric in config.proxy.metrics:
+        try:
+            find(metric)
+        except MetricError as error:
+            raise ConfigError(f"proxy.metrics: {error}") from None
+    try:
+        check_weights(config.proxy.loss or MSE)
+    except MetricError as error:
+        raise ConfigError(f"proxy.loss: {error}") from None
+    if config.search.metric not in config.proxy.metrics:
         raise ConfigError(
-            f"search.metric={config.search.metric}: expected one of {', '.join(METRICS)}"
+            f"search.metric={config.search.metric}: expected one of "
+            f"{', '.join(config.proxy.metrics)}, which proxy.metrics lists"
         )
     qualities = list(config.proxy.qualities)
     rising = qualities == sorted(set(qualities))

@@ -81,7 +81,8 @@ def _train(arguments: argparse.Namespace) -> str:
     )
     model = Model.of(codec)
     model.save(arguments.model)
-    curve, _ = measure(codec, photographs.select, (SHOWN_QUALITY,))
+    shown = ("psnr", "ssimulacra2")
+    curve, _ = measure(codec, photographs.select, (SHOWN_QUALITY,), shown)
     size_mb = arguments.model.stat().st_size / 1e6
     return (
         f"{arguments.model}: model {model.id.hex()}, {size_mb:.1f} MB; held-out photographs at "

@@ -134,7 +134,7 @@ def _check_overrides(words: list[str]) -> None:
         if match is None:
             raise ConfigError(f"'{word}' is not an override; expected key=value or +space=NAME")
         keys.add(key := match["key"])
-        if key not in known and not key.startswith(("space.", "hydra.", "hydra/")):
+        if key not in known and not key.startswith(("space.", "proxy.loss.", "hydra.", "hydra/")):
             near = get_close_matches(key, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "see --help"
             raise ConfigError(f"unknown key '{key}' in '{word}'; {hint}")

@@ -61,6 +61,10 @@ class ProxyConfig:
     50 steps, at 2e-5 by 0.2 %."""
     qualities: tuple[float, ...] = (3.5, 4.5, 5.5, 7.0)
     """Quality levels at which the curve is measured, rising."""
+    loss: dict[str, float] = field(default_factory=dict)
+    """Weight of each metric in the distortion that is trained on; none means the MSE alone."""
+    metrics: tuple[str, ...] = ("ssimulacra2", "ms_ssim", "haarpsi", "ms_gmsd", "psnr")
+    """Metrics that every trial records."""
 
 
 @dataclass
@@ -74,7 +78,7 @@ class SearchConfig:
     workers: int | None = None
     """Evaluations at a time; by default one per CPU, or per GPU where there are any."""
     metric: str = "ssimulacra2"
-    """Metric of the BD-rate that is minimised."""
+    """Metric of the BD-rate that is minimised, one of `proxy.metrics`."""
     screened: int = 500_000
     """Architectures whose costs are predicted beforehand; a smaller space is screened whole."""
     address: str | None = None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
+from torch import Tensor
 
 from space.bitstream import MAX_SIDE
 from space.writing import write_whole
@@ -65,6 +66,12 @@ def read_rgb(path: Path) -> Decoded:
     # Decoders raise errors of every kind on broken files.
     except Exception as error:
         raise ImageError(f"{path}: {_reason(error)}") from error
+
+
+def to_pillow(image: Tensor) -> Image.Image:
+    """8-bit image of a tensor [3, H, W] in [0, 1]."""
+    pixels = (image.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+    return Image.fromarray(np.ascontiguousarray(pixels.cpu().numpy()))
 
 
 def write_png(pixels: NDArray[np.uint8], path: Path) -> None:

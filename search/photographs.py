@@ -1,17 +1,24 @@
-"""Photographs: found in a folder or in installed packages, decoded, split and cropped."""
+"""Photographs: found in a folder or in installed packages, split, decoded and cropped."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from math import ceil
 from pathlib import Path
 
 import numpy as np
+import PIL
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
+from search import images
+from search.crop_cache import Prepared, cached
 from search.images import ImageError, read_rgb
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
@@ -27,11 +34,19 @@ BUILT_IN = {
 }
 """Photographs that scikit-image and scikit-learn carry, for runs without `data.root`."""
 HALVED_FROM = 1024
-"""Lossy files at least this wide and high are halved, which sheds their own artefacts."""
+"""Lossy files at least this wide and high are halved, which sheds their own artefacts.
+
+A JPEG of quality 75, 85 or 95 is then 4.1, 4.1 or 3.5 dB closer to its source (mean of 26 halved
+photographs, coded with 4:2:0). Half is also where the colour of 4:2:0 is whole again. Quarters gain
+another 3.5 to 4.5 dB, but would train for images without the softness of the 12 megapixels that
+are coded. The filter is Lanczos', antialiased."""
 CROP = 256
 """Side of all crops: smaller ones leave the hyper-latent less than 4x4 and teach it borders."""
-SELECT_SHARE = 0.25
-"""Share of the photographs that is kept from training, for selection."""
+SELECT_BELOW, REPORT_BELOW = 0.25, 0.4
+"""A photograph whose hash, as a number in [0, 1), is below the first is selected by; below the
+second, kept for the report; else trained on."""
+UNOPENED = "0" * 64
+"""In place of the hash of a file that cannot be opened."""
 
 Crops = NDArray[np.uint8]
 """Crops [n, 3, CROP, CROP]."""
@@ -43,59 +58,62 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Photographs:
-    """Crops to train on and crops, of other photographs, to select by."""
+    """Crops to train on, crops of other photographs to select by, and photographs kept from both.
+
+    The crops may be read-only and mapped from disk.
+    """
 
     train: Crops
     select: Crops
+    report: tuple[Path, ...]
+    """Files that nothing is trained on or chosen by, for a last verdict."""
     used: int
+    """Distinct photographs, of all three."""
     unreadable: tuple[str, ...]
     """Names of files that did not decode or have transparency."""
     small: tuple[str, ...]
     """Names of photographs smaller than a crop."""
+    digest: str
+    """Hash of all crops and of `report`, by which a continued run knows that its data are equal."""
 
-    @property
-    def digest(self) -> str:
-        """Hash of all crops, by which a continued run knows that its data are the same."""
-        return hashlib.sha256(self.train.tobytes() + self.select.tobytes()).hexdigest()[:16]
+
+@dataclass(frozen=True)
+class Split:
+    """Hashes of photographs, rising, by what they are for."""
+
+    select: list[str]
+    report: list[str]
+    train: list[str]
 
 
 def load_photographs(
-    root: str | None, max_photographs: int, train_crops: int, select_crops: int
+    root: str | None,
+    max_photographs: int,
+    train_crops: int,
+    select_crops: int,
+    cache: Path | None = None,
 ) -> Photographs:
-    """Read at most `max_photographs` below `root` (None: the built-in ones) and crop them.
+    """Crop at most `max_photographs` below `root` (None: the built-in ones), split by content.
 
-    A quarter of the photographs, chosen by a hash of their content, is kept for selection. One
-    photograph is in memory at a time. There are fewer crops than asked for where files are
-    skipped. Raises DataError where the folder is missing or has fewer than two photographs.
+    With `cache`, a folder, they are decoded once for all processes and starts; a file that was
+    renamed, but not changed, is still known. There are fewer crops than asked for where files are
+    skipped. Raises DataError where `root` is missing or has fewer than two usable photographs.
     """
-    paths = _spread(find_photographs(root), max_photographs)
-    held_out = max(1, round(SELECT_SHARE * len(paths)))
-    each = max(ceil(train_crops / max(1, len(paths) - held_out)), ceil(select_crops / held_out))
-    crops: dict[str, Crops] = {}
-    unreadable, small = [], []
-    for path in paths:
-        try:
-            content, pixels = _decode(path)
-        except ImageError:
-            unreadable.append(path.name)
-            continue
-        if min(pixels.shape[:2]) < CROP:
-            small.append(path.name)
-        else:
-            crops[content] = _crop(pixels, each, seed=int(content[:8], 16))
-    if len(crops) < 2:
-        raise DataError(
-            f"{_where(root)}: {len(crops)} usable photographs, at least 2 are needed "
-            f"({len(unreadable)} unreadable, {len(small)} smaller than {CROP}x{CROP})"
-        )
-    ordered = np.stack([crops[content] for content in sorted(crops)])
-    held_out = max(1, round(SELECT_SHARE * len(ordered)))
+    contents = _by_content(_spread(find_photographs(root), max_photographs))
+
+    def prepare() -> Prepared:
+        return _prepare(contents, train_crops, select_crops, _where(root))
+
+    key = _key(contents, train_crops, select_crops)
+    prepared = cached(cache, key, prepare) if cache else prepare()
     return Photographs(
-        train=_in_turn(ordered[held_out:])[:train_crops],
-        select=_in_turn(ordered[:held_out])[:select_crops],
-        used=len(ordered),
-        unreadable=tuple(unreadable),
-        small=tuple(small),
+        train=prepared.train,
+        select=prepared.select,
+        report=tuple(contents[content][0] for content in prepared.report),
+        used=len(prepared.used),
+        unreadable=_names(contents, prepared.unreadable),
+        small=_names(contents, prepared.small),
+        digest=prepared.digest,
     )
 
 
@@ -114,6 +132,25 @@ def find_photographs(root: str | None) -> list[Path]:
     return paths
 
 
+def split(contents: Iterable[str]) -> Split:
+    """Photographs by the hash of their content: equal files together, others as the hash falls.
+
+    Thresholds on the hash keep every photograph in its set whatever else is added. A small folder
+    may have too few below them: of three photographs or more one is kept for the report, and of six
+    or more two to select by, taken from the set that follows by the least hashes. These may move
+    as photographs are added, until the thresholds alone give as many. One of two trains.
+    """
+    ordered = sorted(set(contents))
+    positions = [int(content[:8], 16) / 16**8 for content in ordered]
+    reported = 1 if len(ordered) > 2 else 0
+    selected = 2 if len(ordered) > 5 else 1
+    first = max(bisect_left(positions, SELECT_BELOW), selected)
+    first = min(first, len(ordered) - 1 - reported)
+    second = max(bisect_left(positions, REPORT_BELOW), first + reported)
+    second = min(second, len(ordered) - 1)
+    return Split(ordered[:first], ordered[first:second], ordered[second:])
+
+
 def _where(root: str | None) -> str:
     return "built-in photographs" if root is None else f"folder {root}"
 
@@ -124,15 +161,77 @@ def _spread(paths: list[Path], most: int) -> list[Path]:
     return [paths[i] for i in chosen]
 
 
-def _decode(path: Path) -> tuple[str, NDArray[np.uint8]]:
-    """Hash of the file and its upright RGB pixels [H, W, 3], halved where lossy and large."""
+def _by_content(paths: list[Path]) -> dict[str, list[Path]]:
+    """Files by the SHA-256 of their content, equal ones together."""
+    contents: dict[str, list[Path]] = {}
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            content = UNOPENED
+        contents.setdefault(content, []).append(path)
+    return contents
+
+
+def _names(contents: dict[str, list[Path]], skipped: list[str]) -> tuple[str, ...]:
+    return tuple(path.name for content in skipped for path in contents[content])
+
+
+def _key(contents: Iterable[str], train_crops: int, select_crops: int) -> str:
+    """Hash of all that prepared crops depend on, the code of this module and `images` included."""
+    code = [hashlib.sha256(Path(f).read_bytes()).hexdigest() for f in (__file__, images.__file__)]
+    libraries = [np.__version__, PIL.__version__, pillow_heif.__version__]
+    facts = [code, libraries, train_crops, select_crops, sorted(contents)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _prepare(
+    contents: dict[str, list[Path]], train_crops: int, select_crops: int, where: str
+) -> Prepared:
+    """Decode, split and crop, one photograph at a time. Raises DataError for fewer than two."""
+    expected = split(contents)
+    each = max(
+        ceil(train_crops / max(1, len(expected.train))),
+        ceil(select_crops / max(1, len(expected.select))),
+    )
+    crops: dict[str, Crops] = {}
+    unreadable, small = [], []
+    for content, paths in contents.items():
+        try:
+            pixels = _decode(paths[0])
+        except ImageError:
+            unreadable.append(content)
+            continue
+        if min(pixels.shape[:2]) < CROP:
+            small.append(content)
+        else:
+            crops[content] = _crop(pixels, each, seed=int(content[:8], 16))
+    if len(crops) < 2:
+        raise DataError(
+            f"{where}: {len(crops)} usable photographs, at least 2 are needed "
+            f"({len(_names(contents, unreadable))} unreadable, "
+            f"{len(_names(contents, small))} smaller than {CROP}x{CROP})"
+        )
+    parts = split(crops)
+    return Prepared(
+        train=_in_turn([crops[content] for content in parts.train], train_crops),
+        select=_in_turn([crops[content] for content in parts.select], select_crops),
+        used=sorted(crops),
+        report=parts.report,
+        unreadable=unreadable,
+        small=small,
+    )
+
+
+def _decode(path: Path) -> NDArray[np.uint8]:
+    """Upright RGB pixels [H, W, 3], halved where lossy and large."""
     decoded = read_rgb(path)
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
     height, width, _ = decoded.pixels.shape
     if not decoded.lossy or min(height, width) < HALVED_FROM:
-        return content, decoded.pixels
+        return decoded.pixels
     image = Image.fromarray(decoded.pixels)
-    return content, np.asarray(image.resize((width // 2, height // 2), Image.Resampling.LANCZOS))
+    return np.asarray(image.resize((width // 2, height // 2), Image.Resampling.LANCZOS))
 
 
 def _crop(pixels: NDArray[np.uint8], crops: int, seed: int) -> Crops:
@@ -145,6 +244,6 @@ def _crop(pixels: NDArray[np.uint8], crops: int, seed: int) -> Crops:
     return out
 
 
-def _in_turn(crops: NDArray[np.uint8]) -> Crops:
-    """Crops [photographs, each, ...] as one list that takes one of every photograph in turn."""
-    return crops.swapaxes(0, 1).reshape(-1, 3, CROP, CROP)
+def _in_turn(photographs: list[Crops], most: int) -> Crops:
+    """At most `most` crops, one of every photograph in turn."""
+    return np.stack([crop for turn in zip(*photographs, strict=True) for crop in turn][:most])

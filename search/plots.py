@@ -18,15 +18,10 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from PIL import Image, ImageDraw
 
 from search.front import front_of, hypervolume
+from search.metrics import KNOWN
 from search.records import ReferenceRecord, RunRecord
 
 GREY, BLUE, RED = "#9aa0a6", "#1a5fb4", "#c01c28"
-METRIC_LABELS = {
-    "ssimulacra2": "SSIMULACRA2",
-    "ms_ssim": "MS-SSIM (dB)",
-    "haarpsi": "HaarPSI",
-    "psnr": "PSNR (dB)",
-}
 MOST_SAMPLES = 4
 
 
@@ -58,7 +53,7 @@ def plot_front(
     axes.set_xscale("log")
     _readable_ticks(axes.xaxis)
     axes.set_xlabel(f"predicted decode time, 12 MP on {record.device} (ms)")
-    axes.set_ylabel(f"BD-rate by {METRIC_LABELS[record.metric]} (%), lower is better")
+    axes.set_ylabel(f"BD-rate by {KNOWN[record.metric].label} (%), lower is better")
     axes.set_title(f"{record.name}: {len(trials)} of {record.space_size:,} architectures evaluated")
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
@@ -97,9 +92,15 @@ def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
 
 def plot_curves(front: pd.DataFrame, reference: ReferenceRecord) -> Figure:
     """Rate-distortion of the front and of the reference, one panel per metric."""
-    figure, panels = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
+    metrics = [name for name in reference.curve if name != "bpp"]
+    rows = -(-len(metrics) // 2)
+    figure, panels = plt.subplots(
+        rows, 2, figsize=(9, 3.5 * rows), layout="constrained", squeeze=False
+    )
+    for unused in panels.flat[len(metrics) :]:
+        unused.remove()
     colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(front)))
-    for axes, (metric, label) in zip(panels.flat, METRIC_LABELS.items(), strict=True):
+    for axes, metric in zip(panels.flat, metrics, strict=False):
         for colour, row in zip(colours, front.to_dict("records"), strict=True):
             axes.plot(
                 row["curve_bpp"], row[f"curve_{metric}"], ".-", color=colour, lw=1,
@@ -113,7 +114,7 @@ def plot_curves(front: pd.DataFrame, reference: ReferenceRecord) -> Figure:
             label="reference",
         )
         axes.set_xlabel("bpp")
-        axes.set_ylabel(label)
+        axes.set_ylabel(KNOWN[metric].label)
         axes.grid(alpha=0.25)
     panels[0, 0].legend(frameon=False, fontsize=8)
     return figure

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from search.config import ProxyConfig
-from search.metrics import METRICS
+from search.metrics import find
+from search.metrics.loss import MSE, distortion
 from search.photographs import Crops
 from search.rate_distortion import Curve
 from space.architecture import LEVELS, Architecture
@@ -55,7 +56,7 @@ def evaluate(
     started = time.perf_counter()
     codec = trained(architecture, train, skeleton, config, seed)
     ended = time.perf_counter()
-    curve, sample = measure(codec, select, config.qualities)
+    curve, sample = measure(codec, select, config.qualities, config.metrics)
     return Score(curve, ended - started, time.perf_counter() - ended, sample)
 
 
@@ -83,7 +84,7 @@ def train_codec(
     rng: np.random.Generator,
     progress: Progress = iter,
 ) -> None:
-    """Minimise bpp + lambda * MSE over random crops and quality levels, in place.
+    """Minimise bpp + lambda * distortion over random crops and quality levels, in place.
 
     `progress` passes on the steps. Raises ProxyError when the loss is not finite.
     """
@@ -99,7 +100,7 @@ def train_codec(
         level = torch.from_numpy(rng.integers(LEVELS, size=config.batch)).to(device)
         coded = codec(image, level.float())
         weight = RATE_WEIGHTS.to(device)[level]
-        error = (coded.image - image).square().mean(dim=(1, 2, 3))
+        error = distortion(image, coded.image, config.loss or MSE)
         bpp = coded.bits / image[0, 0].numel()
         # Divided by the weight's root, high and low rates pull equally hard.
         loss = ((bpp + weight * error) / weight.sqrt()).mean()
@@ -126,11 +127,18 @@ def _parameter_groups(codec: Codec, config: ProxyConfig) -> list[dict[str, Any]]
 
 
 @torch.no_grad()
-def measure(codec: Codec, crops: Crops, qualities: tuple[float, ...]) -> tuple[Curve, Tensor]:
-    """Mean bpp and metrics over `crops` at each quality, and the first crop at the middle one."""
+def measure(
+    codec: Codec, crops: Crops, qualities: tuple[float, ...], metrics: tuple[str, ...]
+) -> tuple[Curve, Tensor]:
+    """Mean bpp and metrics over `crops` at each quality, and the first crop at the middle one.
+
+    Of metrics the means of `Metric.quality` are taken. Raises MetricError for a metric that is not
+    available.
+    """
     codec.eval()
     device = next(codec.parameters()).device
-    curve: dict[str, list[float]] = {name: [] for name in ("bpp", *METRICS)}
+    chosen = [find(name) for name in metrics]
+    curve: dict[str, list[float]] = {name: [] for name in ("bpp", *metrics)}
     sample = torch.empty(0)
     for quality in qualities:
         figures: dict[str, list[float]] = {name: [] for name in curve}
@@ -139,11 +147,11 @@ def measure(codec: Codec, crops: Crops, qualities: tuple[float, ...]) -> tuple[C
             coded = codec(original, torch.full((1,), quality, device=device))
             figures["bpp"].append(coded.bits.item() / original[0, 0].numel())
             # A decoder writes eight bits.
-            pair = original[0].cpu(), (coded.image[0].cpu() * 255).round() / 255
-            for name, metric in METRICS.items():
-                figures[name].append(metric(*pair))
+            pair = original, (coded.image * 255).round() / 255
+            for metric in chosen:
+                figures[metric.name].append(metric.quality(metric(*pair).item()))
             if i == 0 and quality == qualities[len(qualities) // 2]:
-                sample = pair[1]
+                sample = pair[1][0].cpu()
         for name, values in figures.items():
             curve[name].append(float(np.mean(values)))
     return curve, sample

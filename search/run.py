@@ -16,8 +16,8 @@ from latency_predictor import LatencyModel, load_default, load_model
 from search.checks import CONFIG_FILE, check_continues, check_values, write_config
 from search.config import Config, ConfigError
 from search.costs import costs_of
-from search.metrics import to_pillow
-from search.photographs import Photographs, load_photographs
+from search.images import to_pillow
+from search.photographs import Photographs, find_photographs, load_photographs
 from search.progress import ProgressDisplay
 from search.proxy import Score, to_tensor
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
@@ -31,14 +31,16 @@ from space.skeleton import SKELETON_CROPS, fit_skeleton
 
 SAMPLES = "samples"
 """Folder of one reconstructed crop per candidate."""
+CROP_CACHE = ".crops"
+"""Folder of prepared crops beside the runs, shared by them; it may be deleted at any time."""
 
 
 def run(config: Config, console: Console) -> Path:
     """Start or continue the run that `config` names and return its folder.
 
-    Everything is checked before anything is written. Raises errors whose message is meant for the
-    user: ArtefactError, ConfigError, SpaceError, DataError, EmptyPool, UnknownDevice,
-    ReferenceFailed.
+    Everything is checked before anything is written, but for the cache of crops. Raises errors
+    whose message is meant for the user: ArtefactError, ConfigError, SpaceError, DataError,
+    EmptyPool, UnknownDevice, ReferenceFailed.
     """
     check_values(config)
     space = SearchSpace.from_config(config.space)
@@ -47,10 +49,14 @@ def run(config: Config, console: Console) -> Path:
     named = config.latency_model
     model = load_default() if named is None else load_model(Path(named).expanduser())
     _check_costs(costs_of(space.reference, model, config.device), folder)
-    photographs = load_photographs(**vars(config.data))
+    # A wrong folder is said at once, before the space is priced.
+    find_photographs(config.data.root)
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
         pool = screen(space, model, config.device, config.constraints, config.search.screened, rng)
+    with console.status("Reading the photographs"):
+        cache = Path(config.run.root) / CROP_CACHE
+        photographs = load_photographs(**vars(config.data), cache=cache)
     record = _record(config, folder.name, space, pool, photographs)
     if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
         raise ConfigError(

@@ -14,7 +14,6 @@ from optuna.trial import TrialState
 from ray.exceptions import RayError, RayTaskError
 
 from search.config import ProxyConfig
-from search.metrics import METRICS
 from search.photographs import Photographs
 from search.proxy import Score, evaluate
 from search.rate_distortion import Curve, CurveError, bd_rate_percent
@@ -150,7 +149,11 @@ def outcome(anchor: Curve, score: Score) -> dict[str, Any]:
     """What a trial keeps of its score, BD-rates against `anchor` by every metric included."""
     return {
         "curve": dict(score.curve),
-        "bd_rates": {metric: _bd_rate_or_none(anchor, score.curve, metric) for metric in METRICS},
+        "bd_rates": {
+            metric: _bd_rate_or_none(anchor, score.curve, metric)
+            for metric in score.curve
+            if metric != "bpp"
+        },
         "seconds": {"train": score.train_s, "score": score.score_s},
     }
 

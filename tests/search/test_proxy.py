@@ -6,7 +6,6 @@ import torch
 import yaml
 
 from search.config import CONFIGS, ProxyConfig
-from search.metrics import METRICS
 from search.photographs import Crops, Photographs, load_photographs
 from search.proxy import ProxyError, evaluate, measure, to_tensor, train_codec
 from space.architecture import LEVELS
@@ -34,7 +33,7 @@ def test_a_trial_ends_with_a_working_codec(
     tiny: SearchSpace, data: Photographs, skeleton: Skeleton
 ) -> None:
     score = evaluate(tiny.reference, data.train, data.select, skeleton, ProxyConfig(steps=3), 0)
-    assert set(score.curve) == {"bpp", *METRICS}
+    assert set(score.curve) == {"bpp", *ProxyConfig.metrics}
     for values in score.curve.values():
         assert (np.diff(values) > 0).all()
     assert score.sample.shape == data.select.shape[1:]
@@ -88,7 +87,7 @@ def test_bpp_is_the_entropy_models(
     tiny: SearchSpace, data: Photographs, skeleton: Skeleton
 ) -> None:
     codec = start_from(Codec(tiny.reference), skeleton)
-    curve, _ = measure(codec, data.select, (3.0, 6.0))
+    curve, _ = measure(codec, data.select, (3.0, 6.0), ("psnr",))
     original = to_tensor(data.select, torch.device("cpu"))
     with torch.no_grad():
         bits = codec(original, torch.full((2,), 3.0)).bits

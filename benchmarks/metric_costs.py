@@ -1,0 +1,167 @@
+"""What the metrics cost, how well the SSIMULACRA2 port agrees, and how losses compare to the MSE.
+
+    python benchmarks/metric_costs.py KODAK [--agreement] [--cost] [--scales]
+
+KODAK holds the 24 photographs. One thread; seconds are of processor time, the least of five.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import ssimulacra2
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from search.metrics import METRICS, Metric, available
+from search.metrics.interface import Measure
+
+QUALITIES = (5, 10, 20, 35, 50, 65, 80, 90, 95)
+SIDE = 256
+RUNS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kodak", type=Path)
+    parts = {"agreement": agreement, "cost": cost, "scales": scales}
+    for name in parts:
+        parser.add_argument(f"--{name}", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    images = [Image.open(path).convert("RGB") for path in sorted(arguments.kodak.glob("*.png"))]
+    chosen = [part for name, part in parts.items() if getattr(arguments, name)]
+    for part in chosen or parts.values():
+        part(images)
+
+
+def agreement(images: list[Image.Image]) -> None:
+    errors: dict[str, list[float]] = {}
+    package_s = port_s = 0.0
+    for image in images:
+        for name, other in distorted(image):
+            files = BytesIO(), BytesIO()
+            for file, picture in zip(files, (image, other), strict=True):
+                picture.save(file, "PNG", compress_level=0)
+            pair = to_tensor(image), to_tensor(other)
+            started = time.process_time()
+            expected = ssimulacra2.compute_ssimulacra2(*files)
+            between = time.process_time()
+            with torch.no_grad():
+                score = METRICS["ssimulacra2"](*pair).item()
+            package_s += between - started
+            port_s += time.process_time() - between
+            errors.setdefault(name, []).append(abs(score - expected))
+    errors["all"] = [error for values in list(errors.values()) for error in values]
+    print("| SSIMULACRA2, port and package | pairs | largest difference | mean |")
+    print("|---|---:|---:|---:|")
+    for name, values in errors.items():
+        print(f"| {name} | {len(values)} | {max(values):.5f} | {np.mean(values):.5f} |")
+    pairs = len(errors["all"])
+    print(
+        f"\n{package_s / pairs:.3f} s by the package, {port_s / pairs:.3f} s by the port: "
+        f"{package_s / port_s:.1f} times"
+    )
+
+
+def cost(images: list[Image.Image]) -> None:
+    original = torch.cat([to_tensor(image)[..., :SIDE, :SIDE] for image in images[:4]])
+    coded_images = [to_tensor(coded(image, "JPEG", 50)) for image in images[:4]]
+    other = torch.cat([image[..., :SIDE, :SIDE] for image in coded_images])
+    print(f"| ms per {SIDE}x{SIDE} crop | score | loss | loss and gradient | score, s/Mpx |")
+    print("|---|---:|---:|---:|---:|")
+    for name, metric in available().items():
+        with torch.no_grad():
+            score_ms = milliseconds(metric, original, other)
+        losses = " | ".join(f"{x:.1f}" for x in training_ms(metric, original, other)) or " | "
+        print(
+            f"| {name} | {score_ms:.1f} | {losses} | {1e3 * score_ms / SIDE**2:.2f} |", flush=True
+        )
+
+
+def training_ms(metric: Metric, original: Tensor, other: Tensor) -> list[float]:
+    """Of the loss alone and with its gradient; empty for a metric that is not trained on."""
+    if metric.loss is None:
+        return []
+    image = other.clone().requires_grad_()
+
+    def with_gradient(original: Tensor, image: Tensor) -> Tensor:
+        assert metric.loss is not None
+        return torch.autograd.grad(metric.loss(original, image).sum(), image)[0]
+
+    return [milliseconds(call, original, image) for call in (metric.loss, with_gradient)]
+
+
+def scales(images: list[Image.Image]) -> None:
+    losses: dict[str, Measure] = {name: m.loss for name, m in METRICS.items() if m.loss}
+    means = {quality: mean_losses(images, quality, losses) for quality in QUALITIES}
+    drop = means[35] - means[65]
+    mse = list(losses).index("psnr")
+    logs = np.diff(np.log([means[quality] for quality in QUALITIES]), axis=0)
+    steps = " ".join(f"{a}-{b}" for a, b in pairwise(QUALITIES))
+    print(f"| loss | MSE_PER_LOSS | d log loss / d log MSE, JPEG quality {steps} |")
+    print("|---|---:|---|")
+    for i, name in enumerate(losses):
+        slopes = " ".join(f"{slope:.2f}" for slope in logs[:, i] / logs[:, mse])
+        print(f"| {name} | {drop[mse] / drop[i]:.3g} | {slopes} |")
+
+
+def mean_losses(
+    images: list[Image.Image], quality: int, losses: dict[str, Measure]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Means over the central squares, in the order of `losses`."""
+    rows = []
+    for image in images:
+        left, top = (image.width - SIDE) // 2, (image.height - SIDE) // 2
+        box = left, top, left + SIDE, top + SIDE
+        pair = (to_tensor(x.crop(box)) for x in (image, coded(image, "JPEG", quality)))
+        original, other = pair
+        with torch.no_grad():
+            rows.append([loss(original, other).item() for loss in losses.values()])
+    return np.mean(rows, axis=0)
+
+
+def distorted(image: Image.Image) -> Iterator[tuple[str, Image.Image]]:
+    for quality in (5, 30, 60, 90):
+        yield f"JPEG {quality}", coded(image, "JPEG", quality)
+        yield f"WebP {quality}", coded(image, "WEBP", quality)
+    rng = np.random.default_rng(0)
+    for strength in (0.6, 1.5, 4.0):
+        yield f"blur {strength} px", image.filter(ImageFilter.GaussianBlur(strength))
+        noise = rng.normal(0, 4 * strength, (image.height, image.width, 3))
+        noisy = (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
+        yield f"noise {4 * strength:.1f} levels", Image.fromarray(noisy)
+
+
+def coded(image: Image.Image, kind: str, quality: int) -> Image.Image:
+    """The image after a codec of Pillow."""
+    file = BytesIO()
+    image.save(file, kind, quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+
+
+def milliseconds(
+    call: Callable[[Tensor, Tensor], Tensor], original: Tensor, other: Tensor
+) -> float:
+    """Per image, the least of several runs."""
+    seconds = []
+    for _ in range(RUNS):
+        started = time.process_time()
+        call(original, other)
+        seconds.append(time.process_time() - started)
+    return 1e3 * min(seconds) / len(original)
+
+
+if __name__ == "__main__":
+    main()

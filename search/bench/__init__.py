@@ -1,0 +1,1 @@
+"""Codecs compared over photographs: anchors, measurements, BD-rates, plots."""

@@ -1,0 +1,168 @@
+"""The classical codecs that a learned one is compared with, each behind the same two functions.
+
+Every one codes 8-bit sRGB in 4:2:0 unless its settings say otherwise, with the speed that its
+library takes by default or one near it, as the settings say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, features
+from pillow_heif import libheif_info, register_heif_opener
+
+Pixels = NDArray[np.uint8]
+"""sRGB [H, W, 3]."""
+
+register_heif_opener()
+
+
+class CodecError(ValueError):
+    """A codec that is unknown or cannot run here."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """Photographs to files and back, in memory."""
+
+    name: str
+    title: str
+    """What plots and tables call it."""
+    settings: str
+    """Versions and settings: two codecs of equal settings write equal files."""
+    qualities: tuple[float, ...]
+    """A ladder of the codec's own quality setting, by rising rate; 0.1 to 2.5 bpp for anchors."""
+    encode: Callable[[Pixels, float], bytes]
+    """The file of an image [H, W, 3] at a quality."""
+    decode: Callable[[bytes], Pixels]
+    """The image [H, W, 3] of a file that `encode` wrote."""
+
+
+def jpeg() -> Codec:
+    """Baseline JPEG of libjpeg-turbo with optimised Huffman tables."""
+    turbo = features.version_feature("libjpeg_turbo")
+    return Codec(
+        "jpeg",
+        "JPEG",
+        f"libjpeg-turbo {turbo}, baseline, 4:2:0, optimised Huffman tables",
+        (5, 10, 20, 35, 55, 75, 86, 92),
+        partial(_pillow_encode, "JPEG", subsampling="4:2:0", optimize=True),
+        partial(_pillow_decode, "JPEG"),
+    )
+
+
+def webp() -> Codec:
+    """Lossy WebP at its slowest method."""
+    return Codec(
+        "webp",
+        "WebP",
+        f"libwebp {features.version_module('webp')}, method 6",
+        (1, 12, 35, 60, 80, 89, 95),
+        partial(_pillow_encode, "WEBP", method=6),
+        partial(_pillow_decode, "WEBP"),
+    )
+
+
+def avif() -> Codec:
+    """AVIF of libaom at libavif's default speed."""
+    return Codec(
+        "avif",
+        "AVIF",
+        f"libavif {features.version_module('avif')}, aom, speed 6, 4:2:0",
+        (15, 25, 38, 52, 66, 80, 91),
+        partial(_pillow_encode, "AVIF", codec="aom", speed=6, subsampling="4:2:0", max_threads=1),
+        partial(_pillow_decode, "AVIF"),
+    )
+
+
+def heic() -> Codec:
+    """HEIC of x265 at libheif's default preset."""
+    info = libheif_info()
+    return Codec(
+        "heic",
+        "HEIC",
+        f"libheif {info['libheif']}, {info['encoders']['x265']}, preset slow, 4:2:0",
+        (15, 22, 30, 38, 46, 55, 64),
+        partial(_pillow_encode, "HEIF", chroma=420, enc_params={"preset": "slow"}),
+        partial(_pillow_decode, "HEIF"),
+    )
+
+
+def jxl() -> Codec:
+    """JPEG XL (VarDCT, XYB colour) at libjxl's default effort; its quality is a distance."""
+    import imagecodecs
+
+    def encode(pixels: Pixels, quality: float) -> bytes:
+        return bytes(imagecodecs.jpegxl_encode(pixels, distance=quality, effort=7, numthreads=1))
+
+    def decode(data: bytes) -> Pixels:
+        return np.asarray(imagecodecs.jpegxl_decode(data, numthreads=1))
+
+    return Codec(
+        "jxl",
+        "JPEG XL",
+        f"{imagecodecs.jpegxl_version()}, effort 7, quality is the Butteraugli distance",
+        (25, 13, 7.5, 4.5, 2.6, 1.4, 0.6),
+        encode,
+        decode,
+    )
+
+
+def vvc() -> Codec:
+    """H.266 intra of libvvenc, of the optional extra `video`."""
+    from search.bench import video
+
+    return Codec(
+        "vvc",
+        "VVC",
+        f"{video.tool('libvvenc', 'vvc')}, preset fast, 10 bits, 4:2:0, quality is the QP",
+        (47, 42, 37, 32, 27, 23, 20),
+        video.encode_vvc,
+        video.decode_vvc,
+    )
+
+
+def av1() -> Codec:
+    """AV1 intra of libaom in 10 bits, of the optional extra `video`."""
+    from search.bench import video
+
+    return Codec(
+        "av1",
+        "AV1 10-bit",
+        f"{video.tool('libaom-av1', 'av1')}, all-intra, cpu-used 4, 10 bits, 4:2:0, "
+        "quality is the CRF",
+        (57, 49, 41, 33, 25, 17, 8),
+        video.encode_av1,
+        video.decode_av1,
+    )
+
+
+BUILT_IN: dict[str, Callable[[], Codec]] = {
+    "jpeg": jpeg, "webp": webp, "avif": avif, "heic": heic, "jxl": jxl
+}  # fmt: skip
+OPTIONAL: dict[str, Callable[[], Codec]] = {"vvc": vvc, "av1": av1}
+
+
+def anchor(name: str) -> Codec:
+    """A classical codec by name. Raises CodecError for one that is unknown or cannot run here."""
+    made = BUILT_IN | OPTIONAL
+    if name not in made:
+        raise CodecError(f"unknown codec '{name}'; known: {', '.join(made)}")
+    return made[name]()
+
+
+def _pillow_encode(kind: str, pixels: Pixels, quality: float, **options: Any) -> bytes:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, kind, quality=int(quality), **options)
+    return file.getvalue()
+
+
+def _pillow_decode(kind: str, data: bytes) -> Pixels:
+    with Image.open(BytesIO(data), formats=(kind,)) as image:
+        return np.asarray(image.convert("RGB"))

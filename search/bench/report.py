@@ -1,0 +1,142 @@
+"""The report of a bench: `bench.md` and one rate-distortion plot per metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from search.bench.anchors import Codec
+from search.bench.plots import plot_rate_distortion
+from search.bench.results import Results
+from search.metrics import find
+from search.rate_distortion import COVERAGE, CurveError, mean_curve
+from space.writing import write_whole
+
+REPORT = "bench.md"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photograph that a codec could not code."""
+
+    codec: str
+    photograph: str
+    quality: float
+    reason: str
+
+
+def write_report(folder: Path, results: Results, summary: Sequence[str]) -> Path:
+    """Write the page and its plots into a folder and return the page's path. Raises OSError.
+
+    `summary` is what `summarise` made of the results.
+    """
+    for metric in results.metrics:
+        figure = plot_rate_distortion(results, metric)
+        figure.savefig(folder / _picture(metric), dpi=130)
+        plt.close(figure)
+    text = "\n\n".join(
+        [
+            f"# {len(results.codecs)} codecs, {len(results.photographs)} photographs",
+            *summary,
+            "## Rate, distortion, seconds",
+            "Means over the photographs; medians of CPU seconds, of all threads together.",
+            _curves(results),
+            *(
+                f"![{find(metric).label} over bpp]({_picture(metric)})"
+                for metric in results.metrics
+            ),
+            "## Codecs",
+            *(f"- **{codec.title}** ({codec.name}): {codec.settings}" for codec in results.codecs),
+        ]
+    )
+    write_whole(folder / REPORT, text.encode() + b"\n")
+    return folder / REPORT
+
+
+def summarise(results: Results, skipped: Sequence[str], failures: Sequence[Failure]) -> list[str]:
+    """What was left out, and the BD-rates against the anchor, in paragraphs of Markdown."""
+    refused: list[str] = []
+    rows = [
+        [codec.title, *(_bd_rate(results, codec, metric, refused) for metric in results.metrics)]
+        for codec in results.codecs[1:]
+    ]
+    return [
+        *_remarks(results, skipped, failures),
+        f"## BD-rate against {results.anchor.title}, %",
+        "Negative needs fewer bits for equal quality. BD-rate of the mean curves by PCHIP over the "
+        f"range that both cover; in brackets the {COVERAGE:.0%} interval of a bootstrap over "
+        "photographs.",
+        _table(["codec", *(find(metric).label for metric in results.metrics)], rows),
+        *(["No BD-rate:\n" + _items(refused)] if refused else []),
+    ]
+
+
+def _bd_rate(results: Results, codec: Codec, metric: str, refused: list[str]) -> str:
+    """A cell of the table; the reason why there is no figure is added to `refused`."""
+    try:
+        rate = results.bd_rate(codec.name, metric)
+    except CurveError as error:
+        refused.append(f"{codec.title} on {find(metric).label}: {error}")
+        return "-"
+    # One photograph says nothing of others.
+    interval = f" ({rate.low:+.1f} to {rate.high:+.1f})" if len(results.photographs) > 1 else ""
+    return f"{rate.percent:+.1f}{interval}"
+
+
+def _remarks(results: Results, skipped: Sequence[str], failures: Sequence[Failure]) -> list[str]:
+    """What a reader must know before the figures."""
+    remarks = []
+    if skipped:
+        remarks.append(f"{len(skipped)} photographs are left out:\n" + _items(skipped))
+    if lossy := sum(photograph.lossy for photograph in results.photographs):
+        remarks.append(
+            f"{lossy} photographs come from lossy files: their artefacts count as detail, which "
+            "favours the codec that made them."
+        )
+    if failures:
+        said = (f"{f.codec}, {f.photograph}, quality {f.quality:g}: {f.reason}" for f in failures)
+        remarks.append("Failed, and left out of that codec's figures:\n" + _items(said))
+    return remarks
+
+
+def _curves(results: Results) -> str:
+    rows = []
+    for codec in results.codecs:
+        digests = results.shared(codec.name)
+        if not digests:
+            continue
+        bpp = mean_curve(results.curves(codec.name, digests))["bpp"]
+        for level, quality in enumerate(codec.qualities):
+            coded = [results.measured[codec.name][digest][level] for digest in digests]
+            scores = (np.mean([row.scores[metric] for row in coded]) for metric in results.metrics)
+            seconds = (
+                np.median([getattr(row, name) for row in coded])
+                for name in ("encode_s", "decode_s")
+            )
+            rows.append(
+                [codec.title, f"{quality:g}", f"{bpp[level]:.3f}"]
+                + [f"{score:.4g}" for score in scores]
+                + [f"{value:.3f}" for value in seconds]
+            )
+    names = [
+        f"{metric}{'' if find(metric).higher_is_better else ' (low is good)'}"
+        for metric in results.metrics
+    ]
+    return _table(["codec", "quality", "bpp", *names, "encode s", "decode s"], rows)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _items(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _picture(metric: str) -> str:
+    return f"rate_{metric}.png"

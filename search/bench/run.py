@@ -1,0 +1,125 @@
+"""`bench`: every photograph through every codec at every quality, then the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import track
+
+from search.bench.anchors import Codec
+from search.bench.measure import Photograph, Source, Task, codec_of, measure, probe
+from search.bench.pool import Pool
+from search.bench.report import Failure, summarise, write_report
+from search.bench.results import Results
+from search.bench.store import FILE, Store
+from search.metrics import find
+from search.photographs import find_photographs
+
+
+class BenchError(ValueError):
+    """What cannot be benched."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to bench."""
+
+    photographs: str
+    """Folder."""
+    sources: tuple[Source, ...]
+    """The codecs, the anchor first."""
+    metrics: tuple[str, ...]
+    out: Path
+    """Folder for measurements and report."""
+    workers: int
+
+
+def bench(request: Request, console: Console) -> tuple[Path, list[str]]:
+    """Measure what is not yet known and write the report; its path, and its summary in Markdown.
+
+    Raises BenchError, CodecError and DataError for what cannot be benched, PoolError for a killed
+    worker, StoreError for a foreign file, and OSError.
+    """
+    codecs = _codecs(request.sources)
+    paths = find_photographs(request.photographs)
+    request.out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(request.out / ".lock", timeout=0), Pool(request.workers) as pool:
+            store = Store(request.out / FILE)
+            photographs, skipped = _readable(pool, paths, request.metrics)
+            tasks = _missing(store, photographs, request)
+            failures = _measure(pool, store, tasks, console)
+    except Timeout as error:
+        raise BenchError(f"{request.out}: another bench is writing there") from error
+    results = Results.collect(store, photographs, codecs, request.metrics)
+    summary = summarise(results, skipped, failures)
+    return write_report(request.out, results, summary), summary
+
+
+def _codecs(sources: Sequence[Source]) -> list[Codec]:
+    """The codecs. Raises BenchError where two share a name."""
+    codecs: dict[str, Codec] = {}
+    for source in sources:
+        codec = codec_of(source)
+        if codec.name in codecs:
+            raise BenchError(f"{source}: another codec is called '{codec.name}'; rename the model")
+        codecs[codec.name] = codec
+    return list(codecs.values())
+
+
+def _readable(
+    pool: Pool, paths: Sequence[Path], metrics: Sequence[str]
+) -> tuple[list[Photograph], list[str]]:
+    """Photographs by path, each content once, and why others are left out.
+
+    Raises BenchError where none is left.
+    """
+    least = max(find(name).min_side for name in metrics)
+    found: dict[str, Photograph] = {}
+    skipped = []
+    for path, probed in sorted(pool.results(probe, paths), key=lambda item: item[0]):
+        if isinstance(probed, str):
+            skipped.append(probed)
+        elif min(probed.height, probed.width) < least:
+            skipped.append(f"{path}: smaller than {least}x{least}, which the metrics need")
+        elif probed.digest in found:
+            skipped.append(f"{path}: the same picture as {found[probed.digest].path.name}")
+        else:
+            found[probed.digest] = probed
+    if not found:
+        raise BenchError(f"no photograph can be used; the first: {skipped[0]}")
+    return list(found.values()), skipped
+
+
+def _missing(store: Store, photographs: Sequence[Photograph], request: Request) -> list[Task]:
+    """What is to be measured, photograph by photograph."""
+    tasks = []
+    for photograph in photographs:
+        for source in request.sources:
+            codec = codec_of(source)
+            for quality in codec.qualities:
+                known = store.get((codec.settings, photograph.digest, quality))
+                scores = known.scores if known else {}
+                missing = tuple(name for name in request.metrics if name not in scores)
+                if missing:
+                    tasks.append(Task(source, photograph, quality, missing))
+    return tasks
+
+
+def _measure(pool: Pool, store: Store, tasks: Sequence[Task], console: Console) -> list[Failure]:
+    failures = []
+    shown = track(
+        pool.results(measure, tasks), "Measuring", total=len(tasks), console=console,
+        transient=True, disable=not console.is_terminal,
+    )  # fmt: skip
+    for task, measured in shown:
+        if isinstance(measured, str):
+            name = task.photograph.path.name
+            failures.append(Failure(codec_of(task.source).name, name, task.quality, measured))
+        else:
+            store.append(measured)
+    return failures

@@ -1,0 +1,116 @@
+"""The command `bench`: codecs and models compared over a folder of photographs.
+
+Errors that a user can mend end in one line on standard error and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.commands import INTERRUPTED
+
+if TYPE_CHECKING:
+    from search.bench.run import Request
+
+
+def bench(words: list[str]) -> int:
+    """`bench PHOTOS [--model M]`: measure codecs, write a report, print the BD-rates."""
+    from rich.console import Console
+
+    from search.bench import run
+    from search.bench.anchors import CodecError
+    from search.bench.pool import PoolError
+    from search.bench.store import StoreError
+    from search.metrics import MetricError
+    from search.photographs import DataError
+
+    arguments = _parser().parse_args(words)
+    try:
+        report, summary = run.bench(_request(arguments), Console(stderr=True))
+    except (
+        CodecError, DataError, MetricError, OSError, PoolError, StoreError, run.BenchError,
+    ) as error:  # fmt: skip
+        print(*(line.strip() for line in str(error).splitlines()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted. The same command continues.", file=sys.stderr)
+        return INTERRUPTED
+    print("\n\n".join([*summary, f"Report: {report}"]))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m search bench",
+        description="Compare codecs and models over photographs. What is measured is kept: the "
+        "same command continues, another one with the same --out measures only what is new.",
+    )
+    parser.add_argument("photographs", metavar="PHOTOS", help="folder of photographs, nested")
+    parser.add_argument(
+        "--model", type=Path, action="extend", nargs="+", default=[], help="what `train` wrote"
+    )
+    parser.add_argument(
+        "--codecs", type=_names, metavar="NAMES",
+        help="by commas: jpeg, webp, avif, heic, jxl (these by default), vvc, av1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--anchor", default="jpeg", metavar="NAME",
+        help="codec or model that the others are compared with (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--metrics", type=_names, metavar="NAMES",
+        help="by commas; all that need nothing optional by default",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/bench"), metavar="DIR",
+        help="folder for measurements and report (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workers", type=_at_least_one, default=os.cpu_count() or 1, metavar="N",
+        help="processes, one thread each (one per core: %(default)s)",
+    )  # fmt: skip
+    return parser
+
+
+def _request(arguments: argparse.Namespace) -> Request:
+    """Raises CodecError for an anchor that is no codec, MetricError for an unknown metric."""
+    from search.bench.anchors import BUILT_IN
+    from search.bench.run import Request
+    from search.metrics import METRICS, find
+
+    models = {path.stem: path for path in arguments.model}
+    sources = [*(arguments.codecs or BUILT_IN), *arguments.model]
+    anchor = models.get(arguments.anchor, arguments.anchor)
+    metrics = arguments.metrics or tuple(METRICS)
+    for name in metrics:
+        find(name)
+    return Request(
+        photographs=arguments.photographs,
+        sources=(anchor, *(source for source in sources if source != anchor)),
+        metrics=metrics,
+        out=arguments.out,
+        workers=arguments.workers,
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names by commas, each once."""
+    names = tuple(dict.fromkeys(text.split(",")))
+    if "" in names:
+        raise ValueError(text)
+    return names
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+_names.__name__ = "list of names with commas between them"
+_at_least_one.__name__ = "whole number of at least 1"

@@ -1,0 +1,53 @@
+"""Quality metrics of reconstructions, by name. Importing this loads none of their packages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from search.metrics.cvvdp import CVVDP
+from search.metrics.external import OPTIONAL, missing
+from search.metrics.features import LITE0_LPIPS, LITE0_WASSERSTEIN
+from search.metrics.interface import Metric, MetricError
+from search.metrics.ssimulacra2 import SSIMULACRA2
+from search.metrics.structural import HAARPSI, MS_GMSD, MS_SSIM, PSNR
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        SSIMULACRA2,
+        MS_SSIM,
+        HAARPSI,
+        MS_GMSD,
+        PSNR,
+        CVVDP,
+        LITE0_LPIPS,
+        LITE0_WASSERSTEIN,
+    )
+}
+"""Metrics that are always available."""
+KNOWN: Mapping[str, Metric] = {**METRICS, **OPTIONAL}
+"""All metrics, present or not."""
+
+__all__ = ["KNOWN", "METRICS", "Metric", "MetricError", "available", "find"]
+
+
+def available() -> dict[str, Metric]:
+    """METRICS and those optional ones whose packages and weights are here."""
+    return {**METRICS, **{name: OPTIONAL[name] for name in OPTIONAL if missing(name) is None}}
+
+
+def find(name: str) -> Metric:
+    """The metric of a name.
+
+    Raises MetricError for an unknown name, and for a metric whose package or weights are missing.
+    """
+    here = available()
+    if name in here:
+        return here[name]
+    listed = f"available: {', '.join(here)}"
+    if name in OPTIONAL:
+        raise MetricError(f"metric {name} {missing(name)}; {listed}")
+    near = get_close_matches(name, list(KNOWN), 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise MetricError(f"metric {name!r} is unknown; {hint}{listed}")

