@@ -146,6 +146,32 @@ def test_calibrate_a_device_from_a_few_of_its_rows(
     assert others[0] == others[1]
 
 
+def test_measured_calibrated_predicted_verified(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Real measurements of a processor: every third architecture given, the others predicted."""
+    measured = Path(__file__).parents[2] / "benchmarks" / "local_cpu.jsonl"
+    records = [json.loads(line) for line in measured.read_text().splitlines()]
+    names = sorted({record["model"]["architecture_id"] for record in records})
+    files = {True: tmp_path / "given.jsonl", False: tmp_path / "others.jsonl"}
+    for given, path in files.items():
+        lines = [
+            json.dumps(record)
+            for record in records
+            if (names.index(record["model"]["architecture_id"]) % 3 == 0) == given
+        ]
+        path.write_text("\n".join(lines) + "\n")
+    out = str(tmp_path / "own.json")
+    argv = ["--device", "local_cpu", "--profiles", str(files[True]), "--out", out]
+    assert output(capsys, "calibrate", *argv)["rows"] == 40
+    found = output(capsys, "evaluate", "--profiles", str(files[False]), "--model", out)
+    score: dict[str, float] = found["per_device"]["local_cpu"]  # type: ignore[index]
+    assert score["n"] == 80
+    assert score["within_10"] > 0.8
+    assert score["kendall_tau"] > 0.9
+    assert 0.8 < score["coverage"] <= 1
+
+
 def test_calibrate_a_device_says_what_the_file_has(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, written: Callable[..., Path]
 ) -> None:
