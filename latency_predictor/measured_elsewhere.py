@@ -115,7 +115,7 @@ def records_of(path: Path, kit: Kit) -> list[ProfileRecord]:
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileFileError(f"cannot read {where}: {error}") from error
     if _is_profile(text):
-        return _of_kit(read(path), kit, where)
+        return _of_kit(read(path), kit)
     if not text.lstrip().startswith(("{", "[")):
         return list(_of_table(_csv_rows(text), kit, where))
     try:
@@ -139,7 +139,8 @@ def _is_profile(text: str) -> bool:
     return isinstance(first, Mapping) and "predict_ms" in first and "model" in first
 
 
-def _of_kit(records: list[ProfileRecord], kit: Kit, where: str) -> list[ProfileRecord]:
+def _of_kit(records: list[ProfileRecord], kit: Kit) -> list[ProfileRecord]:
+    """The records, all of them of the kit's programs. Raises `KitError`."""
     for record in records:
         kit.model(record.model.name)
     return records
