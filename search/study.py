@@ -46,8 +46,11 @@ class Candidate:
 def open_study(folder: Path) -> optuna.Study:
     """The run's study, made if there is none; its journal is lines of JSON, only appended to."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    # The lock is a link to the journal. Were its target relative it would dangle, and what a killed
+    # process left of it would never be found to be stale.
+    journal = (folder / JOURNAL).absolute()
     study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
+        storage=JournalStorage(JournalFileBackend(str(journal))),
         study_name="search",
         directions=["minimize"] * len(OBJECTIVES),
         load_if_exists=True,
