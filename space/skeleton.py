@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from space.architecture import HYPER_DEPTH, Architecture
+from space.architecture import HYPER_DEPTH, LEVELS, Architecture
 from space.blocks import Downsampling, Upsampling, haar_basis
 from space.codec import RATE_WEIGHTS, Codec
+from space.context import Context, split
 from space.scales import ScalePath
 
 MID_GREY = 0.5
@@ -102,7 +104,10 @@ def _principal_components(images: list[Tensor], keep: int) -> Components:
 def start_from(codec: Codec, skeleton: Skeleton) -> Codec:
     """Set the codec's trunk and entropy model, in place, to the skeleton."""
     _start_trunk(codec, skeleton)
-    _start_steps(codec, _worth(codec.architecture, skeleton))
+    log_step = starting_log_steps(codec.architecture, skeleton)
+    codec.decoder.context.step.log_scale.copy_(log_step)
+    codec.scale_path.base.log_scale.copy_(-log_step)
+    _start_context(codec.decoder.context, log_step[LEVELS // 2])
     _start_hyperprior(codec)
     return codec
 
@@ -157,15 +162,15 @@ def _worth(architecture: Architecture, skeleton: Skeleton) -> Tensor:
     return worth.clamp(min=SIGMA_FLOOR)
 
 
-def _start_steps(codec: Codec, sigma: Tensor) -> None:
-    """Steps that minimise lambda * MSE + bpp: step**2 = 18 / (lambda * ln 2) at high rate.
+def starting_log_steps(architecture: Architecture, skeleton: Skeleton) -> Tensor:
+    """Log of the step [levels, M] of each latent channel that minimises lambda * MSE + bpp.
 
-    `sigma` is what a latent channel of unit variance is worth in the image.
+    At high rate step**2 = 18 / (lambda * ln 2) in the image, where a channel of unit variance has
+    the standard deviation that it is worth.
     """
+    sigma = _worth(architecture, skeleton)
     high_rate = torch.sqrt(18 / (RATE_WEIGHTS * math.log(2)))[:, None]
-    step = high_rate * best_step_factor(sigma / high_rate) / sigma
-    codec.decoder.context.step.log_scale.copy_(torch.log(step))
-    codec.scale_path.base.log_scale.copy_(-torch.log(step))
+    return torch.log(high_rate * best_step_factor(sigma / high_rate) / sigma)
 
 
 def best_step_factor(ratio: Tensor) -> Tensor:
@@ -175,6 +180,14 @@ def best_step_factor(ratio: Tensor) -> Tensor:
     the step is wide against the distribution; there a wider step still, up to MAX_STEP_FACTOR,
     costs less than it saves.
     """
+    grid, factors = _best_step_factors()
+    place = torch.bucketize(ratio, grid).clamp(max=len(grid) - 1)
+    return factors[place]
+
+
+@cache
+def _best_step_factors() -> tuple[Tensor, Tensor]:
+    """Ratios [97] and the best factor [97] of each."""
     factors = torch.logspace(0, math.log10(MAX_STEP_FACTOR), 33)
     grid = torch.logspace(-2, 1, 97)
     scale = grid[:, None, None] / math.sqrt(2)
@@ -187,14 +200,26 @@ def best_step_factor(ratio: Tensor) -> Tensor:
     bits = _binary_entropy(outside) + outside * (1 + _binary_entropy(decay) / (1 - decay))
     # At the high-rate optimum of step 1, D = 1 / 12 and dD/dR = -ln(2) / 6.
     best = (distortion + bits * math.log(2) / 6).argmin(dim=1)
-    place = torch.bucketize(ratio, grid).clamp(max=len(grid) - 1)
-    return factors[best][place]
+    return grid, factors[best]
 
 
 def _binary_entropy(probability: Tensor) -> Tensor:
     """Bits of a coin of this probability."""
     p = probability.clamp(1e-7, 1 - 1e-7)
     return -(p * torch.log2(p) + (1 - p) * torch.log2(1 - p))
+
+
+def _start_context(context: Context, log_step: Tensor) -> None:
+    """Read decoded channels in units of their deviation, where it is more than a step.
+
+    In units of the step, which reach from 1 to 100, the largest channels would drown all others,
+    and the heads' first updates would be worth many steps.
+    """
+    deviation = torch.exp(-log_step)[None, :, None, None].expand(-1, -1, 2, 2)
+    groups = [group[:, :, 0, 0] for group in split(deviation, context.pattern)]
+    for before, conv in enumerate(context.decoded, start=1):
+        deviations = torch.cat(groups[:before], dim=1)[..., None, None]
+        conv.scale_in.copy_(torch.rsqrt(1 + deviations.square()))
 
 
 def _start_hyperprior(codec: Codec) -> None:

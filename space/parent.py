@@ -1,0 +1,249 @@
+"""A trained parent: one set of weights of which every architecture of a space inherits slices.
+
+Once-for-all style (Cai et al., arXiv 1908.09791): narrower chains take the first channels, shorter
+ones the first blocks, smaller expansions the first hidden channels. The skeleton orders channels by
+what they are worth, so the first ones are the right ones before any training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from space.architecture import CHOICES, Architecture
+from space.codec import Codec, Coded
+from space.search_space import PARAMETERS, SearchSpace, Value, to_architecture
+from space.skeleton import Components, Skeleton, start_from, starting_log_steps
+from space.writing import write_whole
+
+KEY = "codec-search parent 1"
+"""Kind and version of the file. Rises when slices would mean something else."""
+VARIANTS = {
+    "analysis.downs.": "resampling",
+    "decoder.synthesis.ups.": "resampling",
+    "decoder.context.": "context",
+    "scale_path.": "scale_path",
+}
+"""Modules of which the parent has one for every value of a parameter, since none is a slice of
+another. All others are shared: activations and widths have no weights of their own, and scales that
+are not learned are folded into the weights."""
+STEPS = {"decoder.context.step.log_scale": 1, "scale_path.base.log_scale": -1}
+"""Logarithms of a channel's quantisation step, and their sign."""
+PARTS = ("weights", "skeleton")
+
+
+class ParentError(ValueError):
+    """A file that is no parent, or a parent of another space."""
+
+
+class Parent:
+    """Weights by name, and the skeleton that they were trained from."""
+
+    def __init__(
+        self, values: Mapping[str, tuple[Value, ...]], weights: dict[str, Tensor], skeleton: Skeleton
+    ) -> None:
+        """Weights as `begin` names them, for the parameters' `values`."""
+        self.values = values
+        self.weights = weights
+        self.skeleton = skeleton
+        self._widest_steps = starting_log_steps(_widest(values), skeleton)
+
+    @classmethod
+    def begin(cls, space: SearchSpace, skeleton: Skeleton) -> Parent:
+        """The untrained parent of a space: its children are what the skeleton alone gives."""
+        weights: dict[str, Tensor] = {}
+        for architecture in _variants(space.parameters):
+            codec = start_from(Codec(architecture), skeleton)
+            for name, value in _tensors(codec):
+                weights.setdefault(_key(name, architecture), value.detach())
+        return cls(space.parameters, weights, skeleton)
+
+    def covers(self, space: SearchSpace) -> bool:
+        """Whether every architecture of `space` is a slice."""
+        return all(
+            set(values) <= set(self.values[name])
+            if name in CHOICES
+            else max(map(int, values)) <= max(map(int, self.values[name]))
+            for name, values in space.parameters.items()
+        )
+
+    def trainable(self) -> dict[str, Tensor]:
+        """The weights that training may change: all but the constants of resampling and rounding."""
+        names: set[str] = set()
+        for architecture in _variants(self.values):
+            with torch.device("meta"):
+                named = Codec(architecture).named_parameters()
+            names |= {_key(name, architecture) for name, _ in named}
+        return {name: self.weights[name] for name in self.weights if name in names}
+
+    def slices(self, architecture: Architecture) -> dict[str, Tensor]:
+        """Tensors of a codec of `architecture` by name, differentiable by `weights`."""
+        with torch.device("meta"):
+            shapes = {name: tensor.shape for name, tensor in _tensors(Codec(architecture))}
+        sliced = {
+            name: _first(self.weights[_key(name, architecture)], shape, _groups(name, architecture))
+            for name, shape in shapes.items()
+        }
+        # Narrow chains cannot show all of a latent channel, which must then be paid for less.
+        steps = starting_log_steps(architecture, self.skeleton)
+        change = steps - self._widest_steps[:, : steps.shape[1]]
+        for name, sign in STEPS.items():
+            sliced[name] = sliced[name] + sign * change.to(sliced[name])
+        return sliced
+
+    def code(self, architecture: Architecture, image: Tensor, quality: Tensor) -> Coded:
+        """What the child of `architecture` makes of images; see `Codec.forward` in training."""
+        with torch.device("meta"):
+            codec = Codec(architecture)
+        coded: Coded = functional_call(codec, self.slices(architecture), (image, quality))
+        return coded
+
+    @torch.no_grad()
+    def start(self, architecture: Architecture) -> Codec:
+        """A codec with weights of its own that starts where the parent's training ended."""
+        codec = Codec(architecture)
+        sliced = self.slices(architecture)
+        if architecture.scales == "none":
+            _fold_scales(sliced)
+        tensors = dict(_tensors(codec))
+        for name, value in sliced.items():
+            tensors[name].copy_(value)
+        return codec
+
+    def save(self, path: Path, said: Mapping[str, str | int | float]) -> None:
+        """Write half-precision safetensors, whole or not at all, with what is `said` of it."""
+        tensors = {f"weights.{name}": value.half() for name, value in self.weights.items()}
+        for stride, components in asdict(self.skeleton).items():
+            for field, array in components.items():
+                tensors[f"skeleton.{stride}.{field}"] = torch.from_numpy(array)
+        about = {"values": {name: list(v) for name, v in self.values.items()}, "said": dict(said)}
+        write_whole(path, safetensors.torch.save(tensors, {KEY: json.dumps(about)}))
+
+    @classmethod
+    def load(cls, path: Path) -> Parent:
+        """Read what `save` wrote; nothing in the file is executed.
+
+        Raises ParentError for a file that is missing, of another kind or version, or damaged.
+        """
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except FileNotFoundError as error:
+            raise ParentError(f"{path}: no such parent") from error
+        except (OSError, safetensors.SafetensorError) as error:
+            raise ParentError(f"{path}: not a parent, or a damaged one ({error})") from error
+        if KEY not in metadata:
+            found = ", ".join(metadata) or "nothing"
+            raise ParentError(f"{path}: says to be {found}, only {KEY!r} can be read")
+        try:
+            parent = cls._assembled(json.loads(metadata[KEY])["values"], tensors)
+            parent._check_shapes()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ParentError(f"{path}: damaged, or of other code ({error})") from error
+        return parent
+
+    @classmethod
+    def _assembled(cls, values: dict[str, list[Value]], tensors: dict[str, Tensor]) -> Parent:
+        weights, skeleton = (
+            {n.removeprefix(f"{part}."): t for n, t in tensors.items() if n.startswith(f"{part}.")}
+            for part in PARTS
+        )
+        components = (
+            Components(
+                *(skeleton[f"{stride}.{field}"].numpy().astype(np.float32) for field in ("basis", "sigma"))
+            )
+            for stride in ("stride4", "stride8", "stride16")
+        )
+        return cls(
+            {name: tuple(values[name]) for name in PARAMETERS},
+            {name: tensor.float() for name, tensor in weights.items()},
+            Skeleton(*components),
+        )
+
+    def _check_shapes(self) -> None:
+        """Raise ValueError where weights are not those that `begin` would make."""
+        expected: dict[str, torch.Size] = {}
+        for architecture in _variants(self.values):
+            with torch.device("meta"):
+                named = list(_tensors(Codec(architecture)))
+            expected |= {_key(name, architecture): tensor.shape for name, tensor in named}
+        for name in expected | self.weights:
+            here = self.weights[name].shape if name in self.weights else None
+            if here != expected.get(name):
+                raise ValueError(f"{name} has shape {here}, expected {expected.get(name)}")
+
+
+def _tensors(codec: Codec) -> Iterator[tuple[str, Tensor]]:
+    yield from codec.named_parameters()
+    yield from codec.named_buffers()
+
+
+def _variants(values: Mapping[str, tuple[Value, ...]]) -> Iterator[Architecture]:
+    """Widest architectures that together have every module; those with most modules first."""
+    yield _widest(values)
+    for name in sorted(set(VARIANTS.values())):
+        for value in values[name][1:]:
+            yield _widest({**values, name: (value,)})
+
+
+def _widest(values: Mapping[str, tuple[Value, ...]]) -> Architecture:
+    """The largest value of every number and the first of every choice, with all that is learned."""
+    widest: dict[str, Value] = {
+        name: v[0] if name in CHOICES else max(map(int, v)) for name, v in values.items()
+    }
+    learned = {"scales": "learned", "quantisation": "learned"}
+    return to_architecture(widest | learned)
+
+
+def _key(name: str, architecture: Architecture) -> str:
+    """Name of a codec's tensor in the parent of which it is a slice."""
+    for prefix, choice in VARIANTS.items():
+        if name.startswith(prefix):
+            return f"{name}@{getattr(architecture, choice)}"
+    return name
+
+
+def _first(tensor: Tensor, shape: torch.Size, groups: tuple[int, int]) -> Tensor:
+    """The first entries of each dimension; of each group, in the first two dimensions."""
+    for dim, size in enumerate(shape):
+        if tensor.shape[dim] != size:
+            per_group = groups[dim] if dim < len(groups) else 1
+            grouped = tensor.unflatten(dim, (per_group, -1))
+            tensor = grouped.narrow(dim + 1, 0, size // per_group).flatten(dim, dim + 1)
+    return tensor
+
+
+def _groups(name: str, architecture: Architecture) -> tuple[int, int]:
+    """Equal parts of a weight's outputs and inputs that are sliced one by one."""
+    if name.startswith("analysis.hyper.down."):
+        return 1, 2  # values and magnitudes
+    module, _, rest = name.removeprefix("decoder.context.").partition(".")
+    phases = 2 if architecture.context == "checkerboard" else 1
+    if module == "decoded":
+        before = int(rest.split(".")[0]) + 1
+        return phases, phases * before
+    if module in ("mean", "log_width"):
+        return phases, phases
+    return 1, 1
+
+
+def _fold_scales(tensors: dict[str, Tensor]) -> None:
+    """Put the learned scales into the weights and biases, in place."""
+    for name in [name for name in tensors if name.endswith(".scale_out")]:
+        module = name.removesuffix(".scale_out")
+        scale_in, scale_out = tensors[f"{module}.scale_in"], tensors[name]
+        tensors[f"{module}.weight"] = tensors[f"{module}.weight"] * scale_in * scale_out
+        if f"{module}.bias" in tensors:
+            tensors[f"{module}.bias"] = tensors[f"{module}.bias"] * scale_out.flatten()
+        tensors[f"{module}.scale_in"] = torch.ones_like(scale_in)
+        tensors[name] = torch.ones_like(scale_out)
