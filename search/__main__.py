@@ -9,10 +9,14 @@ from difflib import get_close_matches
 
 from search.bench_commands import bench
 from search.codec_commands import decode, encode, train
-from search.commands import report, run
+from search.commands import pretrain, report, run
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "run": (run, "+space=NAME [key=value ...]   search a space; continues a run of the same name"),
+    "pretrain": (
+        pretrain,
+        "+space=NAME [key=value ...]   train a parent for candidates to inherit",
+    ),
     "report": (
         report,
         "RUN                           write the report of a run, by name or folder",

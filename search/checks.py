@@ -28,6 +28,8 @@ LEAST = {
     "proxy.batch": 1,
     "proxy.trunk_rate": 0,
     "proxy.branch_rate": 0,
+    "pretrain.steps": 1,
+    "pretrain.save_every": 1,
     "run.seed": 0,
 }
 """Least value of every number."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.config import CONFIGS, Config, ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 INTERRUPTED = 130
 _OVERRIDE = re.compile(r"(~|\+{0,2}(?=[^=]+=))(?P<key>[^=@+~]+)(@[^=]*)?(=.*)?$", re.DOTALL)
@@ -22,6 +25,16 @@ _OVERRIDE = re.compile(r"(~|\+{0,2}(?=[^=]+=))(?P<key>[^=@+~]+)(@[^=]*)?(=.*)?$"
 
 def run(words: list[str]) -> int:
     """`run [overrides]`: hand the overrides to Hydra and search."""
+    return _composed("run", words, _search)
+
+
+def pretrain(words: list[str]) -> int:
+    """`pretrain [overrides]`: train the parent of a space."""
+    return _composed("pretrain", words, _pretrain)
+
+
+def _composed(command: str, words: list[str], work: Callable[[Config, Console], None]) -> int:
+    """Compose the configuration that `words` describe and do `work` with it."""
     import hydra
     import yaml
     from hydra.errors import HydraException
@@ -33,7 +46,7 @@ def run(words: list[str]) -> int:
     def task(composed: DictConfig) -> None:
         config = OmegaConf.to_object(composed)
         assert isinstance(config, Config)
-        codes.append(_guarded(config))
+        codes.append(_guarded(config, work))
 
     words = [_for_hydra(word) for word in words]
     try:
@@ -41,7 +54,7 @@ def run(words: list[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    sys.argv = ["python -m search run", *words]
+    sys.argv = [f"python -m search {command}", *words]
     # Else Hydra prints tracebacks of its own and leaves.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -60,7 +73,7 @@ def _for_hydra(word: str) -> str:
     if key == "space":
         return f"+{word}"
     if (
-        key in ("data.root", "run.root", "latency_model")
+        key in ("data.root", "run.root", "latency_model", "parent")
         and separator
         and value != "null"
         and value[:1] not in "'\""
@@ -70,31 +83,45 @@ def _for_hydra(word: str) -> str:
     return word
 
 
-def _guarded(config: Config) -> int:
+def _search(config: Config, console: Console) -> None:
+    from search.run import run as search
+
+    folder = search(config, console)
+    console.print(f"Report: {folder / 'report.html'}", highlight=False)
+
+
+def _pretrain(config: Config, console: Console) -> None:
+    from search.parents import pretrain as train
+
+    console.print(f"Parent: {train(config, console)}", highlight=False)
+
+
+def _guarded(config: Config, work: Callable[[Config, Console], None]) -> int:
     from rich.console import Console
 
     from latency_predictor import UnknownDevice
     from latency_predictor.artefact import ArtefactError
     from search.photographs import DataError
+    from search.pretraining import CheckpointError
+    from search.proxy import ProxyError
     from search.records import RecordError
-    from search.run import run as search
     from search.screening import EmptyPool
     from search.workers import ReferenceFailed
+    from space.parent import ParentError
     from space.search_space import SpaceError
 
     console = Console(soft_wrap=True, markup=False)
     try:
-        folder = search(config, console)
+        work(config, console)
     except (
-        ArtefactError, ConfigError, DataError, EmptyPool, OSError, RecordError, ReferenceFailed,
-        SpaceError, UnknownDevice,
+        ArtefactError, CheckpointError, ConfigError, DataError, EmptyPool, OSError, ParentError,
+        ProxyError, RecordError, ReferenceFailed, SpaceError, UnknownDevice,
     ) as error:  # fmt: skip
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        console.print("Interrupted. The same command continues the run.")
+        console.print("Interrupted. The same command continues.")
         return INTERRUPTED
-    console.print(f"Report: {folder / 'report.html'}", highlight=False)
     return 0
 
 

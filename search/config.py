@@ -44,7 +44,7 @@ class DataConfig:
     """Folder of photographs; by default those that scikit-image and scikit-learn carry."""
     max_photographs: int = 400
     train_crops: int = 512
-    select_crops: int = 8
+    select_crops: int = 12
 
 
 @dataclass
@@ -64,6 +64,16 @@ class ProxyConfig:
     """Weight of each metric in the distortion that is trained on; none means the MSE alone."""
     metrics: tuple[str, ...] = ("ssimulacra2", "ms_ssim", "haarpsi", "ms_gmsd", "psnr")
     """Metrics that every trial records."""
+
+
+@dataclass
+class PretrainConfig:
+    """How long a space's parent is trained; at which rates and by which loss, `proxy` says."""
+
+    steps: int = 2000
+    """Each trains two children on `proxy.batch` crops."""
+    save_every: int = 250
+    """Steps between checkpoints, each with sample pictures."""
 
 
 @dataclass
@@ -117,6 +127,10 @@ class Config:
     device: str = "iphone13"
     latency_model: str | None = None
     """Model file of `python -m latency_predictor calibrate`; the shipped model where none."""
+    parent: str | None = None
+    """Parent file of `pretrain` that candidates inherit from, or `none` to start from the skeleton;
+    by default what was trained for this space, or the shipped one."""
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     data: DataConfig = field(default_factory=DataConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     sampler: Sampler = Sampler.tpe

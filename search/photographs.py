@@ -48,6 +48,9 @@ second, kept for the report; else trained on."""
 UNOPENED = "0" * 64
 """In place of the hash of a file that cannot be opened."""
 
+CROP_CACHE = ".crops"
+"""Folder of prepared crops beside the runs, shared by them; it may be deleted at any time."""
+
 Crops = NDArray[np.uint8]
 """Crops [n, 3, CROP, CROP]."""
 

@@ -1,60 +1,111 @@
-"""Training of a space's parent, by sandwiches of its children."""
+"""Training of a space's parent: every step one random child and one of the two extremes.
+
+The sandwich rule of slimmable networks (Yu and Huang, arXiv 1903.05134): what is good for the
+largest and the smallest child serves those between.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from search.config import ProxyConfig
 from search.photographs import Crops
-from search.proxy import Progress, ProxyError, batch, objective, optimisation
-from space.architecture import CHOICES, Architecture
+from search.proxy import ProxyError, batch, objective, optimisation
+from space.architecture import Architecture
 from space.parent import Parent
-from space.search_space import SearchSpace, to_architecture
+from space.search_space import SearchSpace, extreme
+from space.tensor_file import read_tensors, write_tensors
+
+KEY = "codec-search checkpoint 1"
+"""Kind and version of a checkpoint."""
 
 
-def pretrain(
-    parent: Parent,
-    space: SearchSpace,
-    crops: Crops,
-    config: ProxyConfig,
-    seed: int,
-    progress: Progress = iter,
-) -> None:
-    """Minimise the proxy's objective over random children, in place."""
-    trainable = parent.trainable()
-    for value in trainable.values():
-        value.requires_grad_(True)
-    optimiser, schedule = optimisation(trainable, config)
-    device = next(iter(trainable.values())).device
-    for step in progress(range(config.steps)):
-        rng = np.random.default_rng((seed, step))
-        for architecture in sandwich(space, step, rng):
-            image, level = batch(crops, config.batch, rng, device)
-            coded = parent.code(architecture, image, level.float())
-            loss = objective(coded, image, level, config)
-            if not math.isfinite(loss.item()):
-                raise ProxyError(f"the loss is {loss.item()} at step {step}")
+class CheckpointError(ValueError):
+    """A checkpoint that this training cannot go on from."""
+
+
+class Pretraining:
+    """A parent in training; equal arguments give equal steps, whether interrupted or not."""
+
+    def __init__(
+        self, parent: Parent, space: SearchSpace, crops: Crops, config: ProxyConfig, seed: int
+    ) -> None:
+        """`config` says how many steps there are, at which rates, and which loss they minimise."""
+        self.parent, self.step = parent, 0
+        self._space, self._crops, self._config, self._seed = space, crops, config, seed
+        self._trained = parent.trainable()
+        for weight in self._trained.values():
+            weight.requires_grad_(True)
+        self._optimiser, self._schedule = optimisation(self._trained, config)
+
+    def advance(self) -> float:
+        """Take one step; the loss before it. Raises ProxyError where that is not finite."""
+        rng = np.random.default_rng((self._seed, self.step))
+        # Rounding is trained through noise.
+        torch.manual_seed(int(rng.integers(2**63)))
+        device = next(iter(self._trained.values())).device
+        self._optimiser.zero_grad()
+        total = 0.0
+        for architecture in _sandwich(self._space, self.step, rng):
+            image, level = batch(self._crops, self._config.batch, rng, device)
+            coded = self.parent.code(architecture, image, level.float())
+            loss = objective(coded, image, level, self._config) / 2
             loss.backward()
-        nn.utils.clip_grad_norm_(trainable.values(), 1.0)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad()
-    for value in trainable.values():
-        value.requires_grad_(False)
+            total += loss.item()
+        if not math.isfinite(total):
+            raise ProxyError(f"the loss is {total} at step {self.step}")
+        nn.utils.clip_grad_norm_(self._trained.values(), 1.0)
+        self._optimiser.step()
+        self._schedule.step()
+        self.step += 1
+        return total
+
+    def save(self, path: Path, about: dict[str, Any]) -> None:
+        """Write a checkpoint, whole or not at all; `about` must be equal where it is resumed."""
+        state = self._optimiser.state_dict()
+        tensors = {f"weights.{name}": value.detach() for name, value in self._trained.items()}
+        for index, moments in state["state"].items():
+            tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
+        said = {
+            "about": about,
+            "step": self.step,
+            "groups": state["param_groups"],
+            "schedule": self._schedule.state_dict(),
+        }
+        write_tensors(path, KEY, said, tensors)
+
+    @torch.no_grad()
+    def resume(self, path: Path, about: dict[str, Any]) -> None:
+        """Go on from what `save` wrote. Raises CheckpointError for anything else."""
+        said, tensors = read_tensors(path, KEY, CheckpointError)
+        changed = [name for name in about if said["about"].get(name) != about[name]]
+        if changed:
+            raise CheckpointError(
+                f"{path.parent} was begun with other values of {', '.join(changed)}; "
+                "run.name=NAME starts another"
+            )
+        for name, weight in self._trained.items():
+            weight.copy_(tensors[f"weights.{name}"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            if part == "adam":
+                index, _, moment = rest.partition(".")
+                moments.setdefault(int(index), {})[moment] = value
+        self._optimiser.load_state_dict({"state": moments, "param_groups": said["groups"]})
+        self._schedule.load_state_dict(said["schedule"])
+        self.step = said["step"]
 
 
-def sandwich(space: SearchSpace, step: int, rng: np.random.Generator) -> Iterator[Architecture]:
-    """A random child, and in turn the largest and the smallest with random choices."""
+def _sandwich(space: SearchSpace, step: int, rng: np.random.Generator) -> Iterator[Architecture]:
+    """A random child, then the largest or, in turn, the smallest that makes the same choices."""
     drawn = space.architecture(int(space.sample(1, rng)[0]))
     yield drawn
-    pick = max if step % 2 else min
-    extreme = {
-        name: getattr(drawn, name) if name in CHOICES else pick(map(int, values))
-        for name, values in space.parameters.items()
-    }
-    yield to_architecture(extreme)
+    yield extreme(space, drawn, max if step % 2 else min)

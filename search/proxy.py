@@ -1,4 +1,4 @@
-"""The proxy task: train one candidate briefly from the skeleton, then measure its curve."""
+"""The proxy task: train one candidate briefly, then measure its curve."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,7 +19,6 @@ from search.photographs import Crops
 from search.rate_distortion import Curve
 from space.architecture import LEVELS, Architecture
 from space.codec import RATE_WEIGHTS, Codec, Coded
-from space.skeleton import Skeleton, start_from
 
 TRUNK = ("analysis.downs.", "analysis.head.", "decoder.synthesis.ups.", "decoder.synthesis.head.")
 """Where a codec's parameters of the skeleton's convolutions are."""
@@ -33,6 +33,14 @@ LAST_RATE = 0.1
 the first updates costs 20 % BD-rate, which 300 steps later are made up for."""
 Progress = Callable[[range], Iterable[int]]
 """Passes on the numbers of training steps, and may show how far it is."""
+
+
+class Start(Protocol):
+    """Where training begins: a skeleton, or a trained parent."""
+
+    def start(self, architecture: Architecture) -> Codec:
+        """A codec of its own to train."""
+        ...
 
 
 class ProxyError(RuntimeError):
@@ -54,17 +62,17 @@ def evaluate(
     architecture: Architecture,
     train: Crops,
     select: Crops,
-    skeleton: Skeleton,
+    start: Start,
     config: ProxyConfig,
     seed: int,
 ) -> Score:
-    """Train `architecture` from the skeleton and measure it on the selection crops.
+    """Train `architecture` from `start` and measure it on the selection crops.
 
     Deterministic for equal arguments on one CPU thread; uses a GPU where torch sees one. Raises
     ProxyError when the loss is not finite.
     """
     started = time.perf_counter()
-    codec = trained(architecture, train, skeleton, config, seed)
+    codec = trained(architecture, train, start, config, seed)
     ended = time.perf_counter()
     curve, sample = measure(codec, select, config.qualities, config.metrics)
     return Score(curve, ended - started, time.perf_counter() - ended, sample)
@@ -73,15 +81,15 @@ def evaluate(
 def trained(
     architecture: Architecture,
     train: Crops,
-    skeleton: Skeleton,
+    start: Start,
     config: ProxyConfig,
     seed: int,
     progress: Progress = iter,
 ) -> Codec:
-    """The codec of an architecture, trained from the skeleton; on a GPU where torch sees one."""
+    """The codec of an architecture, trained from `start`; on a GPU where torch sees one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
-    codec = start_from(Codec(architecture), skeleton).to(device)
+    codec = start.start(architecture).to(device)
     codec = codec.to(memory_format=torch.channels_last)
     train_codec(codec, train, config, np.random.default_rng(seed), progress)
     return codec

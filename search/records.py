@@ -92,6 +92,9 @@ class RunRecord(_Record):
     qualities: list[float]
     steps: int
     seed: int
+    parent: str | None = None
+    """Digest of the trained parent that candidates start from; none where they start from the
+    skeleton."""
 
 
 @dataclass(frozen=True)

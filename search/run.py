@@ -17,22 +17,22 @@ from search.checks import CONFIG_FILE, check_continues, check_values, write_conf
 from search.config import Config, ConfigError
 from search.costs import costs_of
 from search.images import to_pillow
-from search.photographs import Photographs, find_photographs, load_photographs
+from search.parents import find_parent
+from search.photographs import CROP_CACHE, Photographs, find_photographs, load_photographs
 from search.progress import ProgressDisplay
-from search.proxy import Score, to_tensor
+from search.proxy import Score, Start, to_tensor
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
 from search.report import write_report
 from search.screening import Pool, screen, within
 from search.study import Asker, Costs, counted, drop_torn_line, open_study
 from search.workers import Evaluator, Search, evaluate_reference, outcome, start_ray
 from space.architecture import Architecture
+from space.parent import Parent
 from space.search_space import SearchSpace
 from space.skeleton import SKELETON_CROPS, fit_skeleton
 
 SAMPLES = "samples"
 """Folder of one reconstructed crop per candidate."""
-CROP_CACHE = ".crops"
-"""Folder of prepared crops beside the runs, shared by them; it may be deleted at any time."""
 
 
 def run(config: Config, console: Console) -> Path:
@@ -57,17 +57,16 @@ def run(config: Config, console: Console) -> Path:
     with console.status("Reading the photographs"):
         cache = Path(config.run.root) / CROP_CACHE
         photographs = load_photographs(**vars(config.data), cache=cache)
-    record = _record(config, folder.name, space, pool, photographs)
-    if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
-        raise ConfigError(
-            f"the photographs of run '{folder.name}' have changed since it began; "
-            f"run.name=NAME starts another run"
-        )
+    parent, started = find_parent(space, Path(config.run.root), config.parent)
+    record = _record(config, folder.name, space, pool, photographs, parent)
+    _check_data(record, folder)
     _tell(record, pool, console)
+    console.print(started, highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
-            _search(_Run(config, folder, space, model, pool, photographs, record), rng, console)
+            found = _Run(config, folder, space, model, pool, photographs, record, parent)
+            _search(found, rng, console)
     except Timeout:
         raise ConfigError(f"run '{folder.name}' is being continued by another process") from None
     return folder
@@ -82,6 +81,14 @@ class _Run:
     pool: Pool
     photographs: Photographs
     record: RunRecord
+    parent: Parent | None
+
+    def start(self) -> Start:
+        """What candidates start from."""
+        if self.parent:
+            return self.parent
+        crops = to_tensor(self.photographs.train[:SKELETON_CROPS], torch.device("cpu"))
+        return fit_skeleton(crops)
 
     def price(self, architecture: Architecture) -> Costs | None:
         """Costs of an architecture that meets the constraints, else None."""
@@ -114,10 +121,7 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
     asker.enqueue(map(run.space.architecture, starts.tolist()))
     with console.status("Starting workers"):
         slots = start_ray(config.search.address, config.search.workers)
-        crops = to_tensor(run.photographs.train[:SKELETON_CROPS], torch.device("cpu"))
-        evaluator = Evaluator.share(
-            run.photographs, fit_skeleton(crops), config.proxy, config.run.seed
-        )
+        evaluator = Evaluator.share(run.photographs, run.start(), config.proxy, config.run.seed)
     try:
         reference = _reference(run, asker, evaluator, console)
         with ProgressDisplay(budget, console) as display:
@@ -167,6 +171,23 @@ def _check_costs(reference_costs: Costs, folder: Path) -> None:
         )
 
 
+def _check_data(record: RunRecord, folder: Path) -> None:
+    """Raise ConfigError where a run would mix scores of different photographs or parents."""
+    if not RunRecord.exists(folder):
+        return
+    begun = RunRecord.read(folder)
+    if begun.data_digest != record.data_digest:
+        raise ConfigError(
+            f"the photographs of run '{folder.name}' have changed since it began; "
+            f"run.name=NAME starts another run"
+        )
+    if begun.parent != record.parent:
+        raise ConfigError(
+            f"run '{folder.name}' was begun with {begun.parent or 'no'} parent, now there is "
+            f"{record.parent or 'none'}; parent=FILE chooses one, run.name=NAME starts another run"
+        )
+
+
 def _begin(run: _Run) -> None:
     """Write what a new run starts from; the configuration last, since it marks the run as begun."""
     (run.folder / SAMPLES).mkdir(exist_ok=True)
@@ -180,7 +201,12 @@ def _begin(run: _Run) -> None:
 
 
 def _record(
-    config: Config, name: str, space: SearchSpace, pool: Pool, photographs: Photographs
+    config: Config,
+    name: str,
+    space: SearchSpace,
+    pool: Pool,
+    photographs: Photographs,
+    parent: Parent | None,
 ) -> RunRecord:
     return RunRecord(
         name=name,
@@ -199,6 +225,7 @@ def _record(
         qualities=list(config.proxy.qualities),
         steps=config.proxy.steps,
         seed=config.run.seed,
+        parent=parent.digest if parent else None,
     )
 
 

@@ -15,11 +15,10 @@ from ray.exceptions import RayError, RayTaskError
 
 from search.config import ProxyConfig
 from search.photographs import Photographs
-from search.proxy import Score, evaluate
+from search.proxy import Score, Start, evaluate
 from search.rate_distortion import Curve, CurveError, bd_rate_percent
 from search.study import Asker, Candidate, Exhausted, counted
 from space.architecture import Architecture
-from space.skeleton import Skeleton
 
 RETRIES = 2
 """Times that Ray runs an evaluation again whose worker died."""
@@ -53,16 +52,16 @@ class Evaluator:
     """Submits evaluations; all share their data, and see them in the same order."""
 
     data: Any
-    """Ray references to the training crops, the selection crops and the skeleton."""
+    """Ray references to the training crops, the selection crops and what candidates start from."""
     config: ProxyConfig
     seed: int
 
     @classmethod
     def share(
-        cls, photographs: Photographs, skeleton: Skeleton, config: ProxyConfig, seed: int
+        cls, photographs: Photographs, start: Start, config: ProxyConfig, seed: int
     ) -> Evaluator:
         """Put the data into Ray's shared memory once."""
-        data = tuple(ray.put(x) for x in (photographs.train, photographs.select, skeleton))
+        data = tuple(ray.put(x) for x in (photographs.train, photographs.select, start))
         return cls(data, config, seed)
 
     def submit(self, architecture: Architecture) -> Any:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -18,11 +15,10 @@ from space.architecture import LEVELS, Architecture
 from space.codec import Codec, EncoderNetwork
 from space.payload import Tables
 from space.scales import IntegerScales, ScalePath
-from space.writing import write_whole
+from space.tensor_file import read_tensors, write_tensors
 
 KEY = "codec-search model 1"
-"""Kind and version of the file: the one key of its metadata (safetensors writes several in no
-order), whose value is JSON."""
+"""Kind and version of the file."""
 ID_BYTES = 8
 
 
@@ -63,19 +59,9 @@ class Model:
 
         Raises ModelError for a file that is missing, of another kind or version, or damaged.
         """
+        said, tensors = read_tensors(path, KEY, ModelError)
         try:
-            with safetensors.safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except FileNotFoundError as error:
-            raise ModelError(f"{path}: no such model") from error
-        except (OSError, safetensors.SafetensorError) as error:
-            raise ModelError(f"{path}: not a model, or a damaged one ({error})") from error
-        if KEY not in metadata:
-            found = ", ".join(metadata) or "nothing"
-            raise ModelError(f"{path}: says to be {found}, only {KEY!r} can be read")
-        try:
-            return cls._assembled(json.loads(metadata[KEY]), tensors)
+            return cls._assembled(said, tensors)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: damaged ({error})") from error
 
@@ -105,7 +91,7 @@ class Model:
             "digest": _digest(self.architecture, tensors).hex(),
             "architecture": self.architecture.to_json(),
         }
-        write_whole(path, safetensors.torch.save(tensors, {KEY: json.dumps(said)}))
+        write_tensors(path, KEY, said, tensors)
 
     def to(self, *where: Any) -> Model:
         """Move or convert the networks, in place, as `torch.nn.Module.to` does."""

@@ -7,14 +7,11 @@ what they are worth, so the first ones are the right ones before any training.
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 from torch.func import functional_call
@@ -23,7 +20,7 @@ from space.architecture import CHOICES, Architecture
 from space.codec import Codec, Coded
 from space.search_space import PARAMETERS, SearchSpace, Value, to_architecture
 from space.skeleton import Components, Skeleton, start_from, starting_log_steps
-from space.writing import write_whole
+from space.tensor_file import read_tensors, write_tensors
 
 KEY = "codec-search parent 1"
 """Kind and version of the file. Rises when slices would mean something else."""
@@ -49,7 +46,10 @@ class Parent:
     """Weights by name, and the skeleton that they were trained from."""
 
     def __init__(
-        self, values: Mapping[str, tuple[Value, ...]], weights: dict[str, Tensor], skeleton: Skeleton
+        self,
+        values: Mapping[str, tuple[Value, ...]],
+        weights: dict[str, Tensor],
+        skeleton: Skeleton,
     ) -> None:
         """Weights as `begin` names them, for the parameters' `values`."""
         self.values = values
@@ -67,6 +67,15 @@ class Parent:
                 weights.setdefault(_key(name, architecture), value.detach())
         return cls(space.parameters, weights, skeleton)
 
+    @property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights."""
+        total = hashlib.sha256()
+        for name, value in sorted(self.weights.items()):
+            total.update(f"{name} {tuple(value.shape)}".encode())
+            total.update(value.detach().cpu().contiguous().numpy().data)
+        return total.hexdigest()[:16]
+
     def covers(self, space: SearchSpace) -> bool:
         """Whether every architecture of `space` is a slice."""
         return all(
@@ -76,8 +85,13 @@ class Parent:
             for name, values in space.parameters.items()
         )
 
+    def to(self, device: torch.device) -> Parent:
+        """Move the weights, in place."""
+        self.weights = {name: value.to(device) for name, value in self.weights.items()}
+        return self
+
     def trainable(self) -> dict[str, Tensor]:
-        """The weights that training may change: all but the constants of resampling and rounding."""
+        """The weights that training may change: all but constants of resampling and rounding."""
         names: set[str] = set()
         for architecture in _variants(self.values):
             with torch.device("meta"):
@@ -121,12 +135,12 @@ class Parent:
 
     def save(self, path: Path, said: Mapping[str, str | int | float]) -> None:
         """Write half-precision safetensors, whole or not at all, with what is `said` of it."""
-        tensors = {f"weights.{name}": value.half() for name, value in self.weights.items()}
+        tensors = {f"weights.{name}": value.detach().half() for name, value in self.weights.items()}
         for stride, components in asdict(self.skeleton).items():
             for field, array in components.items():
                 tensors[f"skeleton.{stride}.{field}"] = torch.from_numpy(array)
         about = {"values": {name: list(v) for name, v in self.values.items()}, "said": dict(said)}
-        write_whole(path, safetensors.torch.save(tensors, {KEY: json.dumps(about)}))
+        write_tensors(path, KEY, about, tensors)
 
     @classmethod
     def load(cls, path: Path) -> Parent:
@@ -134,19 +148,9 @@ class Parent:
 
         Raises ParentError for a file that is missing, of another kind or version, or damaged.
         """
+        about, tensors = read_tensors(path, KEY, ParentError)
         try:
-            with safetensors.safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except FileNotFoundError as error:
-            raise ParentError(f"{path}: no such parent") from error
-        except (OSError, safetensors.SafetensorError) as error:
-            raise ParentError(f"{path}: not a parent, or a damaged one ({error})") from error
-        if KEY not in metadata:
-            found = ", ".join(metadata) or "nothing"
-            raise ParentError(f"{path}: says to be {found}, only {KEY!r} can be read")
-        try:
-            parent = cls._assembled(json.loads(metadata[KEY])["values"], tensors)
+            parent = cls._assembled(about["values"], tensors)
             parent._check_shapes()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ParentError(f"{path}: damaged, or of other code ({error})") from error
@@ -159,9 +163,7 @@ class Parent:
             for part in PARTS
         )
         components = (
-            Components(
-                *(skeleton[f"{stride}.{field}"].numpy().astype(np.float32) for field in ("basis", "sigma"))
-            )
+            Components(skeleton[f"{stride}.basis"].numpy(), skeleton[f"{stride}.sigma"].numpy())
             for stride in ("stride4", "stride8", "stride16")
         )
         return cls(

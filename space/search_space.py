@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -150,6 +150,18 @@ def to_architecture(values: Mapping[str, Value]) -> Architecture:
     first, second, third, fourth, fifth, sixth = map(chain, CHAINS)
     scalars: dict[str, Any] = {name: values[name] for name in SCALARS}
     return Architecture((first, second, third), (fourth, fifth, sixth), **scalars)
+
+
+def extreme(
+    space: SearchSpace, like: Architecture, pick: Callable[[Iterable[int]], int]
+) -> Architecture:
+    """The largest (`pick` = max) or smallest (min) of a space that makes the choices of `like`."""
+    return to_architecture(
+        {
+            name: getattr(like, name) if name in CHOICES else pick(map(int, values))
+            for name, values in space.parameters.items()
+        }
+    )
 
 
 def named_point(config: Mapping[str, Any]) -> Architecture:

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from space.architecture import HYPER_DEPTH, LEVELS, Architecture
-from space.blocks import Downsampling, Upsampling, haar_basis
+from space.blocks import ConvScale, Downsampling, Upsampling, haar_basis
 from space.codec import RATE_WEIGHTS, Codec
 from space.context import Context, split
 from space.scales import ScalePath
@@ -65,6 +65,10 @@ class Skeleton:
     stride4: Components
     stride8: Components
     stride16: Components
+
+    def start(self, architecture: Architecture) -> Codec:
+        """A codec that starts from this skeleton."""
+        return start_from(Codec(architecture), self)
 
 
 def fit_skeleton(crops: Iterable[Tensor]) -> Skeleton:
@@ -217,7 +221,7 @@ def _start_context(context: Context, log_step: Tensor) -> None:
     """
     deviation = torch.exp(-log_step)[None, :, None, None].expand(-1, -1, 2, 2)
     groups = [group[:, :, 0, 0] for group in split(deviation, context.pattern)]
-    for before, conv in enumerate(context.decoded, start=1):
+    for before, conv in enumerate(cast("list[ConvScale]", list(context.decoded)), start=1):
         deviations = torch.cat(groups[:before], dim=1)[..., None, None]
         conv.scale_in.copy_(torch.rsqrt(1 + deviations.square()))
 

@@ -1,0 +1,140 @@
+"""Parents of spaces: where they are found, and the run that trains one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from search.checks import check_values
+from search.config import Config, ConfigError
+from search.images import to_pillow
+from search.photographs import CROP_CACHE, Photographs, load_photographs
+from search.pretraining import Pretraining
+from search.proxy import measure, to_tensor
+from space.architecture import Architecture
+from space.parent import Parent
+from space.search_space import SearchSpace, extreme
+from space.skeleton import SKELETON_CROPS, fit_skeleton
+
+SHIPPED = Path(__file__).parent / "shipped_parents"
+FOLDER = "parents"
+"""Below the runs' root: a folder per space, or per `run.name`."""
+PARENT, CHECKPOINT, CURVES = "parent.safetensors", "checkpoint.safetensors", "curves.csv"
+SHOWN = ("psnr", "ssimulacra2")
+"""Metrics that are written down while a parent trains."""
+
+
+def find_parent(space: SearchSpace, root: Path, chosen: str | None) -> tuple[Parent | None, str]:
+    """The parent that candidates of `space` start from, and one line that says which or why none.
+
+    `chosen` is a file, `none`, or None for what `pretrain` made below `root` or else what is
+    shipped. Raises ParentError for a chosen file that cannot be read, ConfigError for one of
+    another space.
+    """
+    if chosen == "none":
+        return None, "Candidates start from the skeleton, as parent=none asks."
+    if chosen is not None:
+        parent = Parent.load(Path(chosen).expanduser())
+        if not parent.covers(space):
+            raise ConfigError(f"parent={chosen}: not of space {space.name}, whose values it lacks")
+        return parent, f"Candidates start from the parent {chosen}."
+    for path in (root / FOLDER / space.name / PARENT, SHIPPED / f"{space.name}.safetensors"):
+        if path.is_file():
+            parent = Parent.load(path)
+            if parent.covers(space):
+                return parent, f"Candidates start from the parent {path}."
+    return None, (
+        f"No trained parent of {space.name}: candidates start from the skeleton. "
+        f"`python -m search pretrain +space={space.name}` trains one."
+    )
+
+
+def pretrain(config: Config, console: Console) -> Path:
+    """Train the parent of a space, or go on with it; its file.
+
+    Raises errors whose message is meant for the user: ConfigError, SpaceError, DataError,
+    CheckpointError, ProxyError.
+    """
+    check_values(config)
+    space = SearchSpace.from_config(config.space)
+    folder = Path(config.run.root) / FOLDER / (config.run.name or space.name)
+    with console.status("Reading the photographs"):
+        cache = Path(config.run.root) / CROP_CACHE
+        photographs = load_photographs(**vars(config.data), cache=cache)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            _train(config, space, photographs, folder, console)
+    except Timeout:
+        raise ConfigError(f"{folder} is being trained by another process") from None
+    return folder / PARENT
+
+
+def _train(
+    config: Config, space: SearchSpace, photographs: Photographs, folder: Path, console: Console
+) -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    crops = to_tensor(photographs.train[:SKELETON_CROPS], torch.device("cpu"))
+    # Branches start at random.
+    torch.manual_seed(config.run.seed)
+    parent = Parent.begin(space, fit_skeleton(crops)).to(device)
+    proxy = replace(config.proxy, steps=config.pretrain.steps)
+    training = Pretraining(parent, space, photographs.train, proxy, config.run.seed)
+    about: dict[str, Any] = {
+        "space": {name: list(values) for name, values in space.parameters.items()},
+        "pretrain.steps": proxy.steps,
+        "proxy.batch": proxy.batch,
+        "proxy.trunk_rate": proxy.trunk_rate,
+        "proxy.branch_rate": proxy.branch_rate,
+        "proxy.loss": proxy.loss,
+        "run.seed": config.run.seed,
+        "photographs": photographs.digest,
+    }
+    if (folder / CHECKPOINT).is_file():
+        training.resume(folder / CHECKPOINT, about)
+    columns = (*Progress.get_default_columns()[:-1], TextColumn("{task.fields[loss]}"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("Training", total=proxy.steps, completed=training.step, loss="")
+        while training.step < proxy.steps:
+            loss = training.advance()
+            bar.update(task, advance=1, loss=f"loss {loss:.3f}")
+            if training.step % config.pretrain.save_every == 0 or training.step == proxy.steps:
+                training.save(folder / CHECKPOINT, about)
+                parent.save(folder / PARENT, {"steps": training.step, "seed": config.run.seed})
+                line = _look(parent, space, photographs, config, training.step, folder)
+                bar.console.print(line, highlight=False)
+
+
+def _look(
+    parent: Parent,
+    space: SearchSpace,
+    photographs: Photographs,
+    config: Config,
+    step: int,
+    folder: Path,
+) -> str:
+    """Measure three children on the selection crops and keep a picture of each; one line."""
+    children: dict[str, Architecture] = {
+        "smallest": extreme(space, space.reference, min),
+        "reference": space.reference,
+        "largest": extreme(space, space.reference, max),
+    }
+    said = []
+    for name, architecture in children.items():
+        curve, sample = measure(
+            parent.start(architecture), photographs.select, config.proxy.qualities, SHOWN
+        )
+        table = pd.DataFrame({"step": step, "child": name, **curve})
+        path = folder / CURVES
+        table.to_csv(path, mode="a", header=not path.exists(), index=False)
+        to_pillow(sample).save(folder / f"{name}.png")
+        middle = len(config.proxy.qualities) // 2
+        said.append(f"{name} {curve['bpp'][middle]:.3f} bpp, {curve['psnr'][middle]:.2f} dB")
+    return f"step {step}: " + "; ".join(said)
