@@ -1,0 +1,200 @@
+"""Architectures of `pico_small` trained at several fidelities and measured by every metric.
+
+    python benchmarks/fidelity.py PHOTOS WORK --parent PARENT [--workers 2]
+
+Trains the space's reference and 40 architectures, spread evenly over predicted decode time, by
+every protocol below; measures rate and metrics on held-out crops; writes WORK/fidelity.parquet, a
+row per training. Weights and curves are kept in WORK: the same command continues. About 4 CPU hours
+in all; `benchmarks/proxy.py` and `benchmarks/perception.py` read the committed table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from latency_predictor import load_default
+from search.config import CONFIGS, ProxyConfig
+from search.costs import SpaceCosts
+from search.photographs import Photographs, load_photographs
+from search.proxy import Start, measure, to_tensor, trained
+from space.architecture import Architecture
+from space.codec import Codec
+from space.parent import Parent
+from space.search_space import SearchSpace
+from space.skeleton import SKELETON_CROPS, fit_skeleton
+
+SPACE = "pico_small"
+DEVICE = "iphone13"
+COUNT = 40
+TRAIN_CROPS, SELECT_CROPS = 512, 12
+QUALITIES = (2.0, 3.5, 5.0, 6.5)
+METRICS = (
+    "psnr", "ms_ssim", "haarpsi", "ms_gmsd", "ssimulacra2", "cvvdp", "lite0_wasserstein",
+)  # fmt: skip
+COSTS = ("decode_ms", "kmac_per_px", "parameters_m")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How long a codec is trained, and from where."""
+
+    name: str
+    start: str
+    steps: int
+    loss: str = "psnr"
+    """Preset of configs/proxy."""
+
+
+FULL = Protocol("full", "skeleton", 400)
+PROTOCOLS = (
+    FULL,
+    Protocol("skeleton-50", "skeleton", 50),
+    Protocol("parent-0", "parent", 0),
+    Protocol("parent-50", "parent", 50),
+)
+PERCEPTUAL = Protocol("parent-50-perceptual", "parent", 50, loss="perceptual")
+TENTH = 10
+"""Of so many architectures one is also trained by a second seed, and by the perceptual loss."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training."""
+
+    protocol: Protocol
+    architecture: Architecture
+    seed: int
+    work: Path
+
+    @property
+    def weights(self) -> Path:
+        return self.work / f"{self.protocol.name}-{self.architecture.id}-{self.seed}.safetensors"
+
+    @property
+    def curve(self) -> Path:
+        return self.weights.with_suffix(".json")
+
+
+def chosen(space: SearchSpace) -> list[Architecture]:
+    """The reference, then COUNT others evenly over the order of predicted decode time."""
+    predicted = SpaceCosts(space, load_default(), DEVICE).of(np.arange(space.size))
+    order = predicted["decode_ms"].to_numpy().argsort(kind="stable")
+    places = np.linspace(0, len(order) - 1, COUNT).round().astype(int)
+    return [space.reference, *(space.architecture(int(order[place])) for place in places)]
+
+
+def jobs(space: SearchSpace, work: Path) -> list[Job]:
+    """All trainings."""
+    architectures = chosen(space)
+    listed = [
+        Job(protocol, architecture, 0, work)
+        for protocol in PROTOCOLS
+        for architecture in architectures
+    ]
+    tenth = architectures[1::TENTH]
+    listed += [Job(FULL, architecture, 1, work) for architecture in tenth]
+    return listed + [Job(PERCEPTUAL, a, 0, work) for a in (architectures[0], *tenth)]
+
+
+_DATA: dict[str, Any] = {}
+
+
+def _prepare(photographs: str, work: Path, parent: str) -> None:
+    torch.set_num_threads(1)
+    data = load_photographs(photographs, 400, TRAIN_CROPS, SELECT_CROPS, cache=work / ".crops")
+    crops = to_tensor(data.train[:SKELETON_CROPS], torch.device("cpu"))
+    _DATA["photographs"] = data
+    _DATA["skeleton"], _DATA["parent"] = fit_skeleton(crops), Parent.load(Path(parent))
+
+
+def _perform(job: Job) -> str:
+    data: Photographs = _DATA["photographs"]
+    if not job.weights.is_file():
+        start: Start = _DATA[job.protocol.start]
+        began = time.process_time()
+        config = ProxyConfig(steps=job.protocol.steps, loss=_loss(job.protocol.loss))
+        codec = trained(job.architecture, data.train, start, config, job.seed)
+        said = {"cpu_s": f"{time.process_time() - began:.1f}"}
+        save_file({n: v.contiguous() for n, v in codec.state_dict().items()}, job.weights, said)
+    codec = Codec(job.architecture)
+    codec.load_state_dict(load_file(job.weights))
+    began = time.process_time()
+    curve, _ = measure(codec, data.select, QUALITIES, METRICS)
+    measure_s = time.process_time() - began
+    job.curve.write_text(json.dumps({"measure_cpu_s": round(measure_s, 1), **curve}))
+    return f"{job.protocol.name} {job.architecture.id} {job.seed}"
+
+
+def _loss(preset: str) -> dict[str, float]:
+    loss: dict[str, float] = yaml.safe_load((CONFIGS / f"proxy/{preset}.yaml").read_text())["loss"]
+    return loss
+
+
+def table(space: SearchSpace, work: Path) -> pd.DataFrame:
+    """A row per finished training: the architecture, its costs, CPU seconds, and the curves."""
+    from safetensors import safe_open
+
+    rows = []
+    for job in jobs(space, work):
+        if not job.curve.is_file():
+            continue
+        with safe_open(job.weights, framework="np") as file:
+            train_s = float(file.metadata()["cpu_s"])
+        rows.append(
+            {
+                "protocol": job.protocol.name,
+                "steps": job.protocol.steps,
+                "seed": job.seed,
+                "id": job.architecture.id,
+                "architecture": job.architecture.to_json(),
+                "train_cpu_s": train_s,
+                **json.loads(job.curve.read_text()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def with_costs(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with predicted costs of each architecture."""
+    from search.costs import costs_of
+
+    model = load_default()
+    costs = [
+        costs_of(Architecture.from_json(text), model, DEVICE) for text in frame["architecture"]
+    ]
+    return frame.assign(**{name: [cost[name] for cost in costs] for name in COSTS})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs")
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--parent", required=True, help="what `python -m search pretrain` wrote")
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    space = SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{SPACE}.yaml").read_text()))
+    todo = [job for job in jobs(space, arguments.work) if not job.curve.is_file()]
+    setting = (arguments.photographs, arguments.work, arguments.parent)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(arguments.workers, _prepare, setting) as pool:
+        for done in pool.imap_unordered(_perform, todo):
+            print(done, flush=True)
+    frame = with_costs(table(space, arguments.work))
+    frame.to_parquet(arguments.work / "fidelity.parquet", index=False, compression="zstd")
+
+
+if __name__ == "__main__":
+    main()

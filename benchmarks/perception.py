@@ -1,0 +1,82 @@
+"""Whether ranking architectures by PSNR ranks them by what people see.
+
+    python benchmarks/perception.py [TABLE]
+
+Reads the table of `benchmarks/fidelity.py`. Prints Kendall's tau between BD-rates by PSNR and by
+every other metric, at every fidelity; between all metrics at full fidelity; and what it costs, by
+each metric, to let another choose.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ranking import TABLE, bd_rates, tau, with_interval, written
+
+from search.metrics import KNOWN
+
+METRICS = ("psnr", "ms_ssim", "haarpsi", "ms_gmsd", "ssimulacra2", "cvvdp", "lite0_wasserstein")
+BANDS = 4
+"""Equal groups of architectures by decode time, in each of which one is chosen."""
+
+
+def agreement(frame: pd.DataFrame, protocols: list[str]) -> pd.DataFrame:
+    """Tau of every metric with PSNR, a column per protocol."""
+    rows = {}
+    for metric in METRICS[1:]:
+        rows[KNOWN[metric].label] = {
+            protocol: written(
+                with_interval(
+                    tau, bd_rates(frame, protocol, "psnr"), bd_rates(frame, protocol, metric)
+                )
+            )
+            for protocol in protocols
+        }
+    return pd.DataFrame(rows).T
+
+
+def matrix(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """Tau between all metrics."""
+    rates = pd.DataFrame({m: bd_rates(frame, protocol, m) for m in METRICS}).dropna()
+    labels = [KNOWN[metric].label for metric in METRICS]
+    return pd.DataFrame(rates.corr(method="kendall").to_numpy(), labels, labels).round(2)
+
+
+def regret(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """Mean BD-rate, by each metric at full fidelity, lost by other choices than its own.
+
+    In each band of decode time one architecture is chosen by the column's metric.
+    """
+    of_full = frame[frame["protocol"] == "full"].drop_duplicates("id").set_index("id")
+    full = pd.DataFrame({m: bd_rates(frame, "full", m) for m in METRICS}).dropna()
+    at = pd.DataFrame({m: bd_rates(frame, protocol, m) for m in METRICS}).reindex(full.index)
+    band = pd.qcut(of_full.loc[full.index, "decode_ms"], BANDS, labels=False)
+    lost = {}
+    for judge in METRICS:
+        best = full[judge].groupby(band).min()
+        lost[KNOWN[judge].label] = {
+            f"by {KNOWN[chooser].label}": np.mean(
+                [full.loc[at[chooser][band == b].idxmin(), judge] - best[b] for b in range(BANDS)]
+            )
+            for chooser in METRICS
+        }
+    return pd.DataFrame(lost).T.round(1)
+
+
+def main() -> None:
+    frame = pd.read_parquet(Path(sys.argv[1]) if sys.argv[1:] else TABLE)
+    protocols = list(dict.fromkeys(frame["protocol"]))
+    print("Kendall's tau with the ranking by PSNR (90 % bootstrap intervals)\n")
+    print(agreement(frame, protocols).to_markdown())
+    print("\nKendall's tau between metrics, full fidelity\n")
+    print(matrix(frame, "full").to_markdown())
+    for protocol in protocols:
+        print(f"\nBD-rate (%) lost by the row's metric where {protocol} chooses by the column's\n")
+        print(regret(frame, protocol).to_markdown())
+
+
+if __name__ == "__main__":
+    main()
