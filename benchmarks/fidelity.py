@@ -14,7 +14,7 @@ import argparse
 import json
 import multiprocessing
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ PROTOCOLS = (
     Protocol("parent-50", "parent", 50),
 )
 PERCEPTUAL = Protocol("parent-50-perceptual", "parent", 50, loss="perceptual")
+LINEAR = Protocol("linear", "skeleton", 400)
+"""The reference without any block: a linear transform, and all of the entropy model."""
 TENTH = 10
 """Of so many architectures one is also trained by a second seed, and by the perceptual loss."""
 
@@ -105,7 +107,17 @@ def jobs(space: SearchSpace, work: Path) -> list[Job]:
     ]
     tenth = architectures[1::TENTH]
     listed += [Job(FULL, architecture, 1, work) for architecture in tenth]
-    return listed + [Job(PERCEPTUAL, a, 0, work) for a in (architectures[0], *tenth)]
+    listed += [Job(PERCEPTUAL, a, 0, work) for a in (architectures[0], *tenth)]
+    return [*listed, Job(LINEAR, without_blocks(architectures[0]), 0, work)]
+
+
+def without_blocks(architecture: Architecture) -> Architecture:
+    """The same widths, resampling and entropy model, and no chain with a block."""
+    encoder, decoder = (
+        tuple(replace(chain, R=0) for chain in half)
+        for half in (architecture.encoder, architecture.decoder)
+    )
+    return replace(architecture, encoder=encoder, decoder=decoder)
 
 
 _DATA: dict[str, Any] = {}

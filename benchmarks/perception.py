@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from ranking import TABLE, bd_rates, tau, with_interval, written
+from ranking import TABLE, bd_rates, compared, tau, with_interval, written
 
 from search.metrics import KNOWN
 
@@ -68,7 +68,7 @@ def regret(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 def main() -> None:
     frame = pd.read_parquet(Path(sys.argv[1]) if sys.argv[1:] else TABLE)
-    protocols = list(dict.fromkeys(frame["protocol"]))
+    protocols = compared(frame)
     print("Kendall's tau with the ranking by PSNR (90 % bootstrap intervals)\n")
     print(agreement(frame, protocols).to_markdown())
     print("\nKendall's tau between metrics, full fidelity\n")

@@ -19,8 +19,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from ranking import TABLE, Vector, bd_rates, tau, with_interval, written
+from ranking import TABLE, Vector, bd_rates, compared, curve, tau, with_interval, written
 from scipy.stats import spearmanr
+
+from search.rate_distortion import bd_rate_percent
 
 METRIC = "ssimulacra2"
 RANKERS = {
@@ -65,7 +67,7 @@ def rankings(frame: pd.DataFrame) -> dict[str, tuple[pd.Series, float]]:
     """Scores, the lower the better, and CPU seconds for each, by name."""
     known = frame.drop_duplicates("id").set_index("id").iloc[1:]
     found = {name: (-known[column], 0.0) for name, column in RANKERS.items()}
-    for protocol in dict.fromkeys(frame["protocol"]):
+    for protocol in compared(frame):
         rows = frame[frame["protocol"] == protocol]
         seconds = (rows["train_cpu_s"] + rows["measure_cpu_s"]).median()
         for metric in (METRIC, "psnr"):
@@ -100,11 +102,28 @@ def rows(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines).set_index("ranking")
 
 
+def against_linear(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each protocol makes of the reference, by two metrics; the linear codec has all steps."""
+    linear = frame[frame["protocol"] == "linear"].iloc[0]
+    of_reference = frame[frame["id"] == frame["id"].iloc[0]].set_index("protocol")
+    return pd.DataFrame(
+        {
+            metric: {
+                protocol: round(
+                    bd_rate_percent(curve(linear, metric), curve(row, metric), metric), 1
+                )
+                for protocol, row in of_reference.iterrows()
+            }
+            for metric in (METRIC, "psnr")
+        }
+    )
+
+
 def draw(frame: pd.DataFrame, path: Path) -> None:
     """Each shorter protocol's BD-rates beside those of full training."""
     full = bd_rates(frame, "full", METRIC)
     decode_ms = frame.drop_duplicates("id").set_index("id").loc[full.index, "decode_ms"]
-    protocols = [name for name in dict.fromkeys(frame["protocol"]) if name != "full"]
+    protocols = [name for name in compared(frame) if name != "full"]
     figure, panels = plt.subplots(
         1, len(protocols), figsize=(4 * len(protocols), 4), layout="constrained", sharey=True
     )
@@ -131,6 +150,8 @@ def main() -> None:
             f"\nFull training by {metric}: BD-rate deviates by {noise:.2f} % between seeds and by "
             f"{spread:.2f} % between architectures; noise alone allows a tau of {ceiling:.2f}."
         )
+    print("\nBD-rate (%) of the reference, against the linear transform codec of its widths\n")
+    print(against_linear(frame).to_markdown())
     draw(frame, path.with_name("proxy.png"))
 
 

@@ -19,6 +19,12 @@ RESAMPLES = 1000
 Vector = NDArray[np.float64]
 
 
+def compared(frame: pd.DataFrame) -> list[str]:
+    """Protocols by which all architectures were trained."""
+    trained = frame[frame["seed"] == 0].groupby("protocol", sort=False).size()
+    return list(trained[trained == trained.max()].index)
+
+
 def bd_rates(frame: pd.DataFrame, protocol: str, metric: str, seed: int = 0) -> pd.Series:
     """BD-rate in percent by architecture, against the reference trained by the same protocol.
 
@@ -26,19 +32,20 @@ def bd_rates(frame: pd.DataFrame, protocol: str, metric: str, seed: int = 0) -> 
     allow no BD-rate. The anchor of every seed is the reference of seed 0.
     """
     of_protocol = frame[frame["protocol"] == protocol].set_index("id")
-    anchor = _curve(of_protocol[of_protocol["seed"] == 0].loc[frame["id"].iloc[0]], metric)
+    anchor = curve(of_protocol[of_protocol["seed"] == 0].loc[frame["id"].iloc[0]], metric)
     rates = {}
     for identity, row in of_protocol[of_protocol["seed"] == seed].iterrows():
         if identity == frame["id"].iloc[0]:
             continue
         try:
-            rates[identity] = bd_rate_percent(anchor, _curve(row, metric), metric)
+            rates[identity] = bd_rate_percent(anchor, curve(row, metric), metric)
         except CurveError:
             rates[identity] = np.nan
     return pd.Series(rates, dtype=float)
 
 
-def _curve(row: pd.Series, metric: str) -> dict[str, list[float]]:
+def curve(row: pd.Series, metric: str) -> dict[str, list[float]]:
+    """Rate and one metric of a row of the table."""
     return {name: list(row[name]) for name in ("bpp", metric)}
 
 
