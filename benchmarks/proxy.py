@@ -106,14 +106,13 @@ def against_linear(frame: pd.DataFrame) -> pd.DataFrame:
     """What each protocol makes of the reference, by two metrics; the linear codec has all steps."""
     linear = frame[frame["protocol"] == "linear"].iloc[0]
     of_reference = frame[frame["id"] == frame["id"].iloc[0]].set_index("protocol")
+
+    def gain(row: pd.Series, metric: str) -> float:
+        return round(bd_rate_percent(curve(linear, metric), curve(row, metric), metric), 1)
+
     return pd.DataFrame(
         {
-            metric: {
-                protocol: round(
-                    bd_rate_percent(curve(linear, metric), curve(row, metric), metric), 1
-                )
-                for protocol, row in of_reference.iterrows()
-            }
+            metric: {protocol: gain(row, metric) for protocol, row in of_reference.iterrows()}
             for metric in (METRIC, "psnr")
         }
     )
