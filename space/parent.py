@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -94,18 +95,17 @@ class Parent:
         """The weights that training may change: all but constants of resampling and rounding."""
         names: set[str] = set()
         for architecture in _variants(self.values):
-            with torch.device("meta"):
-                named = Codec(architecture).named_parameters()
+            named = _blank(architecture).named_parameters()
             names |= {_key(name, architecture) for name, _ in named}
         return {name: self.weights[name] for name in self.weights if name in names}
 
     def slices(self, architecture: Architecture) -> dict[str, Tensor]:
         """Tensors of a codec of `architecture` by name, differentiable by `weights`."""
-        with torch.device("meta"):
-            shapes = {name: tensor.shape for name, tensor in _tensors(Codec(architecture))}
         sliced = {
-            name: _first(self.weights[_key(name, architecture)], shape, _groups(name, architecture))
-            for name, shape in shapes.items()
+            name: _first(
+                self.weights[_key(name, architecture)], blank.shape, _groups(name, architecture)
+            )
+            for name, blank in _tensors(_blank(architecture))
         }
         # Narrow chains cannot show all of a latent channel, which must then be paid for less.
         steps = starting_log_steps(architecture, self.skeleton)
@@ -116,9 +116,8 @@ class Parent:
 
     def code(self, architecture: Architecture, image: Tensor, quality: Tensor) -> Coded:
         """What the child of `architecture` makes of images; see `Codec.forward` in training."""
-        with torch.device("meta"):
-            codec = Codec(architecture)
-        coded: Coded = functional_call(codec, self.slices(architecture), (image, quality))
+        sliced = self.slices(architecture)
+        coded: Coded = functional_call(_blank(architecture), sliced, (image, quality))
         return coded
 
     @torch.no_grad()
@@ -176,13 +175,19 @@ class Parent:
         """Raise ValueError where weights are not those that `begin` would make."""
         expected: dict[str, torch.Size] = {}
         for architecture in _variants(self.values):
-            with torch.device("meta"):
-                named = list(_tensors(Codec(architecture)))
+            named = _tensors(_blank(architecture))
             expected |= {_key(name, architecture): tensor.shape for name, tensor in named}
         for name in expected | self.weights:
             here = self.weights[name].shape if name in self.weights else None
             if here != expected.get(name):
                 raise ValueError(f"{name} has shape {here}, expected {expected.get(name)}")
+
+
+@lru_cache(maxsize=8)
+def _blank(architecture: Architecture) -> Codec:
+    """A codec without weights, for shapes and to call with those of others."""
+    with torch.device("meta"):
+        return Codec(architecture)
 
 
 def _tensors(codec: Codec) -> Iterator[tuple[str, Tensor]]:
