@@ -4,8 +4,9 @@
 
 Trains the space's reference and 40 architectures, spread evenly over predicted decode time, by
 every protocol below; measures rate and metrics on held-out crops; writes WORK/fidelity.parquet, a
-row per training. Weights and curves are kept in WORK: the same command continues. About 4 CPU hours
-in all; `benchmarks/proxy.py` and `benchmarks/perception.py` read the committed table.
+row per training. Weights and curves are kept in WORK, which belongs to one parent and one state of
+the code: the same command continues. About 3 CPU hours in all. `benchmarks/proxy.py` and
+`benchmarks/perception.py` read the committed table.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 
 from latency_predictor import load_default
 from search.config import CONFIGS, ProxyConfig
-from search.costs import SpaceCosts
+from search.costs import SpaceCosts, costs_of
 from search.photographs import Photographs, load_photographs
-from search.proxy import Start, measure, to_tensor, trained
+from search.proxy import Start, measure, skeleton_of, trained
 from space.architecture import Architecture
 from space.codec import Codec
 from space.parent import Parent
 from space.search_space import SearchSpace
-from space.skeleton import SKELETON_CROPS, fit_skeleton
+from space.writing import write_whole
 
 SPACE = "pico_small"
 DEVICE = "iphone13"
@@ -126,9 +128,8 @@ _DATA: dict[str, Any] = {}
 def _prepare(photographs: str, work: Path, parent: str) -> None:
     torch.set_num_threads(1)
     data = load_photographs(photographs, 400, TRAIN_CROPS, SELECT_CROPS, cache=work / ".crops")
-    crops = to_tensor(data.train[:SKELETON_CROPS], torch.device("cpu"))
     _DATA["photographs"] = data
-    _DATA["skeleton"], _DATA["parent"] = fit_skeleton(crops), Parent.load(Path(parent))
+    _DATA["skeleton"], _DATA["parent"] = skeleton_of(data.train), Parent.load(Path(parent))
 
 
 def _perform(job: Job) -> str:
@@ -139,13 +140,15 @@ def _perform(job: Job) -> str:
         config = ProxyConfig(steps=job.protocol.steps, loss=_loss(job.protocol.loss))
         codec = trained(job.architecture, data.train, start, config, job.seed)
         said = {"cpu_s": f"{time.process_time() - began:.1f}"}
-        save_file({n: v.contiguous() for n, v in codec.state_dict().items()}, job.weights, said)
+        tensors = {name: value.contiguous() for name, value in codec.state_dict().items()}
+        write_whole(job.weights, save(tensors, said))
     codec = Codec(job.architecture)
     codec.load_state_dict(load_file(job.weights))
     began = time.process_time()
     curve, _ = measure(codec, data.select, QUALITIES, METRICS)
     measure_s = time.process_time() - began
-    job.curve.write_text(json.dumps({"measure_cpu_s": round(measure_s, 1), **curve}))
+    text = json.dumps({"measure_cpu_s": round(measure_s, 1), **curve})
+    write_whole(job.curve, text.encode())
     return f"{job.protocol.name} {job.architecture.id} {job.seed}"
 
 
@@ -156,8 +159,6 @@ def _loss(preset: str) -> dict[str, float]:
 
 def table(space: SearchSpace, work: Path) -> pd.DataFrame:
     """A row per finished training: the architecture, its costs, CPU seconds, and the curves."""
-    from safetensors import safe_open
-
     rows = []
     for job in jobs(space, work):
         if not job.curve.is_file():
@@ -180,8 +181,6 @@ def table(space: SearchSpace, work: Path) -> pd.DataFrame:
 
 def with_costs(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with predicted costs of each architecture."""
-    from search.costs import costs_of
-
     model = load_default()
     costs = [
         costs_of(Architecture.from_json(text), model, DEVICE) for text in frame["architecture"]

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fidelity import METRICS
 from ranking import TABLE, bd_rates, compared, tau, with_interval, written
 
 from search.metrics import KNOWN
 
-METRICS = ("psnr", "ms_ssim", "haarpsi", "ms_gmsd", "ssimulacra2", "cvvdp", "lite0_wasserstein")
 BANDS = 4
 """Equal groups of architectures by decode time, in each of which one is chosen."""
 
@@ -48,11 +48,15 @@ def matrix(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
 def regret(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
     """Mean BD-rate, by each metric at full fidelity, lost by other choices than its own.
 
-    In each band of decode time one architecture is chosen by the column's metric.
+    In each band of decode time one architecture is chosen by the column's metric. At full fidelity
+    a metric's own choice loses nothing by definition, the noise of one seed included.
     """
     of_full = frame[frame["protocol"] == "full"].drop_duplicates("id").set_index("id")
-    full = pd.DataFrame({m: bd_rates(frame, "full", m) for m in METRICS}).dropna()
-    at = pd.DataFrame({m: bd_rates(frame, protocol, m) for m in METRICS}).reindex(full.index)
+    full, at = (
+        pd.DataFrame({m: bd_rates(frame, p, m) for m in METRICS}) for p in ("full", protocol)
+    )
+    known = full.index[(full.notna() & at.notna()).all(axis=1)]
+    full, at = full.loc[known], at.loc[known]
     band = pd.qcut(of_full.loc[full.index, "decode_ms"], BANDS, labels=False)
     lost = {}
     for judge in METRICS:

@@ -29,7 +29,7 @@ LEAST = {
     "proxy.trunk_rate": 0,
     "proxy.branch_rate": 0,
     "pretrain.steps": 1,
-    "pretrain.save_every": 1,
+    "pretrain.look_every": 1,
     "run.seed": 0,
 }
 """Least value of every number."""
@@ -95,6 +95,7 @@ def write_config(config: Config, folder: Path) -> None:
 def _lasting(config: Config) -> dict[str, Any]:
     """The configuration as plain values, without what may differ between continuations."""
     tree: dict[str, Any] = yaml.safe_load(OmegaConf.to_yaml(OmegaConf.structured(config)))
+    del tree["pretrain"]
     for section, keys in FREE_KEYS.items():
         tree[section] = {k: v for k, v in tree[section].items() if k not in keys}
     return tree

@@ -72,8 +72,8 @@ class PretrainConfig:
 
     steps: int = 2000
     """Each trains two children on `proxy.batch` crops."""
-    save_every: int = 250
-    """Steps between checkpoints, each with sample pictures."""
+    look_every: int = 250
+    """Steps between looks: curves and pictures of three children."""
 
 
 @dataclass

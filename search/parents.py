@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,18 @@ from search.config import Config, ConfigError
 from search.images import to_pillow
 from search.photographs import CROP_CACHE, Photographs, load_photographs
 from search.pretraining import Pretraining
-from search.proxy import measure, to_tensor
+from search.proxy import measure, skeleton_of
 from space.architecture import Architecture
 from space.parent import Parent
 from space.search_space import SearchSpace, extreme
-from space.skeleton import SKELETON_CROPS, fit_skeleton
+from space.writing import write_whole
 
 SHIPPED = Path(__file__).parent / "shipped_parents"
 FOLDER = "parents"
 """Below the runs' root: a folder per space, or per `run.name`."""
 PARENT, CHECKPOINT, CURVES = "parent.safetensors", "checkpoint.safetensors", "curves.csv"
+SAVE_EVERY_S = 60.0
+"""What an interruption costs at most."""
 SHOWN = ("psnr", "ssimulacra2")
 """Metrics that are written down while a parent trains."""
 
@@ -35,8 +38,8 @@ def find_parent(space: SearchSpace, root: Path, chosen: str | None) -> tuple[Par
     """The parent that candidates of `space` start from, and one line that says which or why none.
 
     `chosen` is a file, `none`, or None for what `pretrain` made below `root` or else what is
-    shipped. Raises ParentError for a chosen file that cannot be read, ConfigError for one of
-    another space.
+    shipped. Raises ParentError for a file that cannot be read, ConfigError for a chosen one that is
+    of another space.
     """
     if chosen == "none":
         return None, "Candidates start from the skeleton, as parent=none asks."
@@ -44,16 +47,24 @@ def find_parent(space: SearchSpace, root: Path, chosen: str | None) -> tuple[Par
         parent = Parent.load(Path(chosen).expanduser())
         if not parent.covers(space):
             raise ConfigError(f"parent={chosen}: not of space {space.name}, whose values it lacks")
-        return parent, f"Candidates start from the parent {chosen}."
+        return parent, _described(parent, chosen)
+    passed_over = ""
     for path in (root / FOLDER / space.name / PARENT, SHIPPED / f"{space.name}.safetensors"):
         if path.is_file():
             parent = Parent.load(path)
             if parent.covers(space):
-                return parent, f"Candidates start from the parent {path}."
+                return parent, _described(parent, str(path))
+            passed_over = f" ({path} lacks values of it)"
     return None, (
-        f"No trained parent of {space.name}: candidates start from the skeleton. "
+        f"No trained parent of {space.name}{passed_over}: candidates start from the skeleton. "
         f"`python -m search pretrain +space={space.name}` trains one."
     )
+
+
+def _described(parent: Parent, path: str) -> str:
+    steps, of = parent.said.get("steps", 0), parent.said.get("of", 0)
+    trained = f"{steps} steps" if steps == of else f"only {steps} of {of} steps"
+    return f"Candidates start from the parent {path}, trained for {trained}."
 
 
 def pretrain(config: Config, console: Console) -> Path:
@@ -81,10 +92,9 @@ def _train(
     config: Config, space: SearchSpace, photographs: Photographs, folder: Path, console: Console
 ) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    crops = to_tensor(photographs.train[:SKELETON_CROPS], torch.device("cpu"))
     # Branches start at random.
     torch.manual_seed(config.run.seed)
-    parent = Parent.begin(space, fit_skeleton(crops)).to(device)
+    parent = Parent.begin(space, skeleton_of(photographs.train)).to(device)
     proxy = replace(config.proxy, steps=config.pretrain.steps)
     training = Pretraining(parent, space, photographs.train, proxy, config.run.seed)
     about: dict[str, Any] = {
@@ -102,39 +112,46 @@ def _train(
     columns = (*Progress.get_default_columns()[:-1], TextColumn("{task.fields[loss]}"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("Training", total=proxy.steps, completed=training.step, loss="")
+        saved_at = time.monotonic()
         while training.step < proxy.steps:
             loss = training.advance()
             bar.update(task, advance=1, loss=f"loss {loss:.3f}")
-            if training.step % config.pretrain.save_every == 0 or training.step == proxy.steps:
+            looked_at = training.step % config.pretrain.look_every == 0
+            if looked_at or time.monotonic() - saved_at > SAVE_EVERY_S:
                 training.save(folder / CHECKPOINT, about)
-                parent.save(folder / PARENT, {"steps": training.step, "seed": config.run.seed})
-                line = _look(parent, space, photographs, config, training.step, folder)
-                bar.console.print(line, highlight=False)
+                saved_at = time.monotonic()
+            if looked_at:
+                bar.console.print(_look(training, space, photographs, config, folder))
+        training.save(folder / CHECKPOINT, about)
+        bar.console.print(_look(training, space, photographs, config, folder))
 
 
 def _look(
-    parent: Parent,
+    training: Pretraining,
     space: SearchSpace,
     photographs: Photographs,
     config: Config,
-    step: int,
     folder: Path,
 ) -> str:
-    """Measure three children on the selection crops and keep a picture of each; one line."""
+    """Save the parent as it is, with curves and pictures of three children; one line of them."""
+    parent, step = training.parent, training.step
+    parent.save(folder / PARENT, {"steps": step, "of": config.pretrain.steps})
     children: dict[str, Architecture] = {
         "smallest": extreme(space, space.reference, min),
         "reference": space.reference,
         "largest": extreme(space, space.reference, max),
     }
-    said = []
+    path = folder / CURVES
+    known = pd.read_csv(path) if path.exists() else pd.DataFrame({"step": []})
+    # A training that was interrupted here looks again.
+    tables, said = [known[known["step"] < step]], []
+    device = next(iter(parent.weights.values())).device
     for name, architecture in children.items():
-        curve, sample = measure(
-            parent.start(architecture), photographs.select, config.proxy.qualities, SHOWN
-        )
-        table = pd.DataFrame({"step": step, "child": name, **curve})
-        path = folder / CURVES
-        table.to_csv(path, mode="a", header=not path.exists(), index=False)
+        codec = parent.start(architecture).to(device)
+        curve, sample = measure(codec, photographs.select, config.proxy.qualities, SHOWN)
+        tables.append(pd.DataFrame({"step": step, "child": name, **curve}))
         to_pillow(sample).save(folder / f"{name}.png")
         middle = len(config.proxy.qualities) // 2
         said.append(f"{name} {curve['bpp'][middle]:.3f} bpp, {curve['psnr'][middle]:.2f} dB")
+    write_whole(path, pd.concat(tables).to_csv(index=False).encode())
     return f"step {step}: " + "; ".join(said)

@@ -19,7 +19,7 @@ from search.config import ProxyConfig
 from search.photographs import Crops
 from search.proxy import ProxyError, batch, objective, optimisation
 from space.architecture import Architecture
-from space.parent import Parent
+from space.parent import Parent, codec_name
 from space.search_space import SearchSpace, extreme
 from space.tensor_file import read_tensors, write_tensors
 
@@ -43,7 +43,8 @@ class Pretraining:
         self._trained = parent.trainable()
         for weight in self._trained.values():
             weight.requires_grad_(True)
-        self._optimiser, self._schedule = optimisation(self._trained, config)
+        named = ((codec_name(name), weight) for name, weight in self._trained.items())
+        self._optimiser, self._schedule = optimisation(named, config)
 
     def advance(self) -> float:
         """Take one step; the loss before it. Raises ProxyError where that is not finite."""
@@ -85,12 +86,25 @@ class Pretraining:
     def resume(self, path: Path, about: dict[str, Any]) -> None:
         """Go on from what `save` wrote. Raises CheckpointError for anything else."""
         said, tensors = read_tensors(path, KEY, CheckpointError)
-        changed = [name for name in about if said["about"].get(name) != about[name]]
-        if changed:
-            raise CheckpointError(
-                f"{path.parent} was begun with other values of {', '.join(changed)}; "
-                "run.name=NAME starts another"
-            )
+        try:
+            begun = said["about"]
+            changed = [name for name in about if begun.get(name) != about[name]]
+            if changed:
+                raise CheckpointError(
+                    f"{path.parent} was begun with other values of {', '.join(changed)}; "
+                    "run.name=NAME starts another"
+                )
+            self._restore(said, tensors)
+        except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+            raise CheckpointError(f"{path}: damaged, or of other code ({error})") from error
+
+    def _restore(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        rates = [
+            [group["max_lr"] for group in groups]
+            for groups in (said["groups"], self._optimiser.param_groups)
+        ]
+        if rates[0] != rates[1]:
+            raise KeyError("other learning rates")
         for name, weight in self._trained.items():
             weight.copy_(tensors[f"weights.{name}"])
         moments: dict[int, dict[str, Tensor]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from search.photographs import Crops
 from search.rate_distortion import Curve
 from space.architecture import LEVELS, Architecture
 from space.codec import RATE_WEIGHTS, Codec, Coded
+from space.skeleton import SKELETON_CROPS, Skeleton, fit_skeleton
 
 TRUNK = ("analysis.downs.", "analysis.head.", "decoder.synthesis.ups.", "decoder.synthesis.head.")
 """Where a codec's parameters of the skeleton's convolutions are."""
@@ -106,7 +107,7 @@ def train_codec(
 
     `progress` passes on the steps. Raises ProxyError when the loss is not finite.
     """
-    optimiser, schedule = optimisation(dict(codec.named_parameters()), config)
+    optimiser, schedule = optimisation(codec.named_parameters(), config)
     device = next(codec.parameters()).device
     codec.train()
     for step in progress(range(config.steps)):
@@ -141,11 +142,11 @@ def objective(coded: Coded, image: Tensor, level: Tensor, config: ProxyConfig) -
 
 
 def optimisation(
-    parameters: Mapping[str, Tensor], config: ProxyConfig
+    parameters: Iterable[tuple[str, Tensor]], config: ProxyConfig
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Adam over one cycle of `config.steps`, by a codec's names of its parameters."""
+    """Adam over one cycle of `config.steps`, for parameters by their names in a codec."""
     groups: dict[float, list[Tensor]] = {}
-    for name, parameter in parameters.items():
+    for name, parameter in parameters:
         groups.setdefault(_rate(name, parameter, config), []).append(parameter)
     optimiser = torch.optim.Adam([{"params": group} for group in groups.values()], fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -200,6 +201,11 @@ def measure(
         for name, values in figures.items():
             curve[name].append(float(np.mean(values)))
     return curve, sample
+
+
+def skeleton_of(crops: Crops) -> Skeleton:
+    """The skeleton of training crops; the first are enough."""
+    return fit_skeleton(to_tensor(crops[:SKELETON_CROPS], torch.device("cpu")))
 
 
 def to_tensor(crops: Crops, device: torch.device) -> Tensor:

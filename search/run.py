@@ -17,10 +17,10 @@ from search.checks import CONFIG_FILE, check_continues, check_values, write_conf
 from search.config import Config, ConfigError
 from search.costs import costs_of
 from search.images import to_pillow
-from search.parents import find_parent
+from search.parents import PARENT, find_parent
 from search.photographs import CROP_CACHE, Photographs, find_photographs, load_photographs
 from search.progress import ProgressDisplay
-from search.proxy import Score, Start, to_tensor
+from search.proxy import Score, Start, skeleton_of, to_tensor
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
 from search.report import write_report
 from search.screening import Pool, screen, within
@@ -29,7 +29,6 @@ from search.workers import Evaluator, Search, evaluate_reference, outcome, start
 from space.architecture import Architecture
 from space.parent import Parent
 from space.search_space import SearchSpace
-from space.skeleton import SKELETON_CROPS, fit_skeleton
 
 SAMPLES = "samples"
 """Folder of one reconstructed crop per candidate."""
@@ -57,9 +56,13 @@ def run(config: Config, console: Console) -> Path:
     with console.status("Reading the photographs"):
         cache = Path(config.run.root) / CROP_CACHE
         photographs = load_photographs(**vars(config.data), cache=cache)
-    parent, started = find_parent(space, Path(config.run.root), config.parent)
+    parent, started = _parent(config, space, folder)
     record = _record(config, folder.name, space, pool, photographs, parent)
-    _check_data(record, folder)
+    if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
+        raise ConfigError(
+            f"the photographs of run '{folder.name}' have changed since it began; "
+            f"run.name=NAME starts another run"
+        )
     _tell(record, pool, console)
     console.print(started, highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,8 +90,7 @@ class _Run:
         """What candidates start from."""
         if self.parent:
             return self.parent
-        crops = to_tensor(self.photographs.train[:SKELETON_CROPS], torch.device("cpu"))
-        return fit_skeleton(crops)
+        return skeleton_of(self.photographs.train)
 
     def price(self, architecture: Architecture) -> Costs | None:
         """Costs of an architecture that meets the constraints, else None."""
@@ -171,21 +173,15 @@ def _check_costs(reference_costs: Costs, folder: Path) -> None:
         )
 
 
-def _check_data(record: RunRecord, folder: Path) -> None:
-    """Raise ConfigError where a run would mix scores of different photographs or parents."""
-    if not RunRecord.exists(folder):
-        return
-    begun = RunRecord.read(folder)
-    if begun.data_digest != record.data_digest:
-        raise ConfigError(
-            f"the photographs of run '{folder.name}' have changed since it began; "
-            f"run.name=NAME starts another run"
-        )
-    if begun.parent != record.parent:
-        raise ConfigError(
-            f"run '{folder.name}' was begun with {begun.parent or 'no'} parent, now there is "
-            f"{record.parent or 'none'}; parent=FILE chooses one, run.name=NAME starts another run"
-        )
+def _parent(config: Config, space: SearchSpace, folder: Path) -> tuple[Parent | None, str]:
+    """The parent that the run began with, or the one to begin with, and which that is."""
+    if not (folder / CONFIG_FILE).exists():
+        return find_parent(space, Path(config.run.root), config.parent)
+    if RunRecord.read(folder).parent is None:
+        return None, "Candidates start from the skeleton, as when this run began."
+    return Parent.load(
+        folder / PARENT
+    ), "Candidates start from the parent that this run began with."
 
 
 def _begin(run: _Run) -> None:
@@ -197,6 +193,8 @@ def _begin(run: _Run) -> None:
         run.folder / SCREEN_FILE
     )
     run.record.write(run.folder)
+    if run.parent:
+        run.parent.save(run.folder / PARENT, run.parent.said)
     write_config(run.config, run.folder)
 
 

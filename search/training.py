@@ -6,16 +6,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
-import torch
 import yaml
 
 from search.config import CONFIGS, ProxyConfig
 from search.photographs import Photographs
-from search.proxy import Progress, to_tensor, trained
+from search.proxy import Progress, skeleton_of, trained
 from space.architecture import Architecture
 from space.codec import Codec
 from space.search_space import SpaceError, named_point
-from space.skeleton import SKELETON_CROPS, fit_skeleton
 
 POINTS = CONFIGS / "architecture"
 
@@ -82,6 +80,6 @@ def train_point(
 
     Raises ProxyError when the loss diverges.
     """
-    crops = to_tensor(photographs.train[:SKELETON_CROPS], torch.device("cpu"))
+    train = photographs.train
     config = ProxyConfig(steps=steps)
-    return trained(architecture, photographs.train, fit_skeleton(crops), config, seed, progress)
+    return trained(architecture, train, skeleton_of(train), config, seed, progress)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from torch.func import functional_call
 from space.architecture import CHOICES, Architecture
 from space.codec import Codec, Coded
 from space.search_space import PARAMETERS, SearchSpace, Value, to_architecture
-from space.skeleton import Components, Skeleton, start_from, starting_log_steps
+from space.skeleton import MAX_LATENT, Components, Skeleton, start_from, starting_log_steps
 from space.tensor_file import read_tensors, write_tensors
 
 KEY = "codec-search parent 1"
@@ -33,14 +34,20 @@ VARIANTS = {
 }
 """Modules of which the parent has one for every value of a parameter, since none is a slice of
 another. All others are shared: activations and widths have no weights of their own, and scales that
-are not learned are folded into the weights."""
+are not learned are folded into the weights. Of the context by groups of channels, groups of narrow
+latents inherit from those of wide ones, though not the same channels."""
 STEPS = {"decoder.context.step.log_scale": 1, "scale_path.base.log_scale": -1}
 """Logarithms of a channel's quantisation step, and their sign."""
 PARTS = ("weights", "skeleton")
+SKELETON_SHAPES = {
+    "stride4.basis": (48, 48), "stride4.sigma": (48,),
+    "stride8.basis": (192, 192), "stride8.sigma": (192,),
+    "stride16.basis": (MAX_LATENT, 768), "stride16.sigma": (MAX_LATENT,),
+}  # fmt: skip
 
 
 class ParentError(ValueError):
-    """A file that is no parent, or a parent of another space."""
+    """A file that is no parent."""
 
 
 class Parent:
@@ -51,9 +58,12 @@ class Parent:
         values: Mapping[str, tuple[Value, ...]],
         weights: dict[str, Tensor],
         skeleton: Skeleton,
+        said: Mapping[str, int] | None = None,
     ) -> None:
         """Weights as `begin` names them, for the parameters' `values`."""
         self.values = values
+        self.said = dict(said or {})
+        """What was said of it when it was saved."""
         self.weights = weights
         self.skeleton = skeleton
         self._widest_steps = starting_log_steps(_widest(values), skeleton)
@@ -70,9 +80,9 @@ class Parent:
 
     @property
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the weights."""
-        total = hashlib.sha256()
-        for name, value in sorted(self.weights.items()):
+        """First 16 hex digits of the SHA-256 of values, weights and skeleton."""
+        total = hashlib.sha256(repr(sorted(self.values.items())).encode())
+        for name, value in sorted((self.weights | self._skeleton_tensors()).items()):
             total.update(f"{name} {tuple(value.shape)}".encode())
             total.update(value.detach().cpu().contiguous().numpy().data)
         return total.hexdigest()[:16]
@@ -132,12 +142,15 @@ class Parent:
             tensors[name].copy_(value)
         return codec
 
-    def save(self, path: Path, said: Mapping[str, str | int | float]) -> None:
-        """Write half-precision safetensors, whole or not at all, with what is `said` of it."""
-        tensors = {f"weights.{name}": value.detach().half() for name, value in self.weights.items()}
-        for stride, components in asdict(self.skeleton).items():
-            for field, array in components.items():
-                tensors[f"skeleton.{stride}.{field}"] = torch.from_numpy(array)
+    def save(self, path: Path, said: Mapping[str, int]) -> None:
+        """Write safetensors, whole or not at all, with what is `said` of the parent.
+
+        Trained weights are kept in half precision.
+        """
+        weights = {name: value.detach() for name, value in self.weights.items()}
+        weights |= {name: value.detach().half() for name, value in self.trainable().items()}
+        tensors = {f"weights.{name}": value for name, value in weights.items()}
+        tensors |= self._skeleton_tensors()
         about = {"values": {name: list(v) for name, v in self.values.items()}, "said": dict(said)}
         write_tensors(path, KEY, about, tensors)
 
@@ -149,14 +162,14 @@ class Parent:
         """
         about, tensors = read_tensors(path, KEY, ParentError)
         try:
-            parent = cls._assembled(about["values"], tensors)
+            parent = cls._assembled(about, tensors)
             parent._check_shapes()
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise ParentError(f"{path}: damaged, or of other code ({error})") from error
         return parent
 
     @classmethod
-    def _assembled(cls, values: dict[str, list[Value]], tensors: dict[str, Tensor]) -> Parent:
+    def _assembled(cls, about: dict[str, Any], tensors: dict[str, Tensor]) -> Parent:
         weights, skeleton = (
             {n.removeprefix(f"{part}."): t for n, t in tensors.items() if n.startswith(f"{part}.")}
             for part in PARTS
@@ -166,13 +179,21 @@ class Parent:
             for stride in ("stride4", "stride8", "stride16")
         )
         return cls(
-            {name: tuple(values[name]) for name in PARAMETERS},
+            {name: tuple(about["values"][name]) for name in PARAMETERS},
             {name: tensor.float() for name, tensor in weights.items()},
             Skeleton(*components),
+            about["said"],
         )
 
+    def _skeleton_tensors(self) -> dict[str, Tensor]:
+        return {
+            f"skeleton.{stride}.{field}": torch.from_numpy(array)
+            for stride, components in asdict(self.skeleton).items()
+            for field, array in components.items()
+        }
+
     def _check_shapes(self) -> None:
-        """Raise ValueError where weights are not those that `begin` would make."""
+        """Raise ValueError where weights are no numbers, or not those that `begin` would make."""
         expected: dict[str, torch.Size] = {}
         for architecture in _variants(self.values):
             named = _tensors(_blank(architecture))
@@ -181,6 +202,11 @@ class Parent:
             here = self.weights[name].shape if name in self.weights else None
             if here != expected.get(name):
                 raise ValueError(f"{name} has shape {here}, expected {expected.get(name)}")
+            if not self.weights[name].isfinite().all():
+                raise ValueError(f"{name} is not finite")
+        for name, tensor in self._skeleton_tensors().items():
+            if tensor.shape != SKELETON_SHAPES[name.removeprefix("skeleton.")]:
+                raise ValueError(f"{name} has shape {tensor.shape}")
 
 
 @lru_cache(maxsize=8)
@@ -196,7 +222,7 @@ def _tensors(codec: Codec) -> Iterator[tuple[str, Tensor]]:
 
 
 def _variants(values: Mapping[str, tuple[Value, ...]]) -> Iterator[Architecture]:
-    """Widest architectures that together have every module; those with most modules first."""
+    """Widest architectures that together have every module."""
     yield _widest(values)
     for name in sorted(set(VARIANTS.values())):
         for value in values[name][1:]:
@@ -218,6 +244,11 @@ def _key(name: str, architecture: Architecture) -> str:
         if name.startswith(prefix):
             return f"{name}@{getattr(architecture, choice)}"
     return name
+
+
+def codec_name(name: str) -> str:
+    """Name in a codec of a weight of a parent."""
+    return name.partition("@")[0]
 
 
 def _first(tensor: Tensor, shape: torch.Size, groups: tuple[int, int]) -> Tensor:

@@ -24,7 +24,7 @@ from torch.nn import functional as F  # noqa: N812
 from space.architecture import HYPER_DEPTH, LEVELS, Architecture
 from space.blocks import ConvScale, Downsampling, Upsampling, haar_basis
 from space.codec import RATE_WEIGHTS, Codec
-from space.context import Context, split
+from space.context import split
 from space.scales import ScalePath
 
 MID_GREY = 0.5
@@ -111,7 +111,7 @@ def start_from(codec: Codec, skeleton: Skeleton) -> Codec:
     log_step = starting_log_steps(codec.architecture, skeleton)
     codec.decoder.context.step.log_scale.copy_(log_step)
     codec.scale_path.base.log_scale.copy_(-log_step)
-    _start_context(codec.decoder.context, log_step[LEVELS // 2])
+    _start_context(codec, log_step[LEVELS // 2])
     _start_hyperprior(codec)
     return codec
 
@@ -213,17 +213,22 @@ def _binary_entropy(probability: Tensor) -> Tensor:
     return -(p * torch.log2(p) + (1 - p) * torch.log2(1 - p))
 
 
-def _start_context(context: Context, log_step: Tensor) -> None:
+def _start_context(codec: Codec, log_step: Tensor) -> None:
     """Read decoded channels in units of their deviation, where it is more than a step.
 
     In units of the step, which reach from 1 to 100, the largest channels would drown all others,
     and the heads' first updates would be worth many steps.
     """
+    context = codec.decoder.context
     deviation = torch.exp(-log_step)[None, :, None, None].expand(-1, -1, 2, 2)
     groups = [group[:, :, 0, 0] for group in split(deviation, context.pattern)]
     for before, conv in enumerate(cast("list[ConvScale]", list(context.decoded)), start=1):
         deviations = torch.cat(groups[:before], dim=1)[..., None, None]
-        conv.scale_in.copy_(torch.rsqrt(1 + deviations.square()))
+        scale = torch.rsqrt(1 + deviations.square())
+        if codec.architecture.scales == "none":
+            conv.weight.mul_(scale)
+        else:
+            conv.scale_in.copy_(scale)
 
 
 def _start_hyperprior(codec: Codec) -> None:

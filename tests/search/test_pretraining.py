@@ -6,9 +6,9 @@ import torch
 from search.config import ProxyConfig
 from search.photographs import Crops, load_photographs
 from search.pretraining import CheckpointError, Pretraining
-from search.proxy import objective, to_tensor
+from search.proxy import objective, optimisation, to_tensor
 from space.architecture import LEVELS
-from space.parent import Parent
+from space.parent import Parent, codec_name
 from space.search_space import SearchSpace, extreme
 from space.skeleton import fit_skeleton
 
@@ -46,6 +46,25 @@ def test_other_settings_do_not_go_on(tiny: SearchSpace, crops: Crops, tmp_path: 
     (tmp_path / "checkpoint.safetensors").write_bytes(b"torn")
     with pytest.raises(CheckpointError, match="not a checkpoint"):
         training.resume(tmp_path / "checkpoint.safetensors", {})
+
+
+def test_weights_learn_at_the_rates_of_a_codecs(tiny: SearchSpace, crops: Crops) -> None:
+    training = begun(tiny, crops, steps=10)
+    widest = training.parent.start(extreme(tiny, tiny.reference, max))
+    optimiser, _ = optimisation(widest.named_parameters(), ProxyConfig(branch_rate=3e-4))
+    rates = {id(p): g["lr"] for g in optimiser.param_groups for p in g["params"]}
+    expected = {name: (rates[id(p)], p.shape) for name, p in widest.named_parameters()}
+    before = {name: weight.detach().clone() for name, weight in training.parent.trainable().items()}
+    training.advance()
+    # Adam's first step moves every weight that has a gradient by the rate, whatever the gradient.
+    compared = []
+    for name, weight in training.parent.trainable().items():
+        moved = (weight.detach() - before[name]).abs().max().item()
+        rate, shape = expected.get(codec_name(name), (0.0, None))
+        if moved and weight.shape == shape:
+            compared.append(name)
+            assert moved == pytest.approx(rate, rel=0.05, abs=2e-7), name
+    assert any(name.startswith("decoder.context.mean.0.weight@") for name in compared)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from space.architecture import CHOICES, Chain
 from space.blocks import ConvScale, ScaledWeight
+from space.context import split
 from space.parent import Parent, ParentError
 from space.search_space import SearchSpace, extreme
 from space.skeleton import fit_skeleton
@@ -144,16 +145,42 @@ def test_narrow_children_read_the_first_channels() -> None:
     assert torch.equal(slices[name], torch.cat([first[:, :64], second[:, :64]], dim=1))
 
 
+@pytest.mark.parametrize("pattern", ["grid", "checkerboard"])
+def test_the_context_of_narrow_latents_reads_the_same_channels_of_the_same_phases(
+    pattern: str,
+) -> None:
+    def entries(latent: int) -> list[Tensor]:
+        """Of every group, channel and phase of each of its entries, as channel + phase / 10."""
+        phases = torch.tensor([[0.0, 0.1], [0.2, 0.3]])
+        labels = torch.arange(latent)[None, :, None, None] + phases
+        return [group[0, :, 0, 0] for group in split(labels, pattern)]
+
+    parent = Parent(space().parameters, dict(trained().weights), trained().skeleton)
+    wide, narrow = entries(24), entries(16)
+    for step in range(1, len(wide)):
+        name = f"decoder.context.decoded.{step - 1}.weight"
+        outputs, inputs = wide[step], torch.cat(wide[:step])
+        labelled = (outputs[:, None] * 100 + inputs)[..., None, None].expand(-1, -1, 3, 3)
+        parent.weights[f"{name}@{pattern}"] = labelled
+        small = extreme(space(), space().reference, min)
+        sliced = parent.slices(replace(small, context=pattern))[name][:, :, 0, 0]
+        outputs, inputs = narrow[step], torch.cat(narrow[:step])
+        assert torch.equal(sliced, outputs[:, None] * 100 + inputs)
+
+
 def test_a_saved_parent_is_read_in_half_precision(tmp_path: Path) -> None:
     trained().save(tmp_path / "p.safetensors", {"steps": 3})
     read = Parent.load(tmp_path / "p.safetensors")
     assert read.values == trained().values
-    for name, weight in trained().weights.items():
+    for name, weight in trained().trainable().items():
         assert torch.equal(read.weights[name], weight.half().float())
+    for name in trained().weights.keys() - trained().trainable().keys():
+        assert torch.equal(read.weights[name], trained().weights[name])
+    assert read.said == {"steps": 3}
     assert read.digest == Parent.load(tmp_path / "p.safetensors").digest != trained().digest
 
 
-@pytest.mark.parametrize("damage", ["missing", "text", "kind", "weights"])
+@pytest.mark.parametrize("damage", ["missing", "text", "kind", "weights", "nan", "skeleton"])
 def test_what_is_no_parent_is_said_in_one_line(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "p.safetensors"
     if damage == "text":
@@ -163,6 +190,16 @@ def test_what_is_no_parent_is_said_in_one_line(tmp_path: Path, damage: str) -> N
     if damage == "weights":
         parent = Parent(trained().values, dict(trained().weights), trained().skeleton)
         parent.weights["analysis.head.weight"] = torch.zeros(3)
+        parent.save(path, {})
+    if damage == "nan":
+        parent = Parent(trained().values, dict(trained().weights), trained().skeleton)
+        head = parent.weights["analysis.head.weight"]
+        parent.weights["analysis.head.weight"] = head * float("nan")
+        parent.save(path, {})
+    if damage == "skeleton":
+        skeleton = replace(trained().skeleton, stride8=trained().skeleton.stride4)
+        parent = Parent(trained().values, trained().weights, trained().skeleton)
+        parent.skeleton = skeleton
         parent.save(path, {})
     with pytest.raises(ParentError, match=r"p\.safetensors") as said:
         Parent.load(path)
