@@ -60,11 +60,10 @@ class Protocol:
 
 
 FULL = Protocol("full", "skeleton", 400)
-PROTOCOLS = (
-    FULL,
+SHORT = (
+    Protocol("parent-50", "parent", 50),
     Protocol("skeleton-50", "skeleton", 50),
     Protocol("parent-0", "parent", 0),
-    Protocol("parent-50", "parent", 50),
 )
 PERCEPTUAL = Protocol("parent-50-perceptual", "parent", 50, loss="perceptual")
 LINEAR = Protocol("linear", "skeleton", 400)
@@ -102,15 +101,14 @@ def chosen(space: SearchSpace) -> list[Architecture]:
 def jobs(space: SearchSpace, work: Path) -> list[Job]:
     """All trainings."""
     architectures = chosen(space)
-    listed = [
-        Job(protocol, architecture, 0, work)
-        for protocol in PROTOCOLS
-        for architecture in architectures
-    ]
     tenth = architectures[1::TENTH]
-    listed += [Job(FULL, architecture, 1, work) for architecture in tenth]
-    listed += [Job(PERCEPTUAL, a, 0, work) for a in (architectures[0], *tenth)]
-    return [*listed, Job(LINEAR, without_blocks(architectures[0]), 0, work)]
+    return [
+        *(Job(FULL, architecture, 0, work) for architecture in architectures),
+        Job(LINEAR, without_blocks(architectures[0]), 0, work),
+        *(Job(PERCEPTUAL, a, 0, work) for a in (architectures[0], *tenth)),
+        *(Job(FULL, architecture, 1, work) for architecture in tenth),
+        *(Job(protocol, a, 0, work) for protocol in SHORT for a in architectures),
+    ]
 
 
 def without_blocks(architecture: Architecture) -> Architecture:

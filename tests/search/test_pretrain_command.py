@@ -1,0 +1,45 @@
+"""`pretrain`, and a run that inherits, as a user meets them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SMALL = ["+space=pico_tiny", "data.train_crops=16", "data.select_crops=2"]
+PRETRAIN = ["pretrain", *SMALL, "pretrain.look_every=1"]
+RUN = ["run", *SMALL, "proxy=tiny", "search.trials=1"]
+
+
+def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "search", *words],
+        cwd=folder, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_inherits_from_the_parent_that_was_trained_for_its_space(tmp_path: Path) -> None:
+    trained = call(tmp_path, *PRETRAIN, "pretrain.steps=2")
+    folder = tmp_path / "results/parents/pico_tiny"
+    assert trained.returncode == 0, trained.stderr
+    assert "Parent: results/parents/pico_tiny/parent.safetensors" in trained.stdout
+    for child in ("smallest", "reference", "largest"):
+        assert (folder / f"{child}.png").is_file()
+
+    # The same command looks again, and adds no second row for any step and quality.
+    (folder / "parent.safetensors").unlink()
+    assert call(tmp_path, *PRETRAIN, "pretrain.steps=2").returncode == 0
+    curves = pd.read_csv(folder / "curves.csv")
+    assert sorted(curves["step"].unique()) == [1, 2]
+    assert len(curves) == 2 * 3 * 4
+    first = call(tmp_path, *RUN)
+    assert first.returncode == 0, first.stderr
+    assert "parents/pico_tiny/parent.safetensors, trained for 2 steps" in first.stdout
+    # Whatever becomes of the file, a run goes on with what it began with.
+    (folder / "parent.safetensors").write_bytes(b"torn")
+    second = call(tmp_path, *RUN, "search.trials=2")
+    assert second.returncode == 0, second.stderr
+    assert "the parent of when this run began" in second.stdout
