@@ -4,7 +4,7 @@
 
 Reads the table of `benchmarks/fidelity.py`. Prints Kendall's tau between BD-rates by PSNR and by
 every other metric, at every fidelity; between all metrics at full fidelity; and what it costs, by
-each metric, to let another choose.
+each metric, to let another choose; and what training on a perceptual loss gains.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fidelity import METRICS
-from ranking import TABLE, bd_rates, compared, tau, with_interval, written
+from ranking import TABLE, bd_rates, compared, curve, tau, with_interval, written
 
-from search.metrics import KNOWN
+from search.rate_distortion import bd_rate_percent
 
 BANDS = 4
 """Equal groups of architectures by decode time, in each of which one is chosen."""
@@ -27,7 +27,7 @@ def agreement(frame: pd.DataFrame, protocols: list[str]) -> pd.DataFrame:
     """Tau of every metric with PSNR, a column per protocol."""
     rows = {}
     for metric in METRICS[1:]:
-        rows[KNOWN[metric].label] = {
+        rows[metric] = {
             protocol: written(
                 with_interval(
                     tau, bd_rates(frame, protocol, "psnr"), bd_rates(frame, protocol, metric)
@@ -41,8 +41,7 @@ def agreement(frame: pd.DataFrame, protocols: list[str]) -> pd.DataFrame:
 def matrix(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
     """Tau between all metrics."""
     rates = pd.DataFrame({m: bd_rates(frame, protocol, m) for m in METRICS}).dropna()
-    labels = [KNOWN[metric].label for metric in METRICS]
-    return pd.DataFrame(rates.corr(method="kendall").to_numpy(), labels, labels).round(2)
+    return rates.corr(method="kendall").round(2)
 
 
 def regret(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
@@ -61,13 +60,36 @@ def regret(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
     lost = {}
     for judge in METRICS:
         best = full[judge].groupby(band).min()
-        lost[KNOWN[judge].label] = {
-            f"by {KNOWN[chooser].label}": np.mean(
+        lost[judge] = {
+            f"by {chooser}": np.mean(
                 [full.loc[at[chooser][band == b].idxmin(), judge] - best[b] for b in range(BANDS)]
             )
             for chooser in METRICS
         }
     return pd.DataFrame(lost).T.round(1)
+
+
+def trained_on(frame: pd.DataFrame) -> pd.DataFrame:
+    """BD-rate, by each metric, of training on the perceptual loss against the squared error.
+
+    The same start, steps and seed; a row per architecture and their mean.
+    """
+    perceptual, squared = (
+        frame[frame["protocol"] == protocol].set_index("id")
+        for protocol in ("parent-50-perceptual", "parent-50")
+    )
+    rates = {
+        identity: {
+            metric: bd_rate_percent(
+                curve(squared.loc[identity], metric), curve(row, metric), metric
+            )
+            for metric in METRICS
+        }
+        for identity, row in perceptual.iterrows()
+    }
+    table = pd.DataFrame(rates).T
+    table.loc["mean"] = table.mean()
+    return table.round(1)
 
 
 def main() -> None:
@@ -80,6 +102,8 @@ def main() -> None:
     for protocol in protocols:
         print(f"\nBD-rate (%) lost by the row's metric where {protocol} chooses by the column's\n")
         print(regret(frame, protocol).to_markdown())
+    print("\nBD-rate (%) of 50 steps on `proxy=perceptual` against 50 on `proxy=psnr`\n")
+    print(trained_on(frame).to_markdown())
 
 
 if __name__ == "__main__":
