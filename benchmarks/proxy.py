@@ -25,6 +25,7 @@ from ranking import TABLE, Vector, bd_rates, compared, curve, tau, with_interval
 from scipy.stats import spearmanr
 
 from search.rate_distortion import bd_rate_percent
+from space.architecture import Architecture
 
 METRIC = "ssimulacra2"
 RANKERS = {
@@ -70,6 +71,8 @@ def rankings(frame: pd.DataFrame) -> dict[str, tuple[pd.Series, float]]:
     """Scores, the lower the better, and CPU seconds for each, by name."""
     known = frame.drop_duplicates("id").set_index("id").iloc[1:]
     found = {name: (-known[column], 0.0) for name, column in RANKERS.items()}
+    decoders = known["architecture"].map(lambda text: Architecture.from_json(text).decoder)
+    found["narrow at stride 16"] = decoders.map(lambda chains: float(chains[0].C)), 0.0
     for protocol in compared(frame):
         rows = frame[frame["protocol"] == protocol]
         seconds = rows["train_cpu_s"].median()
