@@ -54,17 +54,18 @@ def with_interval(
 ) -> tuple[float, float, float]:
     """A statistic of two rankings and its bootstrap interval over the architectures of both."""
     both = pd.concat([a, b], axis=1, join="inner").dropna().to_numpy()
-    interval = bootstrap(
+    resampled = bootstrap(
         (both[:, 0], both[:, 1]),
         statistic,
         paired=True,
         vectorized=False,
         n_resamples=RESAMPLES,
-        confidence_level=COVERAGE,
         method="percentile",
         rng=np.random.default_rng(0),
-    ).confidence_interval
-    return statistic(both[:, 0], both[:, 1]), interval.low, interval.high
+    ).bootstrap_distribution
+    # A resample of equal values has no rank correlation.
+    low, high = np.nanquantile(resampled, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return statistic(both[:, 0], both[:, 1]), float(low), float(high)
 
 
 def tau(a: Vector, b: Vector) -> float:
