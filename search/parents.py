@@ -142,7 +142,7 @@ def _look(
         "largest": extreme(space, space.reference, max),
     }
     path = folder / CURVES
-    known = pd.read_csv(path) if path.exists() else pd.DataFrame({"step": []})
+    known = pd.read_csv(path) if path.exists() else pd.DataFrame({"step": []}, dtype=int)
     # A training that was interrupted here looks again.
     tables, said = [known[known["step"] < step]], []
     device = next(iter(parent.weights.values())).device

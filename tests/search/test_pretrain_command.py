@@ -42,4 +42,4 @@ def test_a_run_inherits_from_the_parent_that_was_trained_for_its_space(tmp_path:
     (folder / "parent.safetensors").write_bytes(b"torn")
     second = call(tmp_path, *RUN, "search.trials=2")
     assert second.returncode == 0, second.stderr
-    assert "the parent of when this run began" in second.stdout
+    assert "the parent that this run began with" in second.stdout
