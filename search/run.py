@@ -179,9 +179,8 @@ def _parent(config: Config, space: SearchSpace, folder: Path) -> tuple[Parent | 
         return find_parent(space, Path(config.run.root), config.parent)
     if RunRecord.read(folder).parent is None:
         return None, "Candidates start from the skeleton, as when this run began."
-    return Parent.load(
-        folder / PARENT
-    ), "Candidates start from the parent that this run began with."
+    parent = Parent.load(folder / PARENT)
+    return parent, "Candidates start from the parent that this run began with."
 
 
 def _begin(run: _Run) -> None:

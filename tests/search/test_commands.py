@@ -258,4 +258,4 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     driver.send_signal(signal.SIGINT)
     said, _ = driver.communicate(timeout=60)
     assert driver.returncode == 130
-    assert "The same command continues the run" in said
+    assert "Interrupted. The same command continues." in said
