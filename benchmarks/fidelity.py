@@ -29,8 +29,9 @@ from safetensors.torch import load_file, save
 from latency_predictor import load_default
 from search.config import CONFIGS, ProxyConfig
 from search.costs import SpaceCosts, costs_of
+from search.optimisation import Start
 from search.photographs import Photographs, load_photographs
-from search.proxy import Start, measure, skeleton_of, trained
+from search.proxy import measure, skeleton_of, trained
 from space.architecture import Architecture
 from space.codec import Codec
 from space.parent import Parent

@@ -147,8 +147,8 @@ def _load(path: Path) -> Model:
 def _guarded(work: Callable[[argparse.Namespace], str], arguments: argparse.Namespace) -> int:
     """Run a command, print what it says, and turn what a user can mend into one line."""
     from search.images import ImageError
+    from search.optimisation import ProxyError
     from search.photographs import DataError
-    from search.proxy import ProxyError
     from search.training import PointError
     from space.bitstream import BitstreamError
     from space.model import ModelError

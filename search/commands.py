@@ -73,7 +73,7 @@ def _for_hydra(word: str) -> str:
     if key == "space":
         return f"+{word}"
     if (
-        key in ("data.root", "run.root", "latency_model", "parent")
+        key in ("data.root", "run.root", "latency_model", "parent", "search.tabular")
         and separator
         and value != "null"
         and value[:1] not in "'\""
@@ -101,12 +101,13 @@ def _guarded(config: Config, work: Callable[[Config, Console], None]) -> int:
 
     from latency_predictor import UnknownDevice
     from latency_predictor.artefact import ArtefactError
+    from search.evaluation import ReferenceFailed
+    from search.optimisation import ProxyError
     from search.photographs import DataError
     from search.pretraining import CheckpointError
-    from search.proxy import ProxyError
     from search.records import RecordError
     from search.screening import EmptyPool
-    from search.workers import ReferenceFailed
+    from search.tabular import TableError
     from space.parent import ParentError
     from space.search_space import SpaceError
 
@@ -115,7 +116,7 @@ def _guarded(config: Config, work: Callable[[Config, Console], None]) -> int:
         work(config, console)
     except (
         ArtefactError, CheckpointError, ConfigError, DataError, EmptyPool, OSError, ParentError,
-        ProxyError, RecordError, ReferenceFailed, SpaceError, UnknownDevice,
+        ProxyError, RecordError, ReferenceFailed, SpaceError, TableError, UnknownDevice,
     ) as error:  # fmt: skip
         print(error, file=sys.stderr)
         return 2

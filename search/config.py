@@ -90,6 +90,8 @@ class SearchConfig:
     """Metric of the BD-rate that is minimised, one of `proxy.metrics`."""
     screened: int = 500_000
     """Architectures whose costs are predicted beforehand; a smaller space is screened whole."""
+    tabular: str | None = None
+    """Table of `benchmarks/table.py`: scores at `proxy.steps` are looked up, nothing is trained."""
     address: str | None = None
     """Ray cluster to join, such as `auto`; by default one is started here."""
 

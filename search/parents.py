@@ -44,9 +44,7 @@ def find_parent(space: SearchSpace, root: Path, chosen: str | None) -> tuple[Par
     if chosen == "none":
         return None, "Candidates start from the skeleton, as parent=none asks."
     if chosen is not None:
-        parent = Parent.load(Path(chosen).expanduser())
-        if not parent.covers(space):
-            raise ConfigError(f"parent={chosen}: not of space {space.name}, whose values it lacks")
+        parent = _load(space, chosen)
         return parent, _described(parent, chosen)
     passed_over = ""
     for path in (root / FOLDER / space.name / PARENT, SHIPPED / f"{space.name}.safetensors"):
@@ -59,6 +57,13 @@ def find_parent(space: SearchSpace, root: Path, chosen: str | None) -> tuple[Par
         f"No trained parent of {space.name}{passed_over}: candidates start from the skeleton. "
         f"`python -m search pretrain +space={space.name}` trains one."
     )
+
+
+def _load(space: SearchSpace, chosen: str) -> Parent:
+    parent = Parent.load(Path(chosen).expanduser())
+    if not parent.covers(space):
+        raise ConfigError(f"parent={chosen}: not of space {space.name}, whose values it lacks")
+    return parent
 
 
 def _described(parent: Parent, path: str) -> str:
@@ -94,9 +99,16 @@ def _train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # Branches start at random.
     torch.manual_seed(config.run.seed)
-    parent = Parent.begin(space, skeleton_of(photographs.train)).to(device)
+    if config.parent is None:
+        parent = Parent.begin(space, skeleton_of(photographs.train))
+    else:
+        parent = _load(space, config.parent)
+    begun_from = parent.digest if config.parent else None
+    settled = parent.settled and config.parent is not None
     proxy = replace(config.proxy, steps=config.pretrain.steps)
-    training = Pretraining(parent, space, photographs.train, proxy, config.run.seed)
+    training = Pretraining(
+        parent.to(device), space, photographs.train, proxy, config.run.seed, settled
+    )
     about: dict[str, Any] = {
         "space": {name: list(values) for name, values in space.parameters.items()},
         "pretrain.steps": proxy.steps,
@@ -106,6 +118,7 @@ def _train(
         "proxy.loss": proxy.loss,
         "run.seed": config.run.seed,
         "photographs": photographs.digest,
+        "parent": begun_from,
     }
     if (folder / CHECKPOINT).is_file():
         training.resume(folder / CHECKPOINT, about)

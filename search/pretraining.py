@@ -16,8 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from search.config import ProxyConfig
+from search.optimisation import (
+    SYNTHESIS,
+    ProxyError,
+    batch,
+    log_distortion,
+    objective,
+    one_cycle,
+    optimiser,
+)
 from search.photographs import Crops
-from search.proxy import ProxyError, batch, objective, optimisation
 from space.architecture import Architecture
 from space.parent import Parent, codec_name
 from space.search_space import SearchSpace, extreme
@@ -35,16 +43,31 @@ class Pretraining:
     """A parent in training; equal arguments give equal steps, whether interrupted or not."""
 
     def __init__(
-        self, parent: Parent, space: SearchSpace, crops: Crops, config: ProxyConfig, seed: int
+        self,
+        parent: Parent,
+        space: SearchSpace,
+        crops: Crops,
+        config: ProxyConfig,
+        seed: int,
+        settled: bool = False,
     ) -> None:
-        """`config` says how many steps there are, at which rates, and which loss they minimise."""
+        """`config` says how many steps there are, at which rates, and which loss they minimise.
+
+        Where all but the synthesis transforms is `settled`, only they are trained.
+        """
         self.parent, self.step = parent, 0
         self._space, self._crops, self._config, self._seed = space, crops, config, seed
-        self._trained = parent.trainable()
+        self._settled = settled
+        self._trained = {
+            name: weight
+            for name, weight in parent.trainable().items()
+            if name.startswith(SYNTHESIS) or not settled
+        }
         for weight in self._trained.values():
             weight.requires_grad_(True)
         named = ((codec_name(name), weight) for name, weight in self._trained.items())
-        self._optimiser, self._schedule = optimisation(named, config)
+        self._optimiser = optimiser(named, config, settled)
+        self._schedule = one_cycle(self._optimiser, config.steps)
 
     def advance(self) -> float:
         """Take one step; the loss before it. Raises ProxyError where that is not finite."""
@@ -55,9 +78,12 @@ class Pretraining:
         self._optimiser.zero_grad()
         total = 0.0
         for architecture in _sandwich(self._space, self.step, rng):
-            image, level = batch(self._crops, self._config.batch, rng, device)
+            image, level = batch(self._crops, self._config.batch, rng, device, self._settled)
             coded = self.parent.code(architecture, image, level.float())
-            loss = objective(coded, image, level, self._config) / 2
+            if self._settled:
+                loss = log_distortion(coded, image, self._config) / 2
+            else:
+                loss = objective(coded, image, level, self._config) / 2
             loss.backward()
             total += loss.item()
         if not math.isfinite(total):

@@ -27,6 +27,8 @@ from space.architecture import Architecture
 from space.search_space import Value, from_architecture
 
 TEMPLATE = "report.html.jinja"
+SAMPLES = "samples"
+"""Folder of one reconstructed crop per candidate, which the replay of a table lacks."""
 
 
 def write_report(folder: Path) -> Path:
@@ -70,8 +72,11 @@ def _draw(folder: Path, state: Overview, record: RunRecord) -> dict[str, str]:
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=130)
         plt.close(figure)
-    plots.samples(folder / "samples", state.front, record).save(folder / "samples.png")
-    return {name: _address(folder / f"{name}.png") for name in (*figures, "samples")}
+    drawn = list(figures)
+    if (folder / SAMPLES).exists():
+        plots.samples(folder / SAMPLES, state.front, record).save(folder / "samples.png")
+        drawn.append("samples")
+    return {name: _address(folder / f"{name}.png") for name in drawn}
 
 
 def _address(path: Path) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,22 +19,22 @@ from latency_predictor import LatencyModel, load_default, load_model
 from search.checks import CONFIG_FILE, check_continues, check_values, write_config
 from search.config import Config, ConfigError
 from search.costs import costs_of
+from search.evaluation import Evaluator, Search, evaluate_reference, outcome
 from search.images import to_pillow
+from search.optimisation import to_tensor
 from search.parents import PARENT, find_parent
 from search.photographs import CROP_CACHE, Photographs, find_photographs, load_photographs
 from search.progress import ProgressDisplay
-from search.proxy import Score, Start, skeleton_of, to_tensor
+from search.proxy import Score, skeleton_of
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
-from search.report import write_report
+from search.report import SAMPLES, write_report
 from search.screening import Pool, screen, within
 from search.study import Asker, Costs, counted, drop_torn_line, open_study
-from search.workers import Evaluator, Search, evaluate_reference, outcome, start_ray
+from search.tabular import Table
+from search.workers import RayEvaluator, start_ray
 from space.architecture import Architecture
 from space.parent import Parent
 from space.search_space import SearchSpace
-
-SAMPLES = "samples"
-"""Folder of one reconstructed crop per candidate."""
 
 
 def run(config: Config, console: Console) -> Path:
@@ -48,31 +51,123 @@ def run(config: Config, console: Console) -> Path:
     named = config.latency_model
     model = load_default() if named is None else load_model(Path(named).expanduser())
     _check_costs(costs_of(space.reference, model, config.device), folder)
-    # A wrong folder is said at once, before the space is priced.
-    find_photographs(config.data.root)
+    # A wrong file or folder is said at once, before the space is priced.
+    table = None
+    if tabular := config.search.tabular:
+        metric = config.search.metric
+        table = Table.load(Path(tabular).expanduser(), config.proxy.steps, metric)
+    else:
+        find_photographs(config.data.root)
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
         pool = screen(space, model, config.device, config.constraints, config.search.screened, rng)
-    with console.status("Reading the photographs"):
-        cache = Path(config.run.root) / CROP_CACHE
-        photographs = load_photographs(**vars(config.data), cache=cache)
-    parent, started = _parent(config, space, folder)
-    record = _record(config, folder.name, space, pool, photographs, parent)
+    source: _Replayed | _Trained
+    if table:
+        pool = pool.only(table.numbers(space))
+        source = _Replayed(config, table)
+    else:
+        with console.status("Reading the photographs"):
+            cache = Path(config.run.root) / CROP_CACHE
+            photographs = load_photographs(**vars(config.data), cache=cache)
+        parent, said = _parent(config, space, folder)
+        source = _Trained(config, photographs, parent, f"{photographs.used} photographs. {said}")
+    record = _record(config, folder.name, space, pool, source)
     if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
         raise ConfigError(
-            f"the photographs of run '{folder.name}' have changed since it began; "
+            f"the {source.data} of run '{folder.name}' have changed since it began; "
             f"run.name=NAME starts another run"
         )
     _tell(record, pool, console)
-    console.print(started, highlight=False)
+    console.print(source.said, highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
-            found = _Run(config, folder, space, model, pool, photographs, record, parent)
-            _search(found, rng, console)
+            _search(_Run(config, folder, space, model, pool, source, record), rng, console)
     except Timeout:
         raise ConfigError(f"run '{folder.name}' is being continued by another process") from None
     return folder
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Scores of codecs that are trained on photographs."""
+
+    config: Config
+    photographs: Photographs
+    parent: Parent | None
+    said: str
+    data = "photographs"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the run's record says of it."""
+        return {
+            "photographs": self.photographs.used,
+            "unreadable": list(self.photographs.unreadable),
+            "small": list(self.photographs.small),
+            "data_digest": self.photographs.digest,
+            "parent": self.parent.digest if self.parent else None,
+        }
+
+    def begin(self, folder: Path) -> None:
+        """Keep the parent, and the original that samples are compared with."""
+        (folder / SAMPLES).mkdir(exist_ok=True)
+        original = to_tensor(self.photographs.select[:1], torch.device("cpu"))
+        to_pillow(original[0]).save(folder / SAMPLES / "original.png")
+        if self.parent:
+            self.parent.save(folder / PARENT, self.parent.said)
+
+    @contextmanager
+    def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
+        """Ray workers, and how many evaluations they run at a time."""
+        slots = start_ray(self.config.search.address, self.config.search.workers)
+        try:
+            start = self.parent or skeleton_of(self.photographs.train)
+            proxy, seed = self.config.proxy, self.config.run.seed
+            yield RayEvaluator.share(self.photographs, start, proxy, seed), slots
+        finally:
+            ray.shutdown()
+
+    def keep(self, score: Score, path: Path) -> None:
+        """Keep the reconstructed crop for the report."""
+        to_pillow(score.sample).save(path)
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """Scores of a table."""
+
+    config: Config
+    table: Table
+    data = "rows of the table"
+
+    @property
+    def said(self) -> str:
+        """What the user hears of it."""
+        count, path = len(self.table.curves), self.table.path
+        return f"Scores are looked up in {path}: {count:,} architectures."
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the run's record says of it."""
+        return {
+            "photographs": 0,
+            "unreadable": [],
+            "small": [],
+            "data_digest": self.table.digest,
+            "table": self.table.path.name,
+        }
+
+    def begin(self, folder: Path) -> None:
+        """There is nothing to keep."""
+
+    @contextmanager
+    def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
+        """The table itself, as many look-ups at a time as there would be workers."""
+        yield self.table, self.config.search.workers or 1
+
+    def keep(self, score: Score, path: Path) -> None:
+        """A table has no pictures."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +177,8 @@ class _Run:
     space: SearchSpace
     model: LatencyModel
     pool: Pool
-    photographs: Photographs
+    source: _Trained | _Replayed
     record: RunRecord
-    parent: Parent | None
-
-    def start(self) -> Start:
-        """What candidates start from."""
-        if self.parent:
-            return self.parent
-        return skeleton_of(self.photographs.train)
 
     def price(self, architecture: Architecture) -> Costs | None:
         """Costs of an architecture that meets the constraints, else None."""
@@ -99,8 +187,8 @@ class _Run:
         return costs if within(frame, self.config.constraints)[0] else None
 
     def save_sample(self, architecture: Architecture, score: Score) -> None:
-        """Keep the reconstructed crop for the report."""
-        to_pillow(score.sample).save(self.folder / SAMPLES / f"{architecture.id}.png")
+        """Keep what the report shows of a score."""
+        self.source.keep(score, self.folder / SAMPLES / f"{architecture.id}.png")
 
 
 def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
@@ -121,10 +209,7 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
     asker = Asker(study, run.space, run.pool.numbers, run.price, config.sampler, config.run.seed)
     starts = run.pool.stratified(config.search.start_trials, rng)
     asker.enqueue(map(run.space.architecture, starts.tolist()))
-    with console.status("Starting workers"):
-        slots = start_ray(config.search.address, config.search.workers)
-        evaluator = Evaluator.share(run.photographs, run.start(), config.proxy, config.run.seed)
-    try:
+    with run.source.evaluator() as (evaluator, slots):
         reference = _reference(run, asker, evaluator, console)
         with ProgressDisplay(budget, console) as display:
             Search(
@@ -136,8 +221,6 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
                 on_change=lambda running: display.update(overview(study, run.record), running),
                 on_score=run.save_sample,
             ).run(budget, slots)
-    finally:
-        ray.shutdown()
     done = len(counted(study.get_trials(deepcopy=False)))
     if done < budget:
         console.print(f"Every architecture within the constraints has been tried: {done}.")
@@ -185,15 +268,11 @@ def _parent(config: Config, space: SearchSpace, folder: Path) -> tuple[Parent | 
 
 def _begin(run: _Run) -> None:
     """Write what a new run starts from; the configuration last, since it marks the run as begun."""
-    (run.folder / SAMPLES).mkdir(exist_ok=True)
-    original = to_tensor(run.photographs.select[:1], torch.device("cpu"))
-    to_pillow(original[0]).save(run.folder / SAMPLES / "original.png")
+    run.source.begin(run.folder)
     run.pool.costs.sample(min(len(run.pool.costs), 20_000), random_state=0).to_parquet(
         run.folder / SCREEN_FILE
     )
     run.record.write(run.folder)
-    if run.parent:
-        run.parent.save(run.folder / PARENT, run.parent.said)
     write_config(run.config, run.folder)
 
 
@@ -202,8 +281,7 @@ def _record(
     name: str,
     space: SearchSpace,
     pool: Pool,
-    photographs: Photographs,
-    parent: Parent | None,
+    source: _Trained | _Replayed,
 ) -> RunRecord:
     return RunRecord(
         name=name,
@@ -215,14 +293,10 @@ def _record(
         slowest_ms=float(pool.costs["decode_ms"].max()),
         device=config.device,
         metric=config.search.metric,
-        photographs=photographs.used,
-        unreadable=list(photographs.unreadable),
-        small=list(photographs.small),
-        data_digest=photographs.digest,
         qualities=list(config.proxy.qualities),
         steps=config.proxy.steps,
         seed=config.run.seed,
-        parent=parent.digest if parent else None,
+        **source.facts,
     )
 
 
@@ -236,6 +310,6 @@ def _tell(record: RunRecord, pool: Pool, console: Console) -> None:
         f"{record.space}: {record.space_size:,} architectures, {record.screened:,} priced, "
         f"{record.feasible:,} within the constraints; "
         f"{record.fastest_ms:.0f} to {record.slowest_ms:.0f} ms to decode 12 MP "
-        f"on {record.device}. {record.photographs} photographs.",
+        f"on {record.device}.",
         highlight=False,
     )

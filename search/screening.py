@@ -37,6 +37,13 @@ class Pool:
     screened: int
     """How many were priced; all of the space where that is its size."""
 
+    def only(self, numbers: NDArray[np.int64]) -> Pool:
+        """Those of its architectures that `numbers` names. Raises EmptyPool where none is left."""
+        kept = np.isin(self.numbers, numbers)
+        if not kept.any():
+            raise EmptyPool("no architecture of the table meets the constraints")
+        return Pool(self.numbers[kept], self.costs[kept].reset_index(drop=True), self.screened)
+
     def stratified(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Numbers of `n` different architectures, one per equal slice of log(decode_ms).
 

@@ -87,6 +87,13 @@ class Parent:
             total.update(value.detach().cpu().contiguous().numpy().data)
         return total.hexdigest()[:16]
 
+    @property
+    def settled(self) -> bool:
+        """Whether only the decoder's chains vary, so that all architectures share all else."""
+        return all(
+            len(values) == 1 for name, values in self.values.items() if name[:8] != "decoder."
+        )
+
     def covers(self, space: SearchSpace) -> bool:
         """Whether every architecture of `space` is a slice."""
         return all(

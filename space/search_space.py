@@ -120,6 +120,17 @@ class SearchSpace:
         columns = self.columns(np.array([number]))
         return to_architecture({name: values[0].item() for name, values in columns.items()})
 
+    def number(self, architecture: Architecture) -> int:
+        """The number of an architecture. Raises SpaceError for one outside the space."""
+        self.values(architecture)
+        point = from_architecture(architecture)
+        matches = (
+            np.logical_and.reduce([values == point[name] for name, values in axis.items()])
+            for axis in self.axes
+        )
+        digits = tuple(int(matching.argmax()) for matching in matches)
+        return int(np.ravel_multi_index(digits, self._radices))
+
     def values(self, architecture: Architecture) -> dict[str, Value]:
         """The value of every parameter. Raises SpaceError for an architecture outside the space.
 

@@ -66,6 +66,11 @@ class Skeleton:
     stride8: Components
     stride16: Components
 
+    @property
+    def settled(self) -> bool:
+        """Nothing is trained yet."""
+        return False
+
     def start(self, architecture: Architecture) -> Codec:
         """A codec that starts from this skeleton."""
         return start_from(Codec(architecture), self)

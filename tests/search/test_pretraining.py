@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from search.config import ProxyConfig
+from search.optimisation import objective, one_cycle, optimiser, to_tensor
 from search.photographs import Crops, load_photographs
 from search.pretraining import CheckpointError, Pretraining
-from search.proxy import objective, optimisation, to_tensor
 from space.architecture import LEVELS
 from space.parent import Parent, codec_name
 from space.search_space import SearchSpace, extreme
@@ -51,8 +51,9 @@ def test_other_settings_do_not_go_on(tiny: SearchSpace, crops: Crops, tmp_path: 
 def test_weights_learn_at_the_rates_of_a_codecs(tiny: SearchSpace, crops: Crops) -> None:
     training = begun(tiny, crops, steps=10)
     widest = training.parent.start(extreme(tiny, tiny.reference, max))
-    optimiser, _ = optimisation(widest.named_parameters(), ProxyConfig(branch_rate=3e-4))
-    rates = {id(p): g["lr"] for g in optimiser.param_groups for p in g["params"]}
+    adam = optimiser(widest.named_parameters(), ProxyConfig(branch_rate=3e-4), settled=False)
+    one_cycle(adam, 10)
+    rates = {id(p): g["lr"] for g in adam.param_groups for p in g["params"]}
     expected = {name: (rates[id(p)], p.shape) for name, p in widest.named_parameters()}
     before = {name: weight.detach().clone() for name, weight in training.parent.trainable().items()}
     training.advance()

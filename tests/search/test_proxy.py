@@ -6,8 +6,9 @@ import torch
 import yaml
 
 from search.config import CONFIGS, ProxyConfig
+from search.optimisation import SYNTHESIS, ProxyError, Training, to_tensor
 from search.photographs import Crops, Photographs, load_photographs
-from search.proxy import ProxyError, evaluate, measure, to_tensor, train_codec
+from search.proxy import evaluate, measure
 from space.architecture import LEVELS
 from space.codec import RATE_WEIGHTS, Codec
 from space.search_space import SearchSpace
@@ -79,8 +80,10 @@ def test_training_lowers_its_objective(
 ) -> None:
     codec = start_from(Codec(tiny.reference), skeleton)
     before = objective(codec, data.train)
-    train_codec(codec, data.train, ProxyConfig(steps=150), np.random.default_rng(0))
-    assert objective(codec, data.train) < before
+    training = Training(codec, False, data.train, ProxyConfig(), seed=0)
+    for _ in range(150):
+        training.advance()
+    assert objective(training.codec, data.train) < before
 
 
 def test_bpp_is_the_entropy_models(
@@ -100,4 +103,42 @@ def test_a_diverging_training_is_an_error(
     codec = start_from(Codec(tiny.reference), skeleton)
     codec.analysis.head.weight.data.fill_(float("nan"))
     with pytest.raises(ProxyError, match="nan at step 0"):
-        train_codec(codec, data.train, ProxyConfig(steps=1), np.random.default_rng(0))
+        Training(codec, False, data.train, ProxyConfig(), seed=0).advance()
+
+
+def test_looking_on_the_way_changes_nothing(
+    tiny: SearchSpace, data: Photographs, skeleton: Skeleton
+) -> None:
+    def curve(looks: set[int]) -> object:
+        training = Training(skeleton.start(tiny.reference), False, data.train, ProxyConfig(), 0)
+        for step in range(3):
+            if step in looks:
+                measure(training.codec, data.select, (3.0, 6.0), ("psnr",))
+            training.advance()
+        return measure(training.codec, data.select, (3.0, 6.0), ("psnr",))[0]
+
+    torch.manual_seed(0)
+    straight = curve(set())
+    torch.manual_seed(0)
+    assert curve({1, 2}) == straight
+
+
+def test_what_is_settled_stays_and_so_do_the_bits(
+    tiny: SearchSpace, data: Photographs, skeleton: Skeleton
+) -> None:
+    codec = skeleton.start(tiny.reference)
+    before = {name: value.clone() for name, value in codec.state_dict().items()}
+    curve, _ = measure(codec, data.select, (3.0, 6.0), ("psnr",))
+    training = Training(codec, True, data.train, ProxyConfig(), seed=0)
+    for _ in range(3):
+        training.advance()
+    moved = [
+        name
+        for name, value in training.codec.state_dict().items()
+        if not torch.equal(value, before[name])
+    ]
+    assert moved
+    assert all(name.startswith(SYNTHESIS) for name in moved)
+    after, _ = measure(training.codec, data.select, (3.0, 6.0), ("psnr",))
+    assert after["bpp"] == curve["bpp"]
+    assert after["psnr"] != curve["psnr"]

@@ -1,0 +1,211 @@
+"""A table of codec architectures: all of `pico_small` as inherited, and some of them trained.
+
+    python benchmarks/table.py PHOTOS WORK [--parent PARENT] [--count 40] [--workers 2]
+
+Every architecture is measured as it is inherited from the parent, at step 0. The reference and
+`--count` others, spread evenly over predicted decode time, are trained on from there and measured
+at every rung; one in four of them again from another seed, and the linear codec of the reference's
+widths as well. Writes WORK/pico_small.parquet, a row per architecture, rung and seed; what
+is done is kept in WORK, which belongs to one parent and one state of the code, and the same
+command continues. `benchmarks/proxy.py` reads the committed table, and so does `search.tabular`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from fidelity import METRICS, QUALITIES, SELECT_CROPS, TRAIN_CROPS, without_blocks
+from torch import Tensor
+
+from latency_predictor import load_default
+from search.config import CONFIGS, ProxyConfig
+from search.costs import SpaceCosts
+from search.metrics import find
+from search.optimisation import Training, to_tensor
+from search.parents import SHIPPED
+from search.photographs import Photographs, load_photographs
+from search.proxy import measure
+from search.rate_distortion import Curve
+from space.architecture import Architecture
+from space.codec import QUALITY_STEPS, Codec, level_weights
+from space.parent import Parent
+from space.search_space import SearchSpace
+from space.writing import write_whole
+
+SPACE = "pico_small"
+DEVICE = "iphone13"
+RUNGS = (25, 50, 100, 200, 400)
+ALWAYS = ("psnr", "ssimulacra2")
+"""Metrics of every row; the last rung has all `METRICS`."""
+AGAIN = 4
+"""Of so many trained architectures one is also trained from a second seed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file of rows: all architectures of some widths as inherited, or one of them trained."""
+
+    name: str
+    architectures: tuple[Architecture, ...]
+    seed: int | None = None
+    """None for those that are inherited."""
+
+
+def jobs(space: SearchSpace, count: int) -> list[Job]:
+    """All work, what takes longest first."""
+    decode_ms = SpaceCosts(space, load_default(), DEVICE).of(np.arange(space.size))["decode_ms"]
+    order = decode_ms.to_numpy().argsort(kind="stable")
+    places = np.linspace(0, len(order) - 1, count).round().astype(int)
+    chosen = [space.architecture(int(order[place])) for place in places]
+    reference = space.reference
+    trained = [reference, without_blocks(reference), *(a for a in chosen if a != reference)]
+    by_widths: dict[tuple[int, ...], list[Architecture]] = {}
+    for number in range(space.size):
+        architecture = space.architecture(number)
+        widths = tuple(chain.C for chain in architecture.decoder)
+        by_widths.setdefault(widths, []).append(architecture)
+    return [
+        *(Job(f"trained-{a.id}-0", (a,), 0) for a in trained),
+        *(Job(f"trained-{a.id}-1", (a,), 1) for a in chosen[::AGAIN]),
+        *(Job(f"inherited-{'-'.join(map(str, w))}", tuple(a)) for w, a in by_widths.items()),
+    ]
+
+
+_SHARED: dict[str, Any] = {}
+
+
+def _prepare(photographs: str, work: Path, parent: Path) -> None:
+    torch.set_num_threads(1)
+    crops = load_photographs(photographs, 400, TRAIN_CROPS, SELECT_CROPS, cache=work / ".crops")
+    _SHARED["photographs"], _SHARED["parent"] = crops, Parent.load(parent)
+    _SHARED["work"] = work
+
+
+def _perform(job: Job) -> str:
+    photographs: Photographs = _SHARED["photographs"]
+    parent: Parent = _SHARED["parent"]
+    if job.seed is None:
+        rows = list(inherited(job.architectures, photographs, parent))
+    else:
+        rows = list(trained(job.architectures[0], photographs, parent, job.seed))
+    text = "\n".join(json.dumps(row) for row in rows)
+    write_whole(_SHARED["work"] / f"{job.name}.jsonl", text.encode())
+    return job.name
+
+
+def trained(
+    architecture: Architecture, photographs: Photographs, parent: Parent, seed: int
+) -> Iterator[dict[str, Any]]:
+    """A row per rung of one training."""
+    codec = parent.start(architecture).to(memory_format=torch.channels_last)
+    training = Training(codec, parent.settled, photographs.train, ProxyConfig(), seed)
+    train_s, losses = 0.0, 0.0
+    for rung in RUNGS:
+        began = time.process_time()
+        losses += sum(training.advance() for _ in range(rung - training.step))
+        train_s += time.process_time() - began
+        metrics = METRICS if rung == RUNGS[-1] else ALWAYS
+        began = time.process_time()
+        curve, _ = measure(training.codec, photographs.select, QUALITIES, metrics)
+        measure_s = time.process_time() - began
+        yield _row(architecture, rung, seed, curve) | {
+            "train_cpu_s": round(train_s, 1),
+            "measure_cpu_s": round(measure_s, 1),
+            "summed_loss": losses,
+        }
+
+
+@torch.no_grad()
+def inherited(
+    architectures: tuple[Architecture, ...], photographs: Photographs, parent: Parent
+) -> Iterator[dict[str, Any]]:
+    """A row per architecture of equal widths, as inherited.
+
+    Of equal widths are the codes, and what the decoder makes of them up to where chains differ.
+    """
+    began = time.process_time()
+    originals = [to_tensor(crop[None], torch.device("cpu")) for crop in photographs.select]
+    first = parent.start(architectures[0]).eval()
+    settings = [(quality, image) for quality in QUALITIES for image in originals]
+    coded = [_dequantised(first, image, quality) for quality, image in settings]
+    bits = np.array([bits for *_, bits in coded]).reshape(len(QUALITIES), -1)
+    bpp = bits.mean(axis=1) / originals[0][0, 0].numel()
+    seen: dict[tuple[Any, ...], list[Tensor]] = {}
+    for architecture in architectures:
+        features = [latent for latent, *_ in coded]
+        synthesis = parent.start(architecture).decoder.synthesis.eval()
+        for stage in range(3):
+            key = architecture.decoder[: stage + 1]
+            if key not in seen:
+                # Only the last of a stage is needed again.
+                for other in [k for k in seen if len(k) > stage]:
+                    del seen[other]
+                head = synthesis.head if stage == 0 else torch.nn.Identity()
+                chain, up = synthesis.chains[stage], synthesis.ups[stage]
+                seen[key] = [
+                    up(chain(head(x), levels))
+                    for x, (_, levels, _) in zip(features, coded, strict=True)
+                ]
+            features = seen[key]
+        pairs = zip(features, settings, strict=True)
+        images = [((x.clamp(0, 1) * 255).round() / 255, image) for x, (_, image) in pairs]
+        curve: dict[str, list[float]] = {"bpp": bpp.tolist()}
+        for metric in map(find, ALWAYS):
+            values = [metric.quality(metric(image, decoded).item()) for decoded, image in images]
+            curve[metric.name] = np.reshape(values, (len(QUALITIES), -1)).mean(axis=1).tolist()
+        ended = time.process_time()
+        yield _row(architecture, 0, 0, curve) | {"measure_cpu_s": round(ended - began, 1)}
+        began = ended
+
+
+def _dequantised(codec: Codec, image: Tensor, quality: float) -> tuple[Tensor, Tensor, float]:
+    """What the synthesis transform is given of an image, and the bits of its symbols."""
+    levels = level_weights((torch.tensor([quality]) * QUALITY_STEPS).round().long())
+    latent, z = codec.analysis(image, levels)
+    context = codec.decoder.context
+    symbols = context.residual(latent, z.round(), levels).round()
+    bits = codec(image, torch.tensor([quality])).bits.item()
+    return context(symbols, z.round(), levels), levels, bits
+
+
+def _row(architecture: Architecture, steps: int, seed: int, curve: Curve) -> dict[str, Any]:
+    identity = {"id": architecture.id, "architecture": architecture.to_json()}
+    return identity | {"steps": steps, "seed": seed, **curve}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs")
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--parent", type=Path, default=SHIPPED / f"{SPACE}.safetensors")
+    parser.add_argument("--count", type=int, default=40, help="architectures to train")
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    work: Path = arguments.work
+    work.mkdir(parents=True, exist_ok=True)
+    space = SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{SPACE}.yaml").read_text()))
+    everything = jobs(space, arguments.count)
+    todo = [job for job in everything if not (work / f"{job.name}.jsonl").is_file()]
+    setting = (arguments.photographs, work, arguments.parent)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(arguments.workers, _prepare, setting) as pool:
+        for done in pool.imap_unordered(_perform, todo):
+            print(done, flush=True)
+    lines = [(work / f"{job.name}.jsonl").read_text().splitlines() for job in everything]
+    frame = pd.DataFrame([json.loads(line) for lines_of in lines for line in lines_of])
+    frame.to_parquet(work / f"{SPACE}.parquet", index=False, compression="zstd")
+
+
+if __name__ == "__main__":
+    main()

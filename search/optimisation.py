@@ -1,0 +1,194 @@
+"""How weights learn: what a step minimises, on which crops, and at which rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel
+
+from search.config import ProxyConfig
+from search.metrics.loss import MSE, distortion
+from search.photographs import CROP, Crops
+from space.architecture import LEVELS, Architecture
+from space.codec import RATE_WEIGHTS, Codec, Coded
+
+SYNTHESIS = "decoder.synthesis."
+TRUNK = ("analysis.downs.", "analysis.head.", f"{SYNTHESIS}ups.", f"{SYNTHESIS}head.")
+"""Where a codec's parameters of the skeleton's convolutions are."""
+LEVEL_SCALE = ".scale.log_scale"
+"""Of a chain. An error of it is one of the strongest components, which no block can make good: at
+the rate of the branches it costs 7 % BD-rate."""
+FAN_IN = 64
+"""Inputs per output of a weight that learns with the branches' full rate."""
+CONTEXT_RATE = 0.03
+"""Of the branches' rate, what the context's weights learn with: its errors count in whole steps of
+quantisation. At 1 a codec is worse after 150 steps than before."""
+BRANCH_END = ".branch.4.weight"
+LAST_RATE = 0.1
+"""Of the branches' rate, what their last weights learn with, which start at zero. At 1 the noise of
+the first updates costs 20 % BD-rate, which 300 steps later are made up for."""
+PATCHES = 2
+"""Of a crop's side. A synthesis transform that learns alone sees this squared many patches of
+different crops instead of one crop."""
+WARM_UP = 50
+"""Steps until the full rates, where weights are averaged."""
+AVERAGED = 4
+"""The average of weights weighs the last fifth (1 in `AVERAGED` + 1) of all steps most: Shamir and
+Zhang's polynomial decay (arXiv 1212.1824), which needs no end to be known beforehand."""
+DISTORTION_FLOOR = 1e-6
+"""Of the mean squared error, below what eight bits can show."""
+
+
+class Start(Protocol):
+    """Where training begins: a skeleton, or a trained parent."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether all but the synthesis transform is trained already and stays as it is."""
+        ...
+
+    def start(self, architecture: Architecture) -> Codec:
+        """A codec of its own to train."""
+        ...
+
+
+class ProxyError(RuntimeError):
+    """A candidate whose training went astray."""
+
+
+class Training:
+    """A codec in training, which may be looked at after any step.
+
+    Deterministic for equal arguments on one CPU thread, wherever it is looked at.
+    """
+
+    def __init__(
+        self, codec: Codec, settled: bool, crops: Crops, config: ProxyConfig, seed: int
+    ) -> None:
+        """Where all but the synthesis transform is `settled`, only that is trained."""
+        self.step = 0
+        self._codec, self._settled, self._crops, self._config = codec, settled, crops, config
+        self._rng = np.random.default_rng(seed)
+        # Rounding is trained through noise.
+        torch.manual_seed(seed)
+        self._noise = torch.get_rng_state()
+        for name, parameter in codec.named_parameters():
+            if settled and not name.startswith(SYNTHESIS):
+                parameter.requires_grad_(False)
+        named = [(n, p) for n, p in codec.named_parameters() if p.requires_grad]
+        self._weights = [weight for _, weight in named]
+        self._optimiser = optimiser(named, config, settled)
+        self._schedule = LambdaLR(self._optimiser, lambda step: min(1.0, (step + 1) / WARM_UP))
+        self._averaged = AveragedModel(codec, avg_fn=_late_average)
+
+    def advance(self) -> float:
+        """Take one step; the loss before it. Raises ProxyError where that is not finite."""
+        self._codec.train()
+        torch.set_rng_state(self._noise)
+        device = self._weights[0].device
+        image, level = batch(self._crops, self._config.batch, self._rng, device, self._settled)
+        coded = self._codec(image, level.float())
+        if self._settled:
+            loss = log_distortion(coded, image, self._config)
+        else:
+            loss = objective(coded, image, level, self._config)
+        if not math.isfinite(loss.item()):
+            raise ProxyError(f"the loss is {loss.item()} at step {self.step}")
+        self._optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._weights, 1.0)
+        self._optimiser.step()
+        self._schedule.step()
+        self._averaged.update_parameters(self._codec)
+        self._noise = torch.get_rng_state()
+        self.step += 1
+        return loss.item()
+
+    @property
+    def codec(self) -> Codec:
+        """The codec of the averaged weights, which later steps change."""
+        return cast("Codec", self._averaged.module)
+
+
+def _late_average(average: Tensor, weight: Tensor, steps: Tensor | int) -> Tensor:
+    return torch.lerp(average, weight, float((AVERAGED + 1) / (steps + 1 + AVERAGED)))
+
+
+def batch(
+    crops: Crops, size: int, rng: np.random.Generator, device: torch.device, patches: bool
+) -> tuple[Tensor, Tensor]:
+    """Random crops [size, 3, H, W], or as many pixels of `patches`, each with a random level."""
+    if patches:
+        size, side = size * PATCHES**2, CROP // PATCHES
+        corners = rng.integers(CROP - side + 1, size=(size, 2))
+        chosen = zip(rng.integers(len(crops), size=size), *corners.T, strict=True)
+        pixels = np.stack([crops[i, :, y : y + side, x : x + side] for i, y, x in chosen])
+    else:
+        pixels = crops[rng.integers(len(crops), size=size)]
+    return to_tensor(pixels, device), torch.from_numpy(rng.integers(LEVELS, size=size)).to(device)
+
+
+def objective(coded: Coded, image: Tensor, level: Tensor, config: ProxyConfig) -> Tensor:
+    """Mean of bpp + lambda * distortion over a batch.
+
+    Divided by lambda's root, so that high and low rates pull equally hard.
+    """
+    weight = RATE_WEIGHTS.to(image.device)[level]
+    bpp = coded.bits / image[0, 0].numel()
+    error = distortion(image, coded.image, config.loss or MSE)
+    return ((bpp + weight * error) / weight.sqrt()).mean()
+
+
+def log_distortion(coded: Coded, image: Tensor, config: ProxyConfig) -> Tensor:
+    """Mean logarithm of the distortion: where rates are given, all pictures count alike."""
+    error = distortion(image, coded.image, config.loss or MSE)
+    return (error + DISTORTION_FLOOR).log().mean()
+
+
+def optimiser(
+    parameters: Iterable[tuple[str, Tensor]], config: ProxyConfig, settled: bool
+) -> torch.optim.Optimizer:
+    """Adam, for parameters by their names in a codec."""
+    groups: dict[float, list[Tensor]] = {}
+    for name, parameter in parameters:
+        groups.setdefault(_rate(name, parameter, config, settled), []).append(parameter)
+    of_rate = [{"params": group, "lr": rate} for rate, group in groups.items()]
+    return torch.optim.Adam(of_rate, fused=True)
+
+
+def one_cycle(optimiser: torch.optim.Optimizer, steps: int) -> LRScheduler:
+    """Up to each weight's rate and down again, over all `steps`."""
+    rates = [group["lr"] for group in optimiser.param_groups]
+    return OneCycleLR(optimiser, rates, total_steps=max(steps, 1), cycle_momentum=False)
+
+
+def _rate(name: str, parameter: Tensor, config: ProxyConfig, settled: bool) -> float:
+    """Peak learning rate of a parameter.
+
+    The skeleton's convolutions learn slowly, since they start at an optimum of their own. Where
+    codes change as well, other weights learn the slower the more inputs they sum over (Yang et al.,
+    arXiv 2203.03466): Adam moves all of them alike, and of rectified inputs the sum would run away
+    with the number.
+    """
+    if name.startswith(TRUNK) or name.endswith(LEVEL_SCALE):
+        return config.trunk_rate
+    if parameter.dim() < 4 or not name.endswith("weight"):
+        return config.branch_rate
+    rate = config.branch_rate
+    if not settled:
+        rate *= FAN_IN / parameter[0].numel()
+    if name.startswith("decoder.context."):
+        return rate * CONTEXT_RATE
+    return rate * LAST_RATE if name.endswith(BRANCH_END) else rate
+
+
+def to_tensor(crops: Crops, device: torch.device) -> Tensor:
+    """Crops as floats [n, 3, H, W] in [0, 1]."""
+    pixels = torch.from_numpy(crops.astype(np.float32) / 255)
+    return pixels.to(device, memory_format=torch.channels_last)
