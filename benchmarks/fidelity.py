@@ -87,6 +87,11 @@ class Job:
         return self.weights.with_suffix(".json")
 
 
+def searched() -> SearchSpace:
+    """The space that is studied."""
+    return SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{SPACE}.yaml").read_text()))
+
+
 def chosen(space: SearchSpace) -> list[Architecture]:
     """The reference, then COUNT others evenly over the order of predicted decode time."""
     predicted = SpaceCosts(space, load_default(), DEVICE).of(np.arange(space.size))
@@ -191,7 +196,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    space = SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{SPACE}.yaml").read_text()))
+    space = searched()
     todo = [job for job in jobs(space, arguments.work) if not job.curve.is_file()]
     setting = (arguments.photographs, arguments.work, arguments.parent)
     context = multiprocessing.get_context("spawn")

@@ -2,11 +2,13 @@
 
     python benchmarks/proxy.py [TABLE]
 
-Reads the table of `benchmarks/fidelity.py`. Prints, for every shorter protocol and for rankers that
-need no training, Kendall's tau and Spearman's rho with full fidelity: overall, among the quarter
-that is best there, and between architectures within 5 % of decode time. Seconds are of training, as
-measuring takes the same after all; the parent's own training is not in them. Draws `proxy.png`
-beside the table.
+Reads the table of `benchmarks/table.py`; full fidelity is its last rung. Prints, by two metrics and
+for every rung and for rankers that need no training, Kendall's tau and Spearman's rho with full
+fidelity: overall, among the quarter that is best there, and between architectures within 5 % of
+decode time; then the same of some with codecs that were trained jointly from the skeleton, which
+share no weights (`benchmarks/fidelity.py`); how much seeds differ; what the reference gains on the
+linear transform codec. Seconds are of training; measuring takes the same after all, and the
+parent's own training is in none. Draws `proxy.png` beside the table.
 """
 
 from __future__ import annotations
@@ -21,144 +23,210 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from ranking import TABLE, Vector, bd_rates, compared, curve, tau, with_interval, written
-from scipy.stats import spearmanr
+from fidelity import DEVICE, searched, without_blocks
+from ranking import BAND, Ranking, curve, in_bands, rho, tau, with_interval, written
+from ranking import TABLE as JOINT
+from ranking import bd_rates as joint_bd_rates
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from search.rate_distortion import bd_rate_percent
+from latency_predictor import load_default
+from search.costs import SpaceCosts
+from search.rate_distortion import CurveError, bd_rate_percent
 from space.architecture import Architecture
+from space.search_space import from_architecture
 
-METRIC = "ssimulacra2"
-RANKERS = {
+TABLE = Path(__file__).with_name("pico_small.parquet")
+METRICS = ("ssimulacra2", "psnr")
+COSTS = {
     "kMAC/px": "kmac_per_px",
     "parameters": "parameters_m",
     "predicted decode time": "decode_ms",
 }
 """The larger, the better they expect the codec to be."""
-BAND = 0.05
 NOISE_DRAWS = 2000
 
 
-def rho(a: Vector, b: Vector) -> float:
-    """Spearman's rank correlation."""
-    return float(spearmanr(a, b).statistic)
+class Study:
+    """The table, the costs of its architectures, and BD-rates against the reference."""
+
+    def __init__(self, path: Path) -> None:
+        self.frame = pd.read_parquet(path)
+        space = searched()
+        self.reference = space.reference
+        costs = SpaceCosts(space, load_default(), DEVICE).of(np.arange(space.size))
+        costs.index = pd.Index([space.architecture(n).id for n in range(space.size)])
+        self.costs = costs
+        self.rungs = sorted(self.frame["steps"].unique())
+
+    def row(self, architecture: Architecture, steps: int) -> pd.Series:
+        """The row of seed 0."""
+        rows = self.frame[(self.frame["id"] == architecture.id) & (self.frame["seed"] == 0)]
+        return rows[rows["steps"] == steps].iloc[0]
+
+    def bd_rates(self, steps: int, metric: str, seed: int = 0) -> pd.Series:
+        """BD-rate by id at a rung, of the space's architectures but the reference."""
+        anchor = curve(self.row(self.reference, steps), metric)
+        chosen = self.frame[(self.frame["steps"] == steps) & (self.frame["seed"] == seed)]
+        rates = {}
+        for row in chosen.to_dict("records"):
+            if row["id"] == self.reference.id or row["id"] not in self.costs.index:
+                continue
+            try:
+                rates[row["id"]] = bd_rate_percent(anchor, curve(row, metric), metric)
+            except CurveError:
+                rates[row["id"]] = np.nan
+        return pd.Series(rates, dtype=float)
+
+    def seconds(self, steps: int) -> float:
+        """Median CPU seconds of training until a rung."""
+        rows = self.frame[self.frame["steps"] == steps]
+        return float(rows["train_cpu_s"].median()) if steps else 0.0
 
 
-def in_bands(scores: pd.Series, full: pd.Series, decode_ms: pd.Series) -> tuple[float, int]:
-    """Concordant minus discordant, of the pairs within BAND of each other's decode time."""
-    both = pd.concat([scores, full, decode_ms], axis=1, join="inner").dropna().to_numpy()
-    first, second = np.triu_indices(len(both), 1)
-    near = np.abs(np.log(both[first, 2] / both[second, 2])) < BAND
-    signs = np.sign(both[first] - both[second])[near]
-    return float((signs[:, 0] * signs[:, 1]).mean()), int(near.sum())
+def rankings(study: Study, metric: str, full: pd.Series) -> dict[str, Ranking]:
+    """Scores of the fully trained, the lower the better, and CPU seconds for each, by name."""
+    costs = study.costs.loc[full.index]
+    found = {name: Ranking(-costs[column]) for name, column in COSTS.items()}
+    points = features(study, full.index)
+    found["narrow at stride 16"] = Ranking(points["decoder.16.C"])
+    found["corrected architecture"] = Ranking(corrected(points, full))
+    for steps in study.rungs[:-1]:
+        name = f"{steps} steps" if steps else "inherited"
+        rates, seconds = study.bd_rates(steps, metric)[full.index], study.seconds(steps)
+        found[name] = Ranking(rates, seconds)
+        found[f"{name}, corrected"] = Ranking(corrected(points.assign(rate=rates), full), seconds)
+        if steps:
+            of_rung = study.frame[(study.frame["steps"] == steps) & (study.frame["seed"] == 0)]
+            losses = of_rung.set_index("id").loc[full.index, "summed_loss"]
+            found[f"{name}, summed loss"] = Ranking(losses, seconds)
+    return found
 
 
-def seed_noise(frame: pd.DataFrame, metric: str) -> tuple[float, float, float]:
-    """Deviation of a full training's BD-rate by seed, that of all architectures, and a tau.
+def features(study: Study, identities: pd.Index) -> pd.DataFrame:
+    """Parameters that vary, a row per architecture."""
+    known = study.frame.drop_duplicates("id").set_index("id")["architecture"]
+    points = pd.DataFrame(
+        {i: from_architecture(Architecture.from_json(known[i])) for i in identities}
+    ).T
+    return points.loc[:, points.nunique() > 1].astype(float)
 
-    The tau is what two full trainings of everything would agree by on average.
-    """
-    first, second = (bd_rates(frame, "full", metric, seed) for seed in (0, 1))
+
+def corrected(points: pd.DataFrame, full: pd.Series) -> pd.Series:
+    """Full BD-rates as a linear model predicts them that was fitted to all the others."""
+    both = points.assign(full=full).dropna()
+    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 16)))
+    predicted = cross_val_predict(model, both[points.columns], both["full"], cv=LeaveOneOut())
+    return pd.Series(predicted, both.index)
+
+
+def rows(found: dict[str, Ranking], full: pd.Series, study: Study, dear: float) -> pd.DataFrame:
+    """A row per ranking."""
+    decode_ms = study.costs["decode_ms"]
+    best = full[full <= full.quantile(0.25)]
+    lines = {}
+    for name, ranking in found.items():
+        scores = ranking.scores
+        lines[name] = {
+            "tau": written(with_interval(tau, scores, full)),
+            "rho": written(with_interval(rho, scores, full)),
+            "tau, best quarter": written(with_interval(tau, scores, best)),
+            f"tau within {BAND:.0%}": written(with_interval(in_bands, scores, full, decode_ms)),
+            "CPU s": f"{ranking.cpu_s:.1f}",
+            "of full": f"{ranking.cpu_s / dear:.0%}",
+        }
+    return pd.DataFrame(lines).T
+
+
+def seed_noise(study: Study, metric: str) -> str:
+    """How far seeds differ beside architectures, and the tau of two full trainings."""
+    full = study.rungs[-1]
+    first, second = (study.bd_rates(full, metric, seed) for seed in (0, 1))
     differences = (second - first).dropna()
     noise = float(np.sqrt((differences**2).mean() / 2))
     rng = np.random.default_rng(0)
     scores = first.dropna().to_numpy()
     again = noise * np.sqrt(2) * rng.normal(size=(NOISE_DRAWS, len(scores)))
-    draws = [tau(scores, scores + difference) for difference in again]
-    return noise, float(scores.std()), float(np.mean(draws))
+    ceiling = float(np.mean([tau(scores, scores + difference) for difference in again]))
+    return (
+        f"By {metric}: BD-rate deviates by {noise:.2f} % between seeds ({len(differences)} pairs) "
+        f"and by {scores.std():.2f} % between architectures; trained again by other seeds, their "
+        f"ranking would have a tau of {ceiling:.2f} with this one."
+    )
 
 
-def rankings(frame: pd.DataFrame) -> dict[str, tuple[pd.Series, float]]:
-    """Scores, the lower the better, and CPU seconds for each, by name."""
-    known = frame.drop_duplicates("id").set_index("id").iloc[1:]
-    found = {name: (-known[column], 0.0) for name, column in RANKERS.items()}
-    decoders = known["architecture"].map(lambda text: Architecture.from_json(text).decoder)
-    found["narrow at stride 16"] = decoders.map(lambda chains: float(chains[0].C)), 0.0
-    for protocol in compared(frame):
-        rows = frame[frame["protocol"] == protocol]
-        seconds = rows["train_cpu_s"].median()
-        for metric in (METRIC, "psnr"):
-            scores = bd_rates(frame, protocol, metric)
-            found[f"{protocol}, {metric}"] = scores, float(seconds)
-    return found
+def against_joint(study: Study) -> pd.DataFrame:
+    """Tau of some rungs with 400 joint steps from the skeleton."""
+    joint = pd.read_parquet(JOINT)
+    lines: dict[str, dict[str, str]] = {}
+    for metric in METRICS:
+        full = joint_bd_rates(joint, "full", metric)
+        for steps in study.rungs:
+            scores = study.bd_rates(steps, metric)
+            lines.setdefault(f"{steps} steps", {})[metric] = written(
+                with_interval(tau, scores, full)
+            )
+    return pd.DataFrame(lines).T
 
 
-def rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row per ranking."""
-    full = bd_rates(frame, "full", METRIC).dropna()
-    decode_ms = frame.drop_duplicates("id").set_index("id")["decode_ms"]
-    best = full[full <= full.quantile(0.25)]
-    found = rankings(frame)
-    dear = found[f"full, {METRIC}"][1]
-    lines = []
-    for name, (scores, seconds) in found.items():
-        if name == f"full, {METRIC}":
-            continue
-        band, pairs = in_bands(scores, full, decode_ms)
-        lines.append(
-            {
-                "ranking": name,
-                "tau": written(with_interval(tau, scores, full)),
-                "rho": written(with_interval(rho, scores, full)),
-                "tau, best quarter": written(with_interval(tau, scores, best)),
-                f"tau within {BAND:.0%}": f"{band:.2f} of {pairs} pairs",
-                "training, CPU s": f"{seconds:.0f}",
-                "of full": f"{seconds / dear:.0%}",
-            }
-        )
-    return pd.DataFrame(lines).set_index("ranking")
-
-
-def against_linear(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each protocol makes of the reference, by two metrics; the linear codec has all steps."""
-    linear = frame[frame["protocol"] == "linear"].iloc[0]
-    of_reference = frame[frame["id"] == frame["id"].iloc[0]].set_index("protocol")
-
-    def gain(row: pd.Series, metric: str) -> float:
-        return round(bd_rate_percent(curve(linear, metric), curve(row, metric), metric), 1)
-
-    return pd.DataFrame(
-        {
-            metric: {protocol: gain(row, metric) for protocol, row in of_reference.iterrows()}
-            for metric in (METRIC, "psnr")
+def against_linear(study: Study) -> pd.DataFrame:
+    """BD-rate of the reference against linear transform codecs of its widths."""
+    joint = pd.read_parquet(JOINT)
+    own = joint[joint["protocol"] == "linear"].iloc[0]
+    inherited = without_blocks(study.reference)
+    lines = {}
+    for steps in study.rungs:
+        reference = study.row(study.reference, steps)
+        anchors = {"400 joint steps": own}
+        if steps:
+            anchors["as many steps"] = study.row(inherited, steps)
+        lines[f"{steps} steps"] = {
+            f"{metric}, linear codec of {name}": round(
+                bd_rate_percent(curve(anchor, metric), curve(reference, metric), metric), 1
+            )
+            for metric in METRICS
+            for name, anchor in anchors.items()
         }
-    )
+    return pd.DataFrame(lines).T
 
 
-def draw(frame: pd.DataFrame, path: Path) -> None:
-    """Each shorter protocol's BD-rates beside those of full training."""
-    full = bd_rates(frame, "full", METRIC)
-    decode_ms = frame.drop_duplicates("id").set_index("id").loc[full.index, "decode_ms"]
-    protocols = [name for name in compared(frame) if name != "full"]
-    figure, panels = plt.subplots(
-        1, len(protocols), figsize=(4 * len(protocols), 4), layout="constrained", sharey=True
-    )
-    for axes, protocol in zip(np.atleast_1d(panels), protocols, strict=True):
-        scores = bd_rates(frame, protocol, METRIC)
-        points = axes.scatter(scores, full, c=decode_ms, cmap="viridis", s=26)
-        both = pd.concat([scores, full], axis=1).dropna().to_numpy()
-        axes.set_title(f"{protocol}: tau {tau(both[:, 0], both[:, 1]):.2f}")
-        axes.set_xlabel("BD-rate by the proxy (%)")
-        axes.grid(alpha=0.25)
-    np.atleast_1d(panels)[0].set_ylabel("BD-rate by full training (%)")
-    figure.colorbar(points, label="predicted decode time (ms)")
+def draw(study: Study, path: Path) -> None:
+    """BD-rates as inherited, and after 50 steps, beside those of full training."""
+    figure, panels = plt.subplots(2, 2, figsize=(8, 7.5), layout="constrained", sharey="row")
+    for line, metric in zip(panels, METRICS, strict=True):
+        full = study.bd_rates(study.rungs[-1], metric)
+        for axes, steps in zip(line, (0, 50), strict=True):
+            scores = study.bd_rates(steps, metric)[full.index]
+            colours = study.costs.loc[full.index, "decode_ms"]
+            points = axes.scatter(scores, full, c=colours, cmap="viridis", s=26)
+            name = f"{steps} steps" if steps else "inherited"
+            axes.set_title(f"{metric}, {name}: tau {with_interval(tau, scores, full)[0]:.2f}")
+            axes.set_xlabel("BD-rate by the proxy (%)")
+            axes.grid(alpha=0.25)
+        line[0].set_ylabel(f"BD-rate after {study.rungs[-1]} steps (%)")
+    figure.colorbar(points, ax=panels, label="predicted decode time (ms)")
     figure.savefig(path, dpi=110)
 
 
 def main() -> None:
     path = Path(sys.argv[1]) if sys.argv[1:] else TABLE
-    frame = pd.read_parquet(path)
-    print("Agreement with the ranking by full training (90 % bootstrap intervals)\n")
-    print(rows(frame).to_markdown())
-    for metric in (METRIC, "psnr"):
-        noise, spread, ceiling = seed_noise(frame, metric)
-        print(
-            f"\nFull training by {metric}: BD-rate deviates by {noise:.2f} % between seeds and by "
-            f"{spread:.2f} % between architectures; trained again by other seeds, their ranking "
-            f"would have a tau of {ceiling:.2f} with this one."
-        )
-    print("\nBD-rate (%) of the reference, against the linear transform codec of its widths\n")
-    print(against_linear(frame).to_markdown())
-    draw(frame, path.with_name("proxy.png"))
+    study = Study(path)
+    last = study.rungs[-1]
+    for metric in METRICS:
+        full = study.bd_rates(last, metric).dropna()
+        print(f"\nAgreement with {last} steps by {metric}, {len(full)} architectures\n")
+        found = rankings(study, metric, full)
+        print(rows(found, full, study, study.seconds(last)).to_markdown())
+    print("\nTau with 400 joint steps from the skeleton, which share no weights\n")
+    print(against_joint(study).to_markdown())
+    print()
+    for metric in METRICS:
+        print(seed_noise(study, metric))
+    print("\nBD-rate (%) of the reference against linear transform codecs of its widths\n")
+    print(against_linear(study).to_markdown())
+    draw(study, path.with_name("proxy.png"))
 
 
 if __name__ == "__main__":

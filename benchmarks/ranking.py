@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import bootstrap, kendalltau
+from scipy.stats import bootstrap, kendalltau, spearmanr
 
 from search.rate_distortion import CurveError, bd_rate_percent
 
 TABLE = Path(__file__).with_name("fidelity.parquet")
 COVERAGE = 0.90
 RESAMPLES = 1000
+BAND = 0.05
+"""Of decode time: how near two architectures are for a phone."""
 
 Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Scores by architecture, the lower the better, and CPU seconds of training for each."""
+
+    scores: pd.Series
+    cpu_s: float = 0.0
 
 
 def compared(frame: pd.DataFrame) -> list[str]:
@@ -44,18 +56,18 @@ def bd_rates(frame: pd.DataFrame, protocol: str, metric: str, seed: int = 0) -> 
     return pd.Series(rates, dtype=float)
 
 
-def curve(row: pd.Series, metric: str) -> dict[str, list[float]]:
+def curve(row: Mapping[str, Any] | pd.Series, metric: str) -> dict[str, list[float]]:
     """Rate and one metric of a row of the table."""
     return {name: list(row[name]) for name in ("bpp", metric)}
 
 
 def with_interval(
-    statistic: Callable[[Vector, Vector], float], a: pd.Series, b: pd.Series
+    statistic: Callable[..., float], *series: pd.Series
 ) -> tuple[float, float, float]:
-    """A statistic of two rankings and its bootstrap interval over the architectures of both."""
-    both = pd.concat([a, b], axis=1, join="inner").dropna().to_numpy()
+    """A statistic of rankings and its bootstrap interval over the architectures of all."""
+    both = pd.concat(series, axis=1, join="inner").dropna().to_numpy().T
     resampled = bootstrap(
-        (both[:, 0], both[:, 1]),
+        both,
         statistic,
         paired=True,
         vectorized=False,
@@ -65,12 +77,27 @@ def with_interval(
     ).bootstrap_distribution
     # A resample of equal values has no rank correlation.
     low, high = np.nanquantile(resampled, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
-    return statistic(both[:, 0], both[:, 1]), float(low), float(high)
+    return statistic(*both), float(low), float(high)
 
 
 def tau(a: Vector, b: Vector) -> float:
     """Kendall's tau-b."""
     return float(kendalltau(a, b).statistic)
+
+
+def rho(a: Vector, b: Vector) -> float:
+    """Spearman's rank correlation."""
+    return float(spearmanr(a, b).statistic)
+
+
+def in_bands(a: Vector, b: Vector, decode_ms: Vector) -> float:
+    """Concordant minus discordant, of the pairs within BAND of each other's decode time."""
+    first, second = np.triu_indices(len(a), 1)
+    ratio = np.abs(np.log(decode_ms[first] / decode_ms[second]))
+    # An architecture that a resample has twice is no pair.
+    near = (ratio < BAND) & (ratio > 0)
+    signs = [np.sign(scores[first] - scores[second])[near] for scores in (a, b)]
+    return float((signs[0] * signs[1]).mean())
 
 
 def written(value: tuple[float, float, float]) -> str:

@@ -24,12 +24,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import yaml
-from fidelity import METRICS, QUALITIES, SELECT_CROPS, TRAIN_CROPS, without_blocks
+from fidelity import (
+    DEVICE,
+    METRICS,
+    QUALITIES,
+    SELECT_CROPS,
+    SPACE,
+    TRAIN_CROPS,
+    searched,
+    without_blocks,
+)
 from torch import Tensor
 
 from latency_predictor import load_default
-from search.config import CONFIGS, ProxyConfig
+from search.config import ProxyConfig
 from search.costs import SpaceCosts
 from search.metrics import find
 from search.optimisation import Training, to_tensor
@@ -43,8 +51,6 @@ from space.parent import Parent
 from space.search_space import SearchSpace
 from space.writing import write_whole
 
-SPACE = "pico_small"
-DEVICE = "iphone13"
 RUNGS = (25, 50, 100, 200, 400)
 ALWAYS = ("psnr", "ssimulacra2")
 """Metrics of every row; the last rung has all `METRICS`."""
@@ -194,7 +200,7 @@ def main() -> None:
     arguments = parser.parse_args()
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
-    space = SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{SPACE}.yaml").read_text()))
+    space = searched()
     everything = jobs(space, arguments.count)
     todo = [job for job in everything if not (work / f"{job.name}.jsonl").is_file()]
     setting = (arguments.photographs, work, arguments.parent)

@@ -93,7 +93,10 @@ def _search(config: Config, console: Console) -> None:
 def _pretrain(config: Config, console: Console) -> None:
     from search.parents import pretrain as train
 
-    console.print(f"Parent: {train(config, console)}", highlight=False)
+    path = train(config, console)
+    console.print(f"Parent: {path}", highlight=False)
+    if config.run.name:
+        console.print(f"`run` inherits from it with parent={path}.", highlight=False)
 
 
 def _guarded(config: Config, work: Callable[[Config, Console], None]) -> int:

@@ -75,6 +75,9 @@ def _described(parent: Parent, path: str) -> str:
 def pretrain(config: Config, console: Console) -> Path:
     """Train the parent of a space, or go on with it; its file.
 
+    With `config.parent`, training begins where that one's ended, and where the space varies the
+    decoder alone it is of the synthesis transforms alone.
+
     Raises errors whose message is meant for the user: ConfigError, SpaceError, DataError,
     CheckpointError, ProxyError.
     """
@@ -99,12 +102,12 @@ def _train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # Branches start at random.
     torch.manual_seed(config.run.seed)
-    if config.parent is None:
-        parent = Parent.begin(space, skeleton_of(photographs.train))
+    if config.parent in (None, "none"):
+        parent, begun_from = Parent.begin(space, skeleton_of(photographs.train)), None
     else:
         parent = _load(space, config.parent)
-    begun_from = parent.digest if config.parent else None
-    settled = parent.settled and config.parent is not None
+        begun_from = parent.digest
+    settled = parent.settled and begun_from is not None
     proxy = replace(config.proxy, steps=config.pretrain.steps)
     training = Pretraining(
         parent.to(device), space, photographs.train, proxy, config.run.seed, settled

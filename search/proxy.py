@@ -31,7 +31,7 @@ class Score:
     train_s: float
     score_s: float
     sample: Tensor
-    """First selection crop [3, H, W], reconstructed at the middle quality."""
+    """The most detailed selection crop [3, H, W], reconstructed at the middle quality."""
 
 
 def evaluate(
@@ -78,7 +78,7 @@ def trained(
 def measure(
     codec: Codec, crops: Crops, qualities: tuple[float, ...], metrics: tuple[str, ...]
 ) -> tuple[Curve, Tensor]:
-    """Mean bpp and metrics over `crops` at each quality, and the first crop at the middle one.
+    """Mean bpp and metrics over `crops` at each quality; the most detailed one at the middle one.
 
     Of metrics the means of `Metric.quality` are taken. Raises MetricError for a metric that is not
     available.
@@ -87,7 +87,7 @@ def measure(
     device = next(codec.parameters()).device
     chosen = [find(name) for name in metrics]
     curve: dict[str, list[float]] = {name: [] for name in ("bpp", *metrics)}
-    sample = torch.empty(0)
+    sample, shown = torch.empty(0), most_detailed(crops)
     for quality in qualities:
         figures: dict[str, list[float]] = {name: [] for name in curve}
         for i in range(len(crops)):
@@ -98,11 +98,17 @@ def measure(
             pair = original, (coded.image * 255).round() / 255
             for metric in chosen:
                 figures[metric.name].append(metric.quality(metric(*pair).item()))
-            if i == 0 and quality == qualities[len(qualities) // 2]:
+            if i == shown and quality == qualities[len(qualities) // 2]:
                 sample = pair[1][0].cpu()
         for name, values in figures.items():
             curve[name].append(float(np.mean(values)))
     return curve, sample
+
+
+def most_detailed(crops: Crops) -> int:
+    """Which crop changes most from pixel to pixel, and so shows most of what coding does."""
+    changes = [np.abs(np.diff(crop.astype(np.int16), axis=-1)).mean() for crop in crops]
+    return int(np.argmax(changes))
 
 
 def skeleton_of(crops: Crops) -> Skeleton:

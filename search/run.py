@@ -25,7 +25,7 @@ from search.optimisation import to_tensor
 from search.parents import PARENT, find_parent
 from search.photographs import CROP_CACHE, Photographs, find_photographs, load_photographs
 from search.progress import ProgressDisplay
-from search.proxy import Score, skeleton_of
+from search.proxy import Score, most_detailed, skeleton_of
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
 from search.report import SAMPLES, write_report
 from search.screening import Pool, screen, within
@@ -112,7 +112,9 @@ class _Trained:
     def begin(self, folder: Path) -> None:
         """Keep the parent, and the original that samples are compared with."""
         (folder / SAMPLES).mkdir(exist_ok=True)
-        original = to_tensor(self.photographs.select[:1], torch.device("cpu"))
+        select = self.photographs.select
+        shown = most_detailed(select)
+        original = to_tensor(select[shown : shown + 1], torch.device("cpu"))
         to_pillow(original[0]).save(folder / SAMPLES / "original.png")
         if self.parent:
             self.parent.save(folder / PARENT, self.parent.said)

@@ -38,6 +38,11 @@ def test_a_run_inherits_from_the_parent_that_was_trained_for_its_space(tmp_path:
     first = call(tmp_path, *RUN)
     assert first.returncode == 0, first.stderr
     assert "parents/pico_tiny/parent.safetensors, trained for 2 steps" in first.stdout
+    more = call(tmp_path, *PRETRAIN, "pretrain.steps=1", "run.name=more",
+                "parent=results/parents/pico_tiny/parent.safetensors")  # fmt: skip
+    assert more.returncode == 0, more.stderr
+    assert "parent=results/parents/more/parent.safetensors" in more.stdout
+    assert (tmp_path / "results/parents/more/parent.safetensors").is_file()
     # Whatever becomes of the file, a run goes on with what it began with.
     (folder / "parent.safetensors").write_bytes(b"torn")
     second = call(tmp_path, *RUN, "search.trials=2")
