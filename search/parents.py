@@ -151,7 +151,9 @@ def _look(
 ) -> str:
     """Save the parent as it is, with curves and pictures of three children; one line of them."""
     parent, step = training.parent, training.step
-    parent.save(folder / PARENT, {"steps": step, "of": config.pretrain.steps})
+    before = parent.said.get("steps", 0)
+    said_of = {"steps": before + step, "of": before + config.pretrain.steps}
+    parent.save(folder / PARENT, said_of)
     children: dict[str, Architecture] = {
         "smallest": extreme(space, space.reference, min),
         "reference": space.reference,
