@@ -18,8 +18,9 @@ class ConfigError(ValueError):
 
 
 class Sampler(Enum):
-    """Optuna's samplers, by the names users give."""
+    """Samplers by the names users give: ours, and Optuna's."""
 
+    grey_box = "grey_box"
     tpe = "tpe"
     nsga2 = "nsga2"
     gp = "gp"
@@ -55,9 +56,11 @@ class ProxyConfig:
     batch: int = 1
     """Crops of 256x256 per step."""
     trunk_rate: float = 5e-5
-    """Learning rate of the skeleton's convolutions."""
+    """Learning rate of the skeleton's convolutions; this and the next are 3 % of it where a parent
+    has trained all but the synthesis transform."""
     branch_rate: float = 1e-3
-    """Learning rate of all the rest, for weights that sum over 64 inputs; see search/proxy.py."""
+    """Learning rate of all the rest, for weights that sum over 64 inputs; see
+    search/optimisation.py."""
     qualities: tuple[float, ...] = (3.5, 4.5, 5.5, 7.0)
     """Quality levels at which the curve is measured, rising."""
     loss: dict[str, float] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol, cast
 
 import numpy as np
@@ -36,6 +37,9 @@ the first updates costs 20 % BD-rate, which 300 steps later are made up for."""
 PATCHES = 2
 """Of a crop's side. A synthesis transform that learns alone sees this squared many patches of
 different crops instead of one crop."""
+SETTLED_RATE = 0.03
+"""Of all rates, what a synthesis transform learns with that its parent trained already. At 1 the
+reference of `pico_small` loses 3 % BD-rate in 400 steps."""
 WARM_UP = 50
 """Steps until the full rates, where weights are averaged."""
 AVERAGED = 4
@@ -48,8 +52,7 @@ DISTORTION_FLOOR = 1e-6
 class Start(Protocol):
     """Where training begins: a skeleton, or a trained parent."""
 
-    @property
-    def settled(self) -> bool:
+    def settled(self, architecture: Architecture) -> bool:
         """Whether all but the synthesis transform is trained already and stays as it is."""
         ...
 
@@ -83,6 +86,12 @@ class Training:
                 parameter.requires_grad_(False)
         named = [(n, p) for n, p in codec.named_parameters() if p.requires_grad]
         self._weights = [weight for _, weight in named]
+        if settled:
+            config = replace(
+                config,
+                trunk_rate=config.trunk_rate * SETTLED_RATE,
+                branch_rate=config.branch_rate * SETTLED_RATE,
+            )
         self._optimiser = optimiser(named, config, settled)
         self._schedule = LambdaLR(self._optimiser, lambda step: min(1.0, (step + 1) / WARM_UP))
         self._averaged = AveragedModel(codec, avg_fn=_late_average)

@@ -107,7 +107,8 @@ def _train(
     else:
         parent = _load(space, config.parent)
         begun_from = parent.digest
-    settled = parent.settled and begun_from is not None
+    children = [extreme(space, space.reference, pick) for pick in (min, max)]
+    settled = begun_from is not None and all(map(parent.settled, children))
     proxy = replace(config.proxy, steps=config.pretrain.steps)
     training = Pretraining(
         parent.to(device), space, photographs.train, proxy, config.run.seed, settled

@@ -19,6 +19,8 @@ from space.architecture import Architecture
 from space.codec import Codec
 from space.skeleton import SKELETON_CROPS, Skeleton, fit_skeleton
 
+PROXY_VERSION = 2
+"""Rises when candidates would be trained or measured differently, so that no run mixes two."""
 Progress = Callable[[range], Iterable[int]]
 """Passes on the numbers of training steps, and may show how far it is."""
 
@@ -68,7 +70,7 @@ def trained(
     torch.manual_seed(seed)
     codec = start.start(architecture).to(device)
     codec = codec.to(memory_format=torch.channels_last)
-    training = Training(codec, start.settled, train, config, seed)
+    training = Training(codec, start.settled(architecture), train, config, seed)
     for _ in progress(range(config.steps)):
         training.advance()
     return training.codec

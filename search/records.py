@@ -95,6 +95,8 @@ class RunRecord(_Record):
     parent: str | None = None
     """Digest of the trained parent that candidates start from; none where they start from the
     skeleton."""
+    proxy: int = 1
+    """Version of the proxy task."""
     table: str | None = None
     """File that scores were looked up in; none where candidates were trained."""
 

@@ -25,10 +25,10 @@ from search.optimisation import to_tensor
 from search.parents import PARENT, find_parent
 from search.photographs import CROP_CACHE, Photographs, find_photographs, load_photographs
 from search.progress import ProgressDisplay
-from search.proxy import Score, most_detailed, skeleton_of
+from search.proxy import PROXY_VERSION, Score, most_detailed, skeleton_of
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
 from search.report import SAMPLES, write_report
-from search.screening import Pool, screen, within
+from search.screening import Pool, drawn, screen, within
 from search.study import Asker, Costs, counted, drop_torn_line, open_study
 from search.tabular import Table
 from search.workers import RayEvaluator, start_ray
@@ -47,6 +47,11 @@ def run(config: Config, console: Console) -> Path:
     check_values(config)
     space = SearchSpace.from_config(config.space)
     folder = Path(config.run.root) / (config.run.name or space.name)
+    if RunRecord.exists(folder) and RunRecord.read(folder).proxy != PROXY_VERSION:
+        raise ConfigError(
+            f"run '{folder.name}' was begun by a version that trained candidates differently; "
+            f"run.name=NAME starts another run"
+        )
     check_continues(config, folder)
     named = config.latency_model
     model = load_default() if named is None else load_model(Path(named).expanduser())
@@ -60,10 +65,10 @@ def run(config: Config, console: Console) -> Path:
         find_photographs(config.data.root)
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
-        pool = screen(space, model, config.device, config.constraints, config.search.screened, rng)
+        numbers = table.numbers(space) if table else drawn(space, config.search.screened, rng)
+        pool = screen(space, model, config.device, config.constraints, numbers)
     source: _Replayed | _Trained
     if table:
-        pool = pool.only(table.numbers(space))
         source = _Replayed(config, table)
     else:
         with console.status("Reading the photographs"):
@@ -106,6 +111,7 @@ class _Trained:
             "unreadable": list(self.photographs.unreadable),
             "small": list(self.photographs.small),
             "data_digest": self.photographs.digest,
+            "qualities": list(self.config.proxy.qualities),
             "parent": self.parent.digest if self.parent else None,
         }
 
@@ -157,6 +163,7 @@ class _Replayed:
             "unreadable": [],
             "small": [],
             "data_digest": self.table.digest,
+            "qualities": [],
             "table": self.table.path.name,
         }
 
@@ -208,7 +215,15 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
         )
         write_report(folder)
         return
-    asker = Asker(study, run.space, run.pool.numbers, run.price, config.sampler, config.run.seed)
+    asker = Asker(
+        study,
+        run.space,
+        run.pool.numbers,
+        np.log(run.pool.costs["decode_ms"].to_numpy()),
+        run.price,
+        config.sampler,
+        config.run.seed,
+    )
     starts = run.pool.stratified(config.search.start_trials, rng)
     asker.enqueue(map(run.space.architecture, starts.tolist()))
     with run.source.evaluator() as (evaluator, slots):
@@ -295,9 +310,9 @@ def _record(
         slowest_ms=float(pool.costs["decode_ms"].max()),
         device=config.device,
         metric=config.search.metric,
-        qualities=list(config.proxy.qualities),
         steps=config.proxy.steps,
         seed=config.run.seed,
+        proxy=PROXY_VERSION,
         **source.facts,
     )
 

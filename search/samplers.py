@@ -1,26 +1,48 @@
-"""Optuna samplers by name."""
+"""Samplers by name."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from search.config import Sampler
+from search.grey_box import GreyBoxSampler
 
-FACTORIES: dict[Sampler, Callable[[int], BaseSampler]] = {
-    Sampler.tpe: lambda seed: TPESampler(seed=seed, multivariate=True, constant_liar=True),
-    # Optuna's default population of 50 would be random search for most budgets here.
-    Sampler.nsga2: lambda seed: NSGAIISampler(seed=seed, population_size=16),
-    Sampler.gp: lambda seed: GPSampler(seed=seed),
-    Sampler.random: lambda seed: RandomSampler(seed=seed),
-}
+KNOWN = 1
+"""Number of the objective that is known."""
 
 
-def make_sampler(name: Sampler, seed: int) -> BaseSampler:
-    """A sampler that draws by `seed`."""
+def make_sampler(
+    name: Sampler,
+    pool: pd.DataFrame,
+    known: NDArray[np.float64],
+    distributions: Mapping[str, BaseDistribution],
+    seed: int,
+) -> BaseSampler:
+    """A sampler that draws by `seed`.
+
+    Optuna's draw from the `distributions`, ours from the `pool`: a row of parameters per candidate
+    whose second objective is `known` [rows].
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return FACTORIES[name](seed)
+        match name:
+            case Sampler.grey_box if distributions:
+                return GreyBoxSampler(pool, {KNOWN: known}, distributions, seed=seed)
+            case Sampler.tpe:
+                return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+            case Sampler.nsga2:
+                # Optuna's default population of 50 would be random search for most budgets here.
+                return NSGAIISampler(seed=seed, population_size=16)
+            case Sampler.gp:
+                return GPSampler(seed=seed)
+            # Of one architecture there is nothing to learn.
+            case Sampler.random | Sampler.grey_box:
+                return RandomSampler(seed=seed)

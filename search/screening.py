@@ -37,13 +37,6 @@ class Pool:
     screened: int
     """How many were priced; all of the space where that is its size."""
 
-    def only(self, numbers: NDArray[np.int64]) -> Pool:
-        """Those of its architectures that `numbers` names. Raises EmptyPool where none is left."""
-        kept = np.isin(self.numbers, numbers)
-        if not kept.any():
-            raise EmptyPool("no architecture of the table meets the constraints")
-        return Pool(self.numbers[kept], self.costs[kept].reset_index(drop=True), self.screened)
-
     def stratified(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Numbers of `n` different architectures, one per equal slice of log(decode_ms).
 
@@ -62,20 +55,24 @@ class Pool:
         return self.numbers[order[sorted(places)]]
 
 
+def drawn(space: SearchSpace, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Numbers of the whole space, or of `most` draws of a larger one and its reference, rising."""
+    if space.size <= most:
+        return np.arange(space.size)
+    return np.unique(np.append(space.sample(most, rng), space.number(space.reference)))
+
+
 def screen(
     space: SearchSpace,
     model: LatencyModel,
     device: str,
     constraints: ConstraintConfig,
-    most: int,
-    rng: np.random.Generator,
+    numbers: NDArray[np.int64],
 ) -> Pool:
-    """Price the whole space, or `most` distinct draws of a larger one, and apply the constraints.
+    """Price the architectures `numbers` [n] and apply the constraints.
 
     Raises EmptyPool where nothing remains, with the ranges that were seen.
     """
-    whole = space.size <= most
-    numbers = np.arange(space.size) if whole else np.unique(space.sample(most, rng))
     frame = SpaceCosts(space, model, device).of(numbers)
     kept = within(frame, constraints)
     if not kept.any():

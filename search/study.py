@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -18,6 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.config import Sampler
+from search.grey_box import PoolExhausted
 from search.samplers import make_sampler
 from space.architecture import Architecture
 from space.search_space import SearchSpace, Value, to_architecture
@@ -90,11 +92,15 @@ class Asker:
         study: optuna.Study,
         space: SearchSpace,
         pool: NDArray[np.int64],
+        known: NDArray[np.float64],
         price: Callable[[Architecture], Costs | None],
         sampler: Sampler,
         seed: int,
     ) -> None:
-        """`pool` numbers architectures that meet the constraints; `price` is None for others."""
+        """`pool` numbers the architectures that meet the constraints; `price` is None for others.
+
+        `known` [pool] is the second objective of each, on the scale that the hypervolume counts.
+        """
         self._study, self._space, self._pool, self._price = study, space, pool, price
         self._distributions: dict[str, BaseDistribution] = {
             name: CategoricalDistribution(values)
@@ -104,7 +110,13 @@ class Asker:
         trials = study.get_trials(deepcopy=False)
         # A seed that ignored earlier trials would repeat the first draws on every continuation.
         entropy = np.random.SeedSequence([seed, len(trials)])
-        study.sampler = make_sampler(sampler, int(entropy.generate_state(1)[0]))
+        study.sampler = make_sampler(
+            sampler,
+            pd.DataFrame(space.points(pool)),
+            known,
+            self._distributions,
+            int(entropy.generate_state(1)[0]),
+        )
         self._rng = np.random.default_rng(entropy)
         self._seen = {trial.user_attrs["id"] for trial in counted(trials)}
         self._retry(trials)
@@ -114,8 +126,9 @@ class Asker:
         for trial in trials:
             if trial.state == TrialState.RUNNING:
                 self._study.tell(trial.number, state=TrialState.FAIL)
-                if trial.params.keys() == self._distributions.keys():
-                    self._study.enqueue_trial(trial.params)
+                asked = trial.system_attrs.get("fixed_params", {}) | trial.params
+                if asked.keys() == self._distributions.keys():
+                    self._study.enqueue_trial(asked)
 
     def enqueue(self, architectures: Iterable[Architecture]) -> None:
         """Have these asked for before the sampler's own suggestions, in this order.
@@ -158,8 +171,18 @@ class Asker:
                     return candidate
         raise Exhausted
 
+    def _drop_unasked(self) -> None:
+        """Fail the trial that was begun before its sampler found nothing to suggest."""
+        for trial in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            if "id" not in trial.user_attrs:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+
     def _suggestion(self) -> Candidate | None:
-        trial = self._study.ask(self._distributions)
+        try:
+            trial = self._study.ask(self._distributions)
+        except PoolExhausted as error:
+            self._drop_unasked()
+            raise Exhausted from error
         fixed = {name: values[0] for name, values in self._space.parameters.items()}
         architecture = to_architecture(fixed | trial.params)
         costs = self._price(architecture)

@@ -20,7 +20,13 @@ from torch.func import functional_call
 
 from space.architecture import CHOICES, Architecture
 from space.codec import Codec, Coded
-from space.search_space import PARAMETERS, SearchSpace, Value, to_architecture
+from space.search_space import (
+    PARAMETERS,
+    SearchSpace,
+    Value,
+    from_architecture,
+    to_architecture,
+)
 from space.skeleton import MAX_LATENT, Components, Skeleton, start_from, starting_log_steps
 from space.tensor_file import read_tensors, write_tensors
 
@@ -87,11 +93,16 @@ class Parent:
             total.update(value.detach().cpu().contiguous().numpy().data)
         return total.hexdigest()[:16]
 
-    @property
-    def settled(self) -> bool:
-        """Whether only the decoder's chains vary, so that all architectures share all else."""
+    def settled(self, architecture: Architecture) -> bool:
+        """Whether all but the decoder's chains is the same in every child, this one's too.
+
+        Of children of equal widths, codes are then equal.
+        """
+        point = from_architecture(architecture)
         return all(
-            len(values) == 1 for name, values in self.values.items() if name[:8] != "decoder."
+            values == (point[name],)
+            for name, values in self.values.items()
+            if not name.startswith("decoder.")
         )
 
     def covers(self, space: SearchSpace) -> bool:

@@ -115,6 +115,19 @@ class SearchSpace:
         points = zip(self.axes, self.digits(numbers), strict=True)
         return {name: values[digit] for axis, digit in points for name, values in axis.items()}
 
+    def points(self, numbers: NDArray[np.int64]) -> Columns:
+        """Searched parameters of the architectures `numbers` [n], in values of their sets.
+
+        Where a chain has no blocks, its expansions are the first of theirs.
+        """
+        columns = self.columns(numbers)
+        for chain in CHAINS:
+            empty = columns[f"{chain}.R"] == 0
+            for field in "EF":
+                name = f"{chain}.{field}"
+                columns[name] = np.where(empty, self.parameters[name][0], columns[name])
+        return {name: v for name, v in columns.items() if len(self.parameters[name]) > 1}
+
     def architecture(self, number: int) -> Architecture:
         """The architecture of one number."""
         columns = self.columns(np.array([number]))

@@ -66,8 +66,7 @@ class Skeleton:
     stride8: Components
     stride16: Components
 
-    @property
-    def settled(self) -> bool:
+    def settled(self, architecture: Architecture) -> bool:
         """Nothing is trained yet."""
         return False
 

@@ -116,7 +116,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("override", "said"),
         [
-            ("sampler=tp", "expected one of [tpe, nsga2, gp, random]"),
+            ("sampler=tp", "expected one of [grey_box, tpe, nsga2, gp, random]"),
             ("search.trials=many", "could not be converted to Integer"),
             ("proxy=huge", "Could not find 'proxy/huge'"),
         ],

@@ -50,7 +50,9 @@ def a_run(folder: Path, space: SearchSpace, costs_by_trial: list[Costs]) -> None
         return next(prices)
 
     study = open_study(folder)
-    asker = Asker(study, space, np.arange(space.size), price, Sampler.random, seed=0)
+    numbers = np.arange(space.size)
+    known = np.zeros(len(numbers))
+    asker = Asker(study, space, numbers, known, price, Sampler.random, seed=0)
     for number in range(len(costs_by_trial)):
         candidate = asker.ask()
         for name, value in OUTCOME.items():

@@ -4,7 +4,7 @@ import pytest
 from latency_predictor import load_default
 from search.config import ConstraintConfig, Limits
 from search.costs import costs_of
-from search.screening import EmptyPool, Pool, screen
+from search.screening import EmptyPool, Pool, drawn, screen
 from space.search_space import SearchSpace
 
 DEVICE = "iphone13"
@@ -13,8 +13,7 @@ WHOLE = 10_000
 
 @pytest.fixture
 def pool(tiny: SearchSpace) -> Pool:
-    rng = np.random.default_rng(0)
-    return screen(tiny, load_default(), DEVICE, ConstraintConfig(), WHOLE, rng)
+    return screen(tiny, load_default(), DEVICE, ConstraintConfig(), np.arange(tiny.size))
 
 
 def test_a_small_space_is_screened_whole(tiny: SearchSpace, pool: Pool) -> None:
@@ -30,16 +29,17 @@ def test_rows_of_the_pool_are_the_costs_of_its_architectures(tiny: SearchSpace, 
 
 def test_a_large_space_is_sampled_without_repetition(tiny: SearchSpace) -> None:
     rng = np.random.default_rng(0)
-    sampled = screen(tiny, load_default(), DEVICE, ConstraintConfig(), 100, rng)
-    assert 0 < sampled.screened <= 100
-    assert len(set(sampled.numbers.tolist())) == len(sampled.numbers)
+    sampled = drawn(tiny, 100, rng)
+    assert 0 < len(sampled) <= 101
+    assert len(set(sampled.tolist())) == len(sampled)
+    assert tiny.number(tiny.reference) in sampled
+    assert drawn(tiny, WHOLE, rng).tolist() == list(range(tiny.size))
 
 
 def test_constraints_cut_on_both_sides(tiny: SearchSpace, pool: Pool) -> None:
     low, high = pool.costs["decode_ms"].quantile([0.25, 0.75])
     limits = ConstraintConfig(min=Limits(decode_ms=low), max=Limits(decode_ms=high))
-    rng = np.random.default_rng(0)
-    cut = screen(tiny, load_default(), DEVICE, limits, WHOLE, rng)
+    cut = screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size))
     inside = pool.costs["decode_ms"].between(low, high)
     assert set(cut.numbers) == set(pool.numbers[inside])
 
@@ -47,7 +47,7 @@ def test_constraints_cut_on_both_sides(tiny: SearchSpace, pool: Pool) -> None:
 def test_impossible_constraints_state_the_range(tiny: SearchSpace) -> None:
     limits = ConstraintConfig(max=Limits(decode_ms=0.01))
     with pytest.raises(EmptyPool, match=r"constraints.max.decode_ms=0.01 \(the space spans"):
-        screen(tiny, load_default(), DEVICE, limits, WHOLE, np.random.default_rng(0))
+        screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size))
 
 
 def test_stratified_starts_are_distinct_and_span_the_latencies(pool: Pool) -> None:

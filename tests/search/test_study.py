@@ -1,8 +1,10 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
+from numpy.typing import NDArray
 from optuna.trial import TrialState
 
 from search.config import Sampler
@@ -17,7 +19,18 @@ def price(architecture: Architecture) -> Costs:
 
 
 def asker(study: optuna.Study, space: SearchSpace, sampler: Sampler = Sampler.random) -> Asker:
-    return Asker(study, space, np.arange(space.size), price, sampler, seed=0)
+    return asker_of(study, space, np.arange(space.size), price, sampler)
+
+
+def asker_of(
+    study: optuna.Study,
+    space: SearchSpace,
+    numbers: NDArray[np.int64],
+    priced: Callable[[Architecture], Costs | None],
+    sampler: Sampler,
+) -> Asker:
+    known = np.array([price(space.architecture(number))["decode_ms"] for number in numbers])
+    return Asker(study, space, numbers, np.log(known), priced, sampler, seed=0)
 
 
 def finish(study: optuna.Study, asker: Asker, trials: int) -> list[str]:
@@ -49,7 +62,7 @@ class TestSamplers:
 
         study = open_study(tmp_path)
         feasible = [n for n in range(tiny.size) if narrow(tiny.architecture(n))]
-        asking = Asker(study, tiny, np.array(feasible), narrow, sampler, seed=0)
+        asking = asker_of(study, tiny, np.array(feasible), narrow, sampler)
         for _ in range(8):
             assert asking.ask().architecture.decoder[0].C == 96
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from rich.console import Console
 
-from search.config import Config, RunConfig, SearchConfig
+from search.config import CONFIGS, Config, RunConfig, SearchConfig
 from search.evaluation import EvaluationFailed
 from search.rate_distortion import bd_rate_percent
 from search.run import run
@@ -72,10 +73,6 @@ def test_another_file_is_said(tmp_path: Path) -> None:
 def test_a_search_is_replayed_to_the_tables_own_front(
     tiny: SearchSpace, path: Path, tmp_path: Path
 ) -> None:
-    import yaml
-
-    from search.config import CONFIGS
-
     config = Config(
         space=yaml.safe_load((CONFIGS / "space/pico_tiny.yaml").read_text()),
         run=RunConfig(root=str(tmp_path)),

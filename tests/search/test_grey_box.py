@@ -1,0 +1,187 @@
+"""The grey-box sampler in plain Optuna studies."""
+
+import itertools
+from typing import Any
+
+import moocore
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from search import grey_box
+from search.grey_box import GreyBoxSampler, PoolExhausted
+
+WIDTHS, DEPTHS, KINDS = range(16, 129, 16), range(6), ("plain", "gated", "wide")
+POOL = pd.DataFrame(
+    list(itertools.product(WIDTHS, DEPTHS, KINDS)), columns=["width", "depth", "kind"]
+)
+SPACE = {
+    "width": IntDistribution(16, 128, step=16),
+    "depth": IntDistribution(0, 5),
+    "kind": CategoricalDistribution(KINDS),
+}
+
+
+def milliseconds(point: Any) -> Any:
+    return point["width"] * (1 + point["depth"]) / 50 + 1
+
+
+def error(point: Any) -> float:
+    gain = np.log(point["width"]) + 0.5 * np.sqrt(point["depth"])
+    return float(10 - gain - 0.4 * (point["kind"] == "gated"))
+
+
+def study(seed: int = 0, **options: Any) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = GreyBoxSampler(POOL, {1: milliseconds(POOL)}, SPACE, seed=seed, **options)
+    return optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+
+
+def run(of: optuna.Study, trials: int) -> list[tuple[Any, ...]]:
+    asked = []
+    for _ in range(trials):
+        trial = of.ask(SPACE)
+        of.tell(trial, [error(trial.params), float(milliseconds(trial.params))])
+        asked.append(tuple(trial.params.values()))
+    return asked
+
+
+def share(of: optuna.Study) -> float:
+    """Of the hypervolume of the whole pool."""
+    everything = np.array([[error(p), milliseconds(p)] for p in POOL.to_dict("records")])
+    found = np.array([trial.values for trial in of.trials if trial.values])
+    worst = everything.max(axis=0)
+    return float(moocore.hypervolume(found, ref=worst) / moocore.hypervolume(everything, ref=worst))
+
+
+def test_it_closes_most_of_what_random_search_leaves() -> None:
+    missing = []
+    for seed in range(3):
+        searched, drawn = study(seed), study(seed)
+        drawn.sampler = optuna.samplers.RandomSampler(seed)
+        run(searched, 24)
+        run(drawn, 24)
+        missing.append((1 - share(searched), 1 - share(drawn)))
+    ours, random = np.median(missing, axis=0)
+    assert ours < random / 3
+
+
+def test_nothing_comes_twice_and_then_the_pool_is_exhausted() -> None:
+    searched = study(start=len(POOL))
+    assert len(set(run(searched, len(POOL)))) == len(POOL)
+    with pytest.raises(PoolExhausted, match="144 candidates"):
+        searched.ask(SPACE)
+
+
+def test_workers_are_asked_for_different_candidates() -> None:
+    searched = study()
+    run(searched, 14)
+    waiting = [tuple(searched.ask(SPACE).params.values()) for _ in range(6)]
+    assert len(set(waiting)) == 6
+    costs = [milliseconds(dict(zip(SPACE, point, strict=True))) for point in waiting]
+    assert np.ptp(np.log(costs)) > 0.5
+
+
+def test_equal_studies_are_searched_equally() -> None:
+    assert run(study(seed=3), 16) == run(study(seed=3), 16)
+
+
+def test_the_start_is_spread_over_cost() -> None:
+    asked = [dict(zip(SPACE, point, strict=True)) for point in run(study(), 8)]
+    ranks = np.sort(np.searchsorted(np.sort(milliseconds(POOL)), [milliseconds(p) for p in asked]))
+    assert np.diff([0, *ranks, len(POOL)]).max() < len(POOL) / 3
+
+
+def test_what_cannot_win_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, cut = study(seed=1), study(seed=1)
+    expected = run(whole, 30)
+    monkeypatch.setattr(grey_box, "CHUNK", 20)
+    monkeypatch.setattr(grey_box, "CHUNKS", 99)
+    assert run(cut, 30) == expected
+
+
+def three_objectives(sampler: optuna.samplers.BaseSampler) -> float:
+    """Hypervolume of 24 trials; the first objective is maximised, the second learned as well."""
+    of = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
+    for _ in range(24):
+        trial = of.ask(SPACE)
+        point = trial.params
+        size = point["width"] * (1.0 + point["depth"] ** 2) / 1000
+        of.tell(trial, [-error(point), size, float(milliseconds(point))])
+    found = np.array([trial.values for trial in of.trials]) * [-1, 1, 1]
+    return float(moocore.hypervolume(found, ref=[8.0, 4.0, 16.0]))
+
+
+def test_objectives_may_be_maximised_and_several_learned() -> None:
+    ours, random = (
+        np.median([three_objectives(sampler(seed)) for seed in range(3)])
+        for sampler in (
+            lambda seed: GreyBoxSampler(POOL, {2: milliseconds(POOL)}, SPACE, seed=seed),
+            optuna.samplers.RandomSampler,
+        )
+    )
+    assert ours > random
+
+
+def test_among_equally_dear_candidates_only_quality_counts() -> None:
+    sampler = GreyBoxSampler(POOL, {1: np.zeros(len(POOL))}, SPACE, seed=0)
+    of = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    for _ in range(24):
+        trial = of.ask(SPACE)
+        of.tell(trial, [error(trial.params), 0.0])
+    least = min(error(point) for point in POOL.to_dict("records"))
+    assert min(trial.values[0] for trial in of.trials) == least
+
+
+def test_where_much_fails_most_is_not_tried() -> None:
+    searched, failures = study(seed=1), 0
+    for _ in range(30):
+        trial = searched.ask(SPACE)
+        if milliseconds(trial.params) < 3:
+            failures += 1
+            searched.tell(trial, state=TrialState.FAIL)
+        else:
+            searched.tell(trial, [error(trial.params), float(milliseconds(trial.params))])
+    cheap = (milliseconds(POOL) < 3).sum()
+    assert failures < cheap / 2
+
+
+def test_threads_are_given_different_candidates() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        point = {
+            "width": trial.suggest_int("width", 16, 128, step=16),
+            "depth": trial.suggest_int("depth", 0, 5),
+            "kind": trial.suggest_categorical("kind", KINDS),
+        }
+        return error(point), float(milliseconds(point))
+
+    searched = study()
+    searched.optimize(objective, n_trials=24, n_jobs=4)
+    assert len({tuple(t.params.values()) for t in searched.trials}) == 24
+
+
+def test_a_pool_of_many_parameters() -> None:
+    rng = np.random.default_rng(0)
+    names = [f"p{i}" for i in range(40)]
+    pool = pd.DataFrame(rng.integers(0, 4, size=(500, 40)), columns=names)
+    space = {name: CategoricalDistribution(list(range(4))) for name in names}
+    sampler = GreyBoxSampler(pool, {1: np.arange(500.0)}, space, seed=0)
+    of = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    rows = {tuple(row): i for i, row in enumerate(pool.to_numpy().tolist())}
+    asked = []
+    for _ in range(14):
+        trial = of.ask(space)
+        asked.append(rows[tuple(trial.params[name] for name in names)])
+        of.tell(trial, [float(sum(trial.params.values())), float(asked[-1])])
+    assert len(set(asked)) == 14
+
+
+def test_failed_trials_are_not_asked_for_again() -> None:
+    searched = study()
+    run(searched, 13)
+    failed = searched.ask(SPACE)
+    searched.tell(failed, state=TrialState.FAIL)
+    assert tuple(failed.params.values()) not in run(searched, 10)
