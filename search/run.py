@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import ray
-import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
 
@@ -20,18 +15,15 @@ from search.checks import CONFIG_FILE, check_continues, check_values, write_conf
 from search.config import Config, ConfigError
 from search.costs import costs_of
 from search.evaluation import Evaluator, Search, evaluate_reference, outcome
-from search.images import to_pillow
-from search.optimisation import to_tensor
 from search.parents import PARENT, find_parent
-from search.photographs import CROP_CACHE, Photographs, find_photographs, load_photographs
+from search.photographs import CROP_CACHE, find_photographs, load_photographs
 from search.progress import ProgressDisplay
-from search.proxy import PROXY_VERSION, Score, most_detailed, skeleton_of
+from search.proxy import PROXY_VERSION, Score
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
 from search.report import SAMPLES, write_report
 from search.screening import Pool, drawn, screen, within
+from search.sources import Replayed, Trained, find_table
 from search.study import Asker, Costs, counted, drop_torn_line, open_study
-from search.tabular import Table
-from search.workers import RayEvaluator, start_ray
 from space.architecture import Architecture
 from space.parent import Parent
 from space.search_space import SearchSpace
@@ -57,25 +49,14 @@ def run(config: Config, console: Console) -> Path:
     model = load_default() if named is None else load_model(Path(named).expanduser())
     _check_costs(costs_of(space.reference, model, config.device), folder)
     # A wrong file or folder is said at once, before the space is priced.
-    table = None
-    if tabular := config.search.tabular:
-        metric = config.search.metric
-        table = Table.load(Path(tabular).expanduser(), config.proxy.steps, metric)
-    else:
+    table = find_table(config)
+    if not table:
         find_photographs(config.data.root)
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
         numbers = table.numbers(space) if table else drawn(space, config.search.screened, rng)
         pool = screen(space, model, config.device, config.constraints, numbers)
-    source: _Replayed | _Trained
-    if table:
-        source = _Replayed(config, table)
-    else:
-        with console.status("Reading the photographs"):
-            cache = Path(config.run.root) / CROP_CACHE
-            photographs = load_photographs(**vars(config.data), cache=cache)
-        parent, said = _parent(config, space, folder)
-        source = _Trained(config, photographs, parent, f"{photographs.used} photographs. {said}")
+    source = Replayed(config, table) if table else _trained(config, space, folder, console)
     record = _record(config, folder.name, space, pool, source)
     if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
         raise ConfigError(
@@ -94,99 +75,13 @@ def run(config: Config, console: Console) -> Path:
 
 
 @dataclass(frozen=True)
-class _Trained:
-    """Scores of codecs that are trained on photographs."""
-
-    config: Config
-    photographs: Photographs
-    parent: Parent | None
-    said: str
-    data = "photographs"
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the run's record says of it."""
-        return {
-            "photographs": self.photographs.used,
-            "unreadable": list(self.photographs.unreadable),
-            "small": list(self.photographs.small),
-            "data_digest": self.photographs.digest,
-            "qualities": list(self.config.proxy.qualities),
-            "parent": self.parent.digest if self.parent else None,
-        }
-
-    def begin(self, folder: Path) -> None:
-        """Keep the parent, and the original that samples are compared with."""
-        (folder / SAMPLES).mkdir(exist_ok=True)
-        select = self.photographs.select
-        shown = most_detailed(select)
-        original = to_tensor(select[shown : shown + 1], torch.device("cpu"))
-        to_pillow(original[0]).save(folder / SAMPLES / "original.png")
-        if self.parent:
-            self.parent.save(folder / PARENT, self.parent.said)
-
-    @contextmanager
-    def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
-        """Ray workers, and how many evaluations they run at a time."""
-        slots = start_ray(self.config.search.address, self.config.search.workers)
-        try:
-            start = self.parent or skeleton_of(self.photographs.train)
-            proxy, seed = self.config.proxy, self.config.run.seed
-            yield RayEvaluator.share(self.photographs, start, proxy, seed), slots
-        finally:
-            ray.shutdown()
-
-    def keep(self, score: Score, path: Path) -> None:
-        """Keep the reconstructed crop for the report."""
-        to_pillow(score.sample).save(path)
-
-
-@dataclass(frozen=True)
-class _Replayed:
-    """Scores of a table."""
-
-    config: Config
-    table: Table
-    data = "rows of the table"
-
-    @property
-    def said(self) -> str:
-        """What the user hears of it."""
-        count, path = len(self.table.curves), self.table.path
-        return f"Scores are looked up in {path}: {count:,} architectures."
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the run's record says of it."""
-        return {
-            "photographs": 0,
-            "unreadable": [],
-            "small": [],
-            "data_digest": self.table.digest,
-            "qualities": [],
-            "table": self.table.path.name,
-        }
-
-    def begin(self, folder: Path) -> None:
-        """There is nothing to keep."""
-
-    @contextmanager
-    def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
-        """The table itself, as many look-ups at a time as there would be workers."""
-        yield self.table, self.config.search.workers or 1
-
-    def keep(self, score: Score, path: Path) -> None:
-        """A table has no pictures."""
-
-
-@dataclass(frozen=True)
 class _Run:
     config: Config
     folder: Path
     space: SearchSpace
     model: LatencyModel
     pool: Pool
-    source: _Trained | _Replayed
+    source: Trained | Replayed
     record: RunRecord
 
     def price(self, architecture: Architecture) -> Costs | None:
@@ -273,6 +168,15 @@ def _check_costs(reference_costs: Costs, folder: Path) -> None:
         )
 
 
+def _trained(config: Config, space: SearchSpace, folder: Path, console: Console) -> Trained:
+    """The photographs, and what candidates start from."""
+    with console.status("Reading the photographs"):
+        cache = Path(config.run.root) / CROP_CACHE
+        photographs = load_photographs(**vars(config.data), cache=cache)
+    parent, said = _parent(config, space, folder)
+    return Trained(config, photographs, parent, f"{photographs.used} photographs. {said}")
+
+
 def _parent(config: Config, space: SearchSpace, folder: Path) -> tuple[Parent | None, str]:
     """The parent that the run began with, or the one to begin with, and which that is."""
     if not (folder / CONFIG_FILE).exists():
@@ -298,7 +202,7 @@ def _record(
     name: str,
     space: SearchSpace,
     pool: Pool,
-    source: _Trained | _Replayed,
+    source: Trained | Replayed,
 ) -> RunRecord:
     return RunRecord(
         name=name,

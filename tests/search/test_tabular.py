@@ -90,3 +90,14 @@ def test_a_search_is_replayed_to_the_tables_own_front(
         assert row["bd_rate_percent"] == pytest.approx(expected, abs=1e-9)
     assert "looked up in the table table.parquet" in (folder / "report.html").read_text()
     assert not (folder / "samples").exists()
+
+
+def test_the_committed_table_has_all_of_pico_small_as_inherited() -> None:
+    small = SearchSpace.from_config(yaml.safe_load((CONFIGS / "space/pico_small.yaml").read_text()))
+    path = CONFIGS.parent / "benchmarks/pico_small.parquet"
+    for metric in ("ssimulacra2", "psnr"):
+        table = Table.load(path, 0, metric)
+        assert table.numbers(small).tolist() == list(range(small.size))
+        reference = table.curves[small.reference.id]
+        assert (np.diff(reference["bpp"]) > 0).all()
+        assert (np.diff(reference[metric]) > 0).all()
