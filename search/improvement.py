@@ -23,8 +23,8 @@ Matrix = NDArray[np.float64]
 def expected_gain(mean: Matrix, deviation: Matrix, front: Matrix, worst: Vector) -> Vector:
     """Expected gain [n] in hypervolume of n candidates over a `front` [f, m], up to `worst` [m].
 
-    Objectives are independent and normal, with `mean` and `deviation` [n, m]; a deviation of zero
-    says that the objective is known.
+    Objectives are independent and normal, with `mean` and `deviation` [n, m]; deviations of an
+    objective that are zero for all candidates say that it is known.
     """
     total = np.zeros(len(mean))
     for lower, upper in boxes(front, worst):

@@ -103,10 +103,7 @@ class Training:
         device = self._weights[0].device
         image, level = batch(self._crops, self._config.batch, self._rng, device, self._settled)
         coded = self._codec(image, level.float())
-        if self._settled:
-            loss = log_distortion(coded, image, self._config)
-        else:
-            loss = objective(coded, image, level, self._config)
+        loss = loss_of(coded, image, level, self._config, self._settled)
         if not math.isfinite(loss.item()):
             raise ProxyError(f"the loss is {loss.item()} at step {self.step}")
         self._optimiser.zero_grad()
@@ -141,6 +138,15 @@ def batch(
     else:
         pixels = crops[rng.integers(len(crops), size=size)]
     return to_tensor(pixels, device), torch.from_numpy(rng.integers(LEVELS, size=size)).to(device)
+
+
+def loss_of(
+    coded: Coded, image: Tensor, level: Tensor, config: ProxyConfig, settled: bool
+) -> Tensor:
+    """What a step minimises: rate and distortion, or distortion alone where rates are settled."""
+    if settled:
+        return log_distortion(coded, image, config)
+    return objective(coded, image, level, config)
 
 
 def objective(coded: Coded, image: Tensor, level: Tensor, config: ProxyConfig) -> Tensor:

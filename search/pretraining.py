@@ -20,8 +20,7 @@ from search.optimisation import (
     SYNTHESIS,
     ProxyError,
     batch,
-    log_distortion,
-    objective,
+    loss_of,
     one_cycle,
     optimiser,
 )
@@ -80,10 +79,7 @@ class Pretraining:
         for architecture in _sandwich(self._space, self.step, rng):
             image, level = batch(self._crops, self._config.batch, rng, device, self._settled)
             coded = self.parent.code(architecture, image, level.float())
-            if self._settled:
-                loss = log_distortion(coded, image, self._config) / 2
-            else:
-                loss = objective(coded, image, level, self._config) / 2
+            loss = loss_of(coded, image, level, self._config, self._settled) / 2
             loss.backward()
             total += loss.item()
         if not math.isfinite(total):
