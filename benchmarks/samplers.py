@@ -123,7 +123,7 @@ def search(job: tuple[str, str, int, int]) -> tuple[str, str, int, list[int]]:
         trial = study.ask(problem.distributions)
         row = row_of.get(tuple(trial.params[str(name)] for name in problem.points))
         if row is None:
-            # Repeats an architecture (a chain without blocks has one expansion), or has no BD-rate.
+            # A repetition (a chain without blocks has one expansion), or without a BD-rate.
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             continue
         rows.append(row)
