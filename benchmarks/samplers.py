@@ -6,9 +6,10 @@
 `nasbench201` is error on CIFAR-100 against latency on a Pixel 3, of the 15,625 cells of
 NAS-Bench-201, as the package has them; `pico_small` is BD-rate by PSNR against predicted decode
 time, of the 2,400 codecs of `benchmarks/table.py` as inherited, without those that have no
-BD-rate. Every sampler asks one candidate after another in a plain Optuna study. Prints the median (and quartiles) over seeds of the fraction
-of the whole table's hypervolume, up to the worst of both objectives; the evaluations until 98 and
-99 %; and repeated candidates. Draws `samplers.png` beside this file.
+BD-rate. Every sampler asks one candidate after another in a plain Optuna study. Prints the median
+(and quartiles) over seeds of the fraction of the whole table's hypervolume, up to the worst of both
+objectives; the evaluations until 98 and 99 %; and repeated candidates. Draws `samplers.png` beside
+this file.
 """
 
 from __future__ import annotations
