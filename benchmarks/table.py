@@ -4,15 +4,17 @@
 
 Every architecture is measured as it is inherited from the parent, at step 0. The reference and
 `--count` others, spread evenly over predicted decode time, are trained on from there and measured
-at every rung; one in six of them again from another seed. Writes WORK/pico_small.parquet, a row
-per architecture, rung and seed; what is done is kept in WORK, which belongs to one parent and one
-state of the code, and the same command continues. About 80 CPU minutes. `benchmarks/proxy.py` reads
-the committed table, and so does `search.tabular`.
+at every rung; one in six of them again from another seed. `--brief` random ones are trained to the
+first rung only. Writes WORK/pico_small.parquet, a row per architecture, rung and seed; what is done
+is kept in WORK, which belongs to one parent and one state of the code, and the same command
+continues. About 150 CPU minutes. `benchmarks/proxy.py` and `benchmarks/rungs.py` read the committed
+table, and so does `search.tabular`.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import time
@@ -65,9 +67,10 @@ class Job:
     architectures: tuple[Architecture, ...]
     seed: int | None = None
     """None for those that are inherited."""
+    rungs: tuple[int, ...] = RUNGS
 
 
-def jobs(space: SearchSpace, count: int) -> list[Job]:
+def jobs(space: SearchSpace, count: int, brief: int) -> list[Job]:
     """All work, what takes longest first."""
     decode_ms = SpaceCosts(space, load_default(), DEVICE).of(np.arange(space.size))["decode_ms"]
     order = decode_ms.to_numpy().argsort(kind="stable")
@@ -75,6 +78,8 @@ def jobs(space: SearchSpace, count: int) -> list[Job]:
     chosen = [space.architecture(int(order[place])) for place in places]
     reference = space.reference
     trained = [reference, *(a for a in chosen if a != reference)]
+    drawn = map(space.architecture, np.random.default_rng(0).permutation(space.size).tolist())
+    briefly = itertools.islice((a for a in drawn if a not in trained), brief)
     by_widths: dict[tuple[int, ...], list[Architecture]] = {}
     for number in range(space.size):
         architecture = space.architecture(number)
@@ -83,6 +88,7 @@ def jobs(space: SearchSpace, count: int) -> list[Job]:
     return [
         *(Job(f"trained-{a.id}-0", (a,), 0) for a in trained),
         *(Job(f"trained-{a.id}-1", (a,), 1) for a in chosen[::AGAIN]),
+        *(Job(f"brief-{a.id}", (a,), 0, RUNGS[:1]) for a in briefly),
         *(Job(f"inherited-{'-'.join(map(str, w))}", tuple(a)) for w, a in by_widths.items()),
     ]
 
@@ -103,20 +109,19 @@ def _perform(job: Job) -> str:
     if job.seed is None:
         rows = list(inherited(job.architectures, photographs, parent))
     else:
-        rows = list(trained(job.architectures[0], photographs, parent, job.seed))
+        rows = list(trained(job, photographs, parent))
     text = "\n".join(json.dumps(row) for row in rows)
     write_whole(_SHARED["work"] / f"{job.name}.jsonl", text.encode())
     return job.name
 
 
-def trained(
-    architecture: Architecture, photographs: Photographs, parent: Parent, seed: int
-) -> Iterator[dict[str, Any]]:
+def trained(job: Job, photographs: Photographs, parent: Parent) -> Iterator[dict[str, Any]]:
     """A row per rung of one training."""
+    architecture, seed = job.architectures[0], job.seed or 0
     codec = parent.start(architecture).to(memory_format=torch.channels_last)
     training = Training(codec, parent.settled(architecture), photographs.train, ProxyConfig(), seed)
     train_s, losses = 0.0, 0.0
-    for rung in RUNGS:
+    for rung in job.rungs:
         began = time.process_time()
         losses += sum(training.advance() for _ in range(rung - training.step))
         train_s += time.process_time() - began
@@ -195,12 +200,13 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--parent", type=Path, default=SHIPPED / f"{SPACE}.safetensors")
     parser.add_argument("--count", type=int, default=40, help="architectures to train")
+    parser.add_argument("--brief", type=int, default=400, help="others, to the first rung")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     space = searched()
-    everything = jobs(space, arguments.count)
+    everything = jobs(space, arguments.count, arguments.brief)
     todo = [job for job in everything if not (work / f"{job.name}.jsonl").is_file()]
     setting = (arguments.photographs, work, arguments.parent)
     context = multiprocessing.get_context("spawn")
