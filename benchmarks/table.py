@@ -119,11 +119,11 @@ def trained(job: Job, photographs: Photographs, parent: Parent) -> Iterator[dict
     """A row per rung of one training."""
     architecture, seed = job.architectures[0], job.seed or 0
     codec = parent.start(architecture).to(memory_format=torch.channels_last)
-    training = Training(codec, parent.settled(architecture), photographs.train, ProxyConfig(), seed)
+    training = Training(codec, parent.settled(architecture), ProxyConfig(), seed)
     train_s, losses = 0.0, 0.0
     for rung in job.rungs:
         began = time.process_time()
-        losses += sum(training.advance() for _ in range(rung - training.step))
+        losses += sum(training.advance(photographs.train) for _ in range(rung - training.step))
         train_s += time.process_time() - began
         metrics = METRICS if rung == RUNGS[-1] else ALWAYS
         began = time.process_time()

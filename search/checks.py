@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from search.config import Config, ConfigError
+from search.config import Config, ConfigError, ProxyConfig
 from search.metrics import MetricError, find
 from search.metrics.loss import MSE, check_weights
 from space.architecture import LEVELS
@@ -44,31 +44,41 @@ def check_values(config: Config) -> None:
         value = OmegaConf.select(tree, key)
         if value is not None and value < least:
             raise ConfigError(f"{key}={value}: expected at least {least}")
-    for metric in config.proxy.metrics:
-        try:
-            find(metric)
-        except MetricError as error:
-            raise ConfigError(f"proxy.metrics: {error}") from None
-    try:
-        check_weights(config.proxy.loss or MSE)
-    except MetricError as error:
-        raise ConfigError(f"proxy.loss: {error}") from None
+    _check_proxy(config.proxy)
     if config.search.metric not in config.proxy.metrics:
         raise ConfigError(
             f"search.metric={config.search.metric}: expected one of "
             f"{', '.join(config.proxy.metrics)}, which proxy.metrics lists"
         )
-    qualities = list(config.proxy.qualities)
+    name = config.run.name or str(config.space.get("name"))
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ConfigError(
+            f"run.name={name}: expected letters, digits, dots, dashes and underscores"
+        )
+
+
+def _check_proxy(proxy: ProxyConfig) -> None:
+    for metric in proxy.metrics:
+        try:
+            find(metric)
+        except MetricError as error:
+            raise ConfigError(f"proxy.metrics: {error}") from None
+    try:
+        check_weights(proxy.loss or MSE)
+    except MetricError as error:
+        raise ConfigError(f"proxy.loss: {error}") from None
+    qualities = list(proxy.qualities)
     rising = qualities == sorted(set(qualities))
     if len(qualities) < 2 or not rising or qualities[0] < 0 or qualities[-1] > LEVELS - 1:
         raise ConfigError(
             f"proxy.qualities={qualities}: expected two or more rising numbers "
             f"between 0 and {LEVELS - 1}"
         )
-    name = config.run.name or str(config.space.get("name"))
-    if not re.fullmatch(r"\w[\w.-]*", name):
+    rungs, steps = list(proxy.rungs), proxy.steps
+    if rungs != sorted(set(rungs)) or any(not 0 <= rung < steps for rung in rungs):
         raise ConfigError(
-            f"run.name={name}: expected letters, digits, dots, dashes and underscores"
+            f"proxy.rungs={rungs}: expected rising numbers of steps from 0 to below "
+            f"proxy.steps={steps}"
         )
 
 

@@ -67,6 +67,9 @@ class ProxyConfig:
     """Weight of each metric in the distortion that is trained on; none means the MSE alone."""
     metrics: tuple[str, ...] = ("ssimulacra2", "ms_ssim", "haarpsi", "ms_gmsd", "psnr")
     """Metrics that every trial records."""
+    rungs: tuple[int, ...] = ()
+    """Steps, rising and below `steps`, after which a candidate is measured by `search.metric` alone
+    and stopped unless it may still join the front."""
 
 
 @dataclass

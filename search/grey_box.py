@@ -8,7 +8,7 @@ all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -33,6 +33,8 @@ REFIT = 1.1
 """Growth of the number of trials after which the surrogate's weights are searched anew."""
 CELLS = 2**14
 """Of a grid of means and costs at whose lower corners upper bounds of gains are computed."""
+EXPECTED_VALUES = "expected_values"
+"""User attribute of pruned trials: what every objective would have come to."""
 CHUNK, CHUNKS = 16_384, 4
 """Candidates whose gain is computed exactly at a time, by falling upper bound, until none of the
 others can gain more; and how often at most, which bounds the time of a suggestion."""
@@ -49,6 +51,9 @@ class Given:
     done: Rows
     values: Matrix
     """Objectives [done, objectives], minimised."""
+    stopped: Rows
+    expected: Matrix
+    """Objectives [stopped, objectives] that pruned trials would have come to, minimised."""
     pending: Rows
     failed: Rows
 
@@ -57,9 +62,9 @@ class GreyBoxSampler(BaseSampler):
     """Expected hypervolume improvement over a pool of candidates whose costs are known.
 
     For any Optuna study whose trials one process asks for, from several threads if need be: trials
-    that are running count as if they gave what is expected of them, and those that failed as if
-    they were as bad as the worst. No candidate is suggested twice. Parameters outside the pool are
-    drawn at random.
+    that are running count as if they gave what is expected of them, those that failed as if they
+    were as bad as the worst, and pruned ones teach their `EXPECTED_VALUES`, where they have any. No
+    candidate is suggested twice. Parameters outside the pool are drawn at random.
     """
 
     def __init__(
@@ -120,28 +125,28 @@ class GreyBoxSampler(BaseSampler):
     def _next(self, study: Study, trial: FrozenTrial) -> int:
         trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
         rows = self._row_of([t.system_attrs.get("fixed_params", {}) | t.params for t in trials])
-        states = [t.state if row >= 0 else None for t, row in zip(trials, rows, strict=True)]
-        done = np.array([state == TrialState.COMPLETE for state in states], dtype=bool)
-        failed = np.array([state == TrialState.FAIL for state in states], dtype=bool)
         # Those that run or wait, of this process also where the study does not say so yet.
-        pending = self._handed | set(rows[rows >= 0].tolist())
+        taken = self._handed | set(rows[rows >= 0].tolist())
         free = np.ones(len(self._pool), dtype=bool)
-        free[list(pending)] = False
+        free[list(taken)] = False
         if not free.any():
             raise PoolExhausted(f"all {len(free):,} candidates have been asked for")
-        if done.sum() < self._start:
+        told = [(t, row) for t, row in zip(trials, rows.tolist(), strict=True) if row >= 0]
+        done = [(row, t.values) for t, row in told if t.state == TrialState.COMPLETE]
+        stopped = [
+            (row, t.user_attrs[EXPECTED_VALUES])
+            for t, row in told
+            if t.state == TrialState.PRUNED and EXPECTED_VALUES in t.user_attrs
+        ]
+        if len(done) + len(stopped) < self._start or not done:
             return self._spread(free)
-        pending -= set(rows[done | failed].tolist())
         flipped = np.array(
             [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
         )
-        values = np.array([t.values for t, kept in zip(trials, done, strict=True) if kept])
-        given = Given(
-            rows[done],
-            values * flipped,
-            np.array(sorted(pending), dtype=np.int64),
-            np.setdiff1d(rows[failed], rows[done]),
-        )
+        known = [_rows_and_values(seen, flipped) for seen in (done, stopped)]
+        failed = {row for t, row in told if t.state == TrialState.FAIL} - {row for row, _ in done}
+        ended = {row for t, row in told if t.state.is_finished()}
+        given = Given(*known[0], *known[1], _sorted(taken - ended), _sorted(failed))
         return self._best(free, given, flipped)
 
     def _spread(self, free: NDArray[np.bool_]) -> int:
@@ -163,27 +168,24 @@ class GreyBoxSampler(BaseSampler):
         done, values = given.done, given.values
         objectives = values.shape[1]
         learned = [m for m in range(objectives) if m not in self._known]
-        search = len(done) >= self._searched_at * REFIT
-        self._searched_at = len(done) if search else self._searched_at
+        learnt_from = np.concatenate([done, given.stopped, given.failed])
+        search = len(learnt_from) >= self._searched_at * REFIT
+        self._searched_at = len(learnt_from) if search else self._searched_at
+        worst = np.empty(objectives)
         means = np.empty((len(free), objectives))
         for m, costs in self._known.items():
             means[:, m] = costs * flipped[m]
+            worst[m] = means[:, m].max()
         for m in learned:
             surrogate = self._learned.setdefault(m, self._surrogate())
+            seen = np.concatenate([values[:, m], given.expected[:, m]])
             # What failed is as bad as the worst, or it would be tried again all around.
-            worst_seen = np.full(len(given.failed), values[:, m].max())
-            rows = np.concatenate([done, given.failed])
-            surrogate.fit(rows, np.concatenate([values[:, m], worst_seen]), search)
-            means[:, m] = surrogate.means()
+            worst_seen = np.full(len(given.failed), seen.max())
+            surrogate.fit(learnt_from, np.concatenate([seen, worst_seen]), search)
+            means[:, m], worst[m] = surrogate.means(), ceiling(seen)
         # A point is worth what was measured of it, and what is known: not what a study was told.
         points = means[np.concatenate([done, given.pending])]
         points[: len(done), learned] = values[:, learned]
-        worst = np.array(
-            [
-                ceiling(points[:, m]) if m in learned else means[:, m].max()
-                for m in range(objectives)
-            ]
-        )
         # Else the costliest candidate would gain nothing, nor would candidates of equal cost.
         span = np.ptp(np.minimum(points, worst), axis=0)
         worst += np.where(span > 0, 1e-3 * span, 1.0)
@@ -265,6 +267,18 @@ class _Index:
         place = np.searchsorted(self._sorted, keys).clip(max=len(self._sorted) - 1)
         found = here & (self._sorted[place] == keys)
         return np.where(found, self._order[place], -1)
+
+
+def _rows_and_values(
+    seen: Sequence[tuple[int, Sequence[float]]], flipped: Vector
+) -> tuple[Rows, Matrix]:
+    """Rows [n] and what to minimise [n, objectives]."""
+    values = np.array([values for _, values in seen], dtype=float).reshape(-1, len(flipped))
+    return np.array([row for row, _ in seen], dtype=np.int64), values * flipped
+
+
+def _sorted(rows: set[int]) -> Rows:
+    return np.array(sorted(rows), dtype=np.int64)
 
 
 def _plain(value: Any) -> Any:

@@ -66,17 +66,15 @@ class ProxyError(RuntimeError):
 
 
 class Training:
-    """A codec in training, which may be looked at after any step.
+    """A codec in training, which may be looked at after any step, and go on in another process.
 
     Deterministic for equal arguments on one CPU thread, wherever it is looked at.
     """
 
-    def __init__(
-        self, codec: Codec, settled: bool, crops: Crops, config: ProxyConfig, seed: int
-    ) -> None:
+    def __init__(self, codec: Codec, settled: bool, config: ProxyConfig, seed: int) -> None:
         """Where all but the synthesis transform is `settled`, only that is trained."""
         self.step = 0
-        self._codec, self._settled, self._crops, self._config = codec, settled, crops, config
+        self._codec, self._settled, self._config = codec, settled, config
         self._rng = np.random.default_rng(seed)
         # Rounding is trained through noise.
         torch.manual_seed(seed)
@@ -96,12 +94,15 @@ class Training:
         self._schedule = LambdaLR(self._optimiser, lambda step: min(1.0, (step + 1) / WARM_UP))
         self._averaged = AveragedModel(codec, avg_fn=_late_average)
 
-    def advance(self) -> float:
-        """Take one step; the loss before it. Raises ProxyError where that is not finite."""
+    def advance(self, crops: Crops) -> float:
+        """Take one step on some of `crops`, the same at every step; the loss before it.
+
+        Raises ProxyError where that is not finite.
+        """
         self._codec.train()
         torch.set_rng_state(self._noise)
         device = self._weights[0].device
-        image, level = batch(self._crops, self._config.batch, self._rng, device, self._settled)
+        image, level = batch(crops, self._config.batch, self._rng, device, self._settled)
         coded = self._codec(image, level.float())
         loss = loss_of(coded, image, level, self._config, self._settled)
         if not math.isfinite(loss.item()):

@@ -30,10 +30,16 @@ def plot_front(
 ) -> Figure:
     """Every candidate by predicted decode time and BD-rate, the front with its intervals."""
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    evaluated = trials["bd_rate_percent"].notna().sum()
     others = trials[~trials["id"].isin(front["id"])]
     axes.scatter(
         others["decode_ms"], others["bd_rate_percent"], s=22, color=GREY, label="evaluated"
     )
+    if record.rungs:
+        axes.scatter(
+            trials["decode_ms"], trials["expected_percent"], s=22, facecolor="none",
+            edgecolor=GREY, label="stopped early, as expected to end",
+        )  # fmt: skip
     spread = np.abs(
         front[["decode_low_ms", "decode_high_ms"]].to_numpy().T - front["decode_ms"].to_numpy()
     )
@@ -54,7 +60,7 @@ def plot_front(
     _readable_ticks(axes.xaxis)
     axes.set_xlabel(f"predicted decode time, 12 MP on {record.device} (ms)")
     axes.set_ylabel(f"BD-rate by {KNOWN[record.metric].label} (%), lower is better")
-    axes.set_title(f"{record.name}: {len(trials)} of {record.space_size:,} architectures evaluated")
+    axes.set_title(f"{record.name}: {evaluated} of {record.space_size:,} architectures evaluated")
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
     return figure

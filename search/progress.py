@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from types import TracebackType
 from typing import Any
@@ -60,6 +61,11 @@ class ProgressDisplay:
 def _line(row: dict[Hashable, Any]) -> str:
     if isinstance(row["error"], str):
         return f"  {row['id']}  failed: {row['error']}"
+    if not math.isnan(row["stopped_at"]):
+        return (
+            f"  {row['id']}  {row['expected_percent']:+7.2f} % expected"
+            f"  {row['decode_ms']:7.1f} ms decode  stopped after {row['stopped_at']:.0f} steps"
+        )
     return (
         f"  {row['id']}  {row['bd_rate_percent']:+7.2f} % BD-rate"
         f"  {row['decode_ms']:7.1f} ms decode  {row['train_s']:5.1f} s"

@@ -29,6 +29,8 @@ Progress = Callable[[range], Iterable[int]]
 class Score:
     """What the proxy task says of one architecture."""
 
+    steps: int
+    """After which it was measured."""
     curve: Curve
     train_s: float
     score_s: float
@@ -36,24 +38,35 @@ class Score:
     """The most detailed selection crop [3, H, W], reconstructed at the middle quality."""
 
 
+def begin(architecture: Architecture, start: Start, config: ProxyConfig, seed: int) -> Training:
+    """The training of an architecture from `start`; on a GPU where torch sees one."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # Branches may start at random.
+    torch.manual_seed(seed)
+    codec = start.start(architecture).to(device)
+    codec = codec.to(memory_format=torch.channels_last)
+    return Training(codec, start.settled(architecture), config, seed)
+
+
 def evaluate(
-    architecture: Architecture,
+    training: Training,
     train: Crops,
     select: Crops,
-    start: Start,
-    config: ProxyConfig,
-    seed: int,
+    qualities: tuple[float, ...],
+    metrics: tuple[str, ...],
+    steps: int,
 ) -> Score:
-    """Train `architecture` from `start` and measure it on the selection crops.
+    """Train until step `steps` and measure on the selection crops.
 
-    Deterministic for equal arguments on one CPU thread; uses a GPU where torch sees one. Raises
-    ProxyError when the loss is not finite.
+    Deterministic for equal arguments on one CPU thread. Raises ProxyError when the loss is not
+    finite.
     """
     started = time.perf_counter()
-    codec = trained(architecture, train, start, config, seed)
+    while training.step < steps:
+        training.advance(train)
     ended = time.perf_counter()
-    curve, sample = measure(codec, select, config.qualities, config.metrics)
-    return Score(curve, ended - started, time.perf_counter() - ended, sample)
+    curve, sample = measure(training.codec, select, qualities, metrics)
+    return Score(steps, curve, ended - started, time.perf_counter() - ended, sample)
 
 
 def trained(
@@ -64,15 +77,10 @@ def trained(
     seed: int,
     progress: Progress = iter,
 ) -> Codec:
-    """The codec of an architecture, trained from `start`; on a GPU where torch sees one."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # Branches may start at random.
-    torch.manual_seed(seed)
-    codec = start.start(architecture).to(device)
-    codec = codec.to(memory_format=torch.channels_last)
-    training = Training(codec, start.settled(architecture), train, config, seed)
+    """The codec of an architecture after all of its training."""
+    training = begin(architecture, start, config, seed)
     for _ in progress(range(config.steps)):
-        training.advance()
+        training.advance(train)
     return training.codec
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import optuna
 import pandas as pd
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from search.front import front_of, hypervolume
+from search.grey_box import EXPECTED_VALUES
+from search.rungs import RUNG_RATES
 from search.study import counted
 
 SCREEN_FILE = "screen.parquet"
@@ -99,6 +101,8 @@ class RunRecord(_Record):
     """Version of the proxy task."""
     table: str | None = None
     """File that scores were looked up in; none where candidates were trained."""
+    rungs: list[int] = field(default_factory=list)
+    """Steps after which candidates were stopped that could hardly join the front."""
 
 
 @dataclass(frozen=True)
@@ -113,27 +117,39 @@ class Overview:
 def overview(study: optuna.Study, record: RunRecord) -> Overview:
     """Tables of a study at this moment."""
     trials = trials_frame(study)
-    done = trials[trials["error"].isna()]
-    front = front_of(done)
+    front = front_of(evaluated(trials))
     points = front[["decode_ms", "bd_rate_percent"]].to_numpy(float)
     return Overview(trials, front, hypervolume(points, record.fastest_ms, record.slowest_ms))
 
 
+def evaluated(trials: pd.DataFrame) -> pd.DataFrame:
+    """Those trials that were trained to the end and have a BD-rate."""
+    return trials[trials["bd_rate_percent"].notna()]
+
+
 def trials_frame(study: optuna.Study) -> pd.DataFrame:
-    """One row per counted trial: outcome, costs, curve, parameters, seconds."""
+    """One row per counted trial: outcome, costs, curve, parameters, seconds.
+
+    Of trials that were stopped, `stopped_at` says after how many steps, and `expected_percent` what
+    BD-rate the end of training would have had.
+    """
     rows = [_row(trial) for trial in counted(study.get_trials(deepcopy=False))]
-    columns = ["number", "id", "error", "bd_rate_percent", "decode_ms", "decode_distance"]
-    return pd.DataFrame(rows, columns=[*columns, "train_s", "score_s"] if not rows else None)
+    columns = ["number", "id", "error", "bd_rate_percent", "stopped_at", "expected_percent"]
+    columns += ["decode_ms", "decode_distance", "train_s", "score_s"]
+    return pd.DataFrame(rows, columns=columns if not rows else None)
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:
     attrs = trial.user_attrs
     seconds = attrs.get("seconds", {})
+    stopped = trial.state == TrialState.PRUNED
     return {
         "number": trial.number,
         "id": attrs["id"],
         "error": attrs.get("error"),
-        "bd_rate_percent": trial.values[0] if trial.values else None,
+        "bd_rate_percent": trial.values[0] if trial.values else math.nan,
+        "stopped_at": max(map(int, attrs[RUNG_RATES])) if stopped else math.nan,
+        "expected_percent": attrs[EXPECTED_VALUES][0] if stopped else math.nan,
         **attrs["costs"],
         **{name: math.nan for name in _ONCE_UNRECORDED if name not in attrs["costs"]},
         **{f"bd_rate_{name}_percent": v for name, v in attrs.get("bd_rates", {}).items()},

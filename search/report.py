@@ -20,6 +20,7 @@ from search.records import (
     RecordError,
     ReferenceRecord,
     RunRecord,
+    evaluated,
     overview,
 )
 from search.study import JOURNAL, open_study
@@ -50,7 +51,8 @@ def write_report(folder: Path) -> Path:
         pictures=_draw(folder, state, record) if len(state.front) else {},
         front=_front(state.front),
         searched=_searched(state.front),
-        evaluated=int((~failed).sum()),
+        evaluated=len(evaluated(state.trials)),
+        stopped=int(state.trials["stopped_at"].notna().sum()),
         failed=state.trials[failed].to_dict("records"),
         hypervolume=state.hypervolume,
     )
@@ -61,10 +63,10 @@ def write_report(folder: Path) -> Path:
 
 def _draw(folder: Path, state: Overview, record: RunRecord) -> dict[str, str]:
     """Draw every picture into the folder; by name, as data addresses."""
-    done = state.trials[state.trials["error"].isna()]
+    done = evaluated(state.trials)
     reference = ReferenceRecord.read(folder)
     figures = {
-        "front": plots.plot_front(done, state.front, record, reference),
+        "front": plots.plot_front(state.trials, state.front, record, reference),
         "curves": plots.plot_curves(state.front, reference),
         "progress": plots.plot_progress(done, record),
         "space": plots.plot_space(pd.read_parquet(folder / SCREEN_FILE), record),

@@ -129,6 +129,7 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
                 asker,
                 evaluator,
                 reference.curve,
+                config.proxy.steps,
                 config.search.metric,
                 on_change=lambda running: display.update(overview(study, run.record), running),
                 on_score=run.save_sample,
@@ -149,7 +150,8 @@ def _reference(run: _Run, asker: Asker, evaluator: Evaluator, console: Console) 
         record = ReferenceRecord.read(run.folder)
     else:
         with console.status("Evaluating the reference architecture"):
-            score = evaluate_reference(evaluator, architecture, run.config.search.metric)
+            steps, metric = run.config.proxy.steps, run.config.search.metric
+            score = evaluate_reference(evaluator, architecture, steps, metric)
         run.save_sample(architecture, score)
         costs = costs_of(architecture, run.model, run.config.device)
         record = ReferenceRecord(architecture.id, costs, **outcome(score.curve, score))
@@ -215,6 +217,7 @@ def _record(
         device=config.device,
         metric=config.search.metric,
         steps=config.proxy.steps,
+        rungs=list(config.proxy.rungs),
         seed=config.run.seed,
         proxy=PROXY_VERSION,
         **source.facts,

@@ -62,8 +62,9 @@ class Trained:
         slots = start_ray(self.config.search.address, self.config.search.workers)
         try:
             start = self.parent or skeleton_of(self.photographs.train)
-            proxy, seed = self.config.proxy, self.config.run.seed
-            yield RayEvaluator.share(self.photographs, start, proxy, seed), slots
+            config = self.config
+            asked = (config.proxy, config.search.metric, config.run.seed)
+            yield RayEvaluator.share(self.photographs, start, *asked), slots
         finally:
             ray.shutdown()
 
@@ -83,7 +84,7 @@ class Replayed:
     @property
     def said(self) -> str:
         """What the user hears of it."""
-        count, path = len(self.table.curves), self.table.path
+        count, path = len(self.table.scores), self.table.path
         return f"Scores are looked up in {path}: {count:,} architectures."
 
     @property
@@ -115,4 +116,5 @@ def find_table(config: Config) -> Table | None:
     if config.search.tabular is None:
         return None
     path = Path(config.search.tabular).expanduser()
-    return Table.load(path, config.proxy.steps, config.search.metric)
+    proxy = config.proxy
+    return Table.load(path, proxy.steps, config.search.metric, proxy.rungs)

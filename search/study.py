@@ -77,11 +77,12 @@ def drop_torn_line(folder: Path) -> None:
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that were evaluated or failed by themselves.
+    """Trials that were evaluated, or stopped at a rung, or failed by themselves.
 
     Left out are suggestions that were refused and trials that an interruption cut off.
     """
-    return [t for t in trials if t.state == TrialState.COMPLETE or "error" in t.user_attrs]
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return [t for t in trials if t.state in ended or "error" in t.user_attrs]
 
 
 class Asker:

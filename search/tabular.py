@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from search.evaluation import EvaluationFailed
 from search.metrics import KNOWN
 from search.proxy import Score
-from search.rate_distortion import Curve
 from space.architecture import Architecture
 from space.search_space import SearchSpace, SpaceError
 
@@ -28,50 +27,40 @@ class TableError(ValueError):
 
 @dataclass(frozen=True)
 class Table:
-    """Curves of architectures, all trained for equally many steps; an evaluator."""
+    """Scores of architectures at equal numbers of steps; an evaluator."""
 
     path: Path
-    curves: Mapping[str, Curve]
-    """By an architecture's id: `bpp` and metrics at rising quality."""
+    scores: Mapping[str, tuple[Score, ...]]
+    """By an architecture's id: at every rung, and at the end of training. None has a sample."""
     architectures: tuple[Architecture, ...]
-    train_s: Mapping[str, float]
     digest: str
     """First 16 hex digits of the file's SHA-256."""
 
     @classmethod
-    def load(cls, path: Path, steps: int, metric: str) -> Table:
-        """Rows of seed 0 at `steps` in a Parquet file of `benchmarks/table.py`.
+    def load(cls, path: Path, steps: int, metric: str, rungs: Sequence[int] = ()) -> Table:
+        """Rows of seed 0 in a Parquet file of `benchmarks/table.py`, which have all of `rungs`.
 
         Raises TableError for another file, and where it has no such steps or metric.
         """
-        try:
-            frame = pd.read_parquet(path)
-        # Those of pyarrow are ValueErrors.
-        except (OSError, ValueError) as error:
-            raise TableError(f"search.tabular={path}: {error}") from error
-        missing = [name for name in (*IDENTITY, "bpp", metric) if name not in frame]
-        if missing:
-            raise TableError(f"search.tabular={path} has no column {missing[0]}")
-        frame = frame[frame["seed"] == 0]
-        rows = frame[frame["steps"] == steps].drop_duplicates("id").set_index("id")
-        if rows.empty:
+        ends = (*rungs, steps)
+        frame = _read(path, metric)
+        chosen = frame[frame["steps"].isin(ends)]
+        complete = chosen.groupby("id")["steps"].transform("nunique") == len(ends)
+        chosen = chosen[complete].sort_values("steps")
+        if chosen.empty:
+            asked = f"proxy.steps={steps}" + (f" and proxy.rungs={list(rungs)}" if rungs else "")
             counts = frame.groupby("steps")["id"].nunique()
             known = ", ".join(f"{rung} ({count:,} architectures)" for rung, count in counts.items())
-            raise TableError(
-                f"search.tabular={path} has nothing at proxy.steps={steps}; it has {known}"
-            )
-        metrics = [name for name in ("bpp", *KNOWN) if name in rows and rows[name].notna().all()]
+            raise TableError(f"search.tabular={path} has nothing at {asked}; it has {known}")
+        metrics = [name for name in KNOWN if name in chosen and chosen[name].notna().all()]
         if metric not in metrics:
             raise TableError(f"search.tabular={path} lacks {metric} at proxy.steps={steps}")
-        seconds = rows["train_cpu_s"] if "train_cpu_s" in rows else pd.Series(0.0, rows.index)
-        curves = rows[metrics].to_dict("index")
-        return cls(
-            path,
-            {str(i): {m: list(map(float, row[m])) for m in metrics} for i, row in curves.items()},
-            tuple(map(Architecture.from_json, rows["architecture"])),
-            {str(i): float(s) for i, s in seconds.fillna(0.0).items()},
-            hashlib.sha256(path.read_bytes()).hexdigest()[:16],
-        )
+        scores = {
+            str(identity): tuple(_scores(rows, metrics)) for identity, rows in chosen.groupby("id")
+        }
+        architectures = chosen.drop_duplicates("id")["architecture"]
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return cls(path, scores, tuple(map(Architecture.from_json, architectures)), digest)
 
     def numbers(self, space: SearchSpace) -> NDArray[np.int64]:
         """Numbers of those of its architectures that are of `space`, rising."""
@@ -85,16 +74,46 @@ class Table:
             raise TableError(f"search.tabular={self.path} has no architecture of {space.name}")
         return np.unique(found)
 
-    def submit(self, architecture: Architecture) -> str:
-        """The id to look up."""
-        return architecture.id
+    def submit(self, architecture: Architecture) -> tuple[str, int]:
+        """The id to look up, and how many of its scores came before."""
+        return architecture.id, 0
 
-    def finished(self, running: Sequence[str]) -> Sequence[str]:
+    def resume(self, handle: tuple[str, int]) -> tuple[str, int]:
+        """The next score of the same."""
+        identity, before = handle
+        return identity, before + 1
+
+    def finished(self, running: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int]]:
         """All of them."""
         return running
 
-    def score(self, handle: str) -> Score:
-        """The row's curve; no sample. Raises EvaluationFailed for what the table lacks."""
-        if handle not in self.curves:
-            raise EvaluationFailed(f"{self.path} has no architecture {handle}")
-        return Score(self.curves[handle], self.train_s[handle], 0.0, torch.empty(0))
+    def score(self, handle: tuple[str, int]) -> Score:
+        """The score of a row. Raises EvaluationFailed for what the table lacks."""
+        identity, before = handle
+        if identity not in self.scores:
+            raise EvaluationFailed(f"{self.path} has no architecture {identity}")
+        return self.scores[identity][before]
+
+
+def _read(path: Path, metric: str) -> pd.DataFrame:
+    """All rows of seed 0. Raises TableError."""
+    try:
+        frame = pd.read_parquet(path)
+    # Those of pyarrow are ValueErrors.
+    except (OSError, ValueError) as error:
+        raise TableError(f"search.tabular={path}: {error}") from error
+    missing = [name for name in (*IDENTITY, "bpp", metric) if name not in frame]
+    if missing:
+        raise TableError(f"search.tabular={path} has no column {missing[0]}")
+    return frame[frame["seed"] == 0].drop_duplicates(["id", "steps"])
+
+
+def _scores(rows: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Score]:
+    """Scores of one architecture's rows, by rising steps."""
+    trained_s = 0.0
+    for row in rows.to_dict("records"):
+        # The table's seconds are those of all steps.
+        until_s = float(np.nan_to_num(row.get("train_cpu_s", 0.0)))
+        curve = {name: list(map(float, row[name])) for name in ("bpp", *metrics)}
+        yield Score(row["steps"], curve, until_s - trained_s, 0.0, torch.empty(0))
+        trained_s = until_s

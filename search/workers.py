@@ -6,16 +6,16 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
 from search.config import ProxyConfig
 from search.evaluation import EvaluationFailed
-from search.optimisation import Start
-from search.photographs import Photographs
-from search.proxy import Score, evaluate
+from search.optimisation import Start, Training
+from search.photographs import Crops, Photographs
+from search.proxy import Score, begin, evaluate
 from space.architecture import Architecture
 
 RETRIES = 2
@@ -42,37 +42,64 @@ def start_ray(address: str | None, workers: int | None) -> int:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """An evaluation up to a score."""
+
+    number: int
+    """How many scores came before."""
+    score: Any
+    """Ray reference to the score to come."""
+    training: Any
+    """Ray reference to what the next stage goes on from."""
+
+
+@dataclass(frozen=True)
 class RayEvaluator:
     """Submits evaluations; all share their data, and see them in the same order."""
 
     data: Any
     """Ray references to the training crops, the selection crops and what candidates start from."""
     config: ProxyConfig
+    metric: str
+    """The one that is measured at rungs."""
     seed: int
 
     @classmethod
     def share(
-        cls, photographs: Photographs, start: Start, config: ProxyConfig, seed: int
+        cls, photographs: Photographs, start: Start, config: ProxyConfig, metric: str, seed: int
     ) -> RayEvaluator:
         """Put the data into Ray's shared memory once."""
         data = tuple(ray.put(x) for x in (photographs.train, photographs.select, start))
-        return cls(data, config, seed)
+        return cls(data, config, metric, seed)
 
-    def submit(self, architecture: Architecture) -> Any:
-        """Reference to the score to come."""
+    def submit(self, architecture: Architecture) -> Stage:
+        """The first stage of an architecture's evaluation."""
+        return self._stage(0, architecture)
+
+    def resume(self, handle: Stage) -> Stage:
+        """The stage after one that is done."""
+        return self._stage(handle.number + 1, handle.training)
+
+    def _stage(self, number: int, begun: Any) -> Stage:
+        ends = (*self.config.rungs, self.config.steps)
+        last = number == len(self.config.rungs)
+        metrics = self.config.metrics if last else (self.metric,)
         gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
-        task = _evaluate.options(num_gpus=gpus)
-        return task.remote(architecture, *self.data, self.config, self.seed)
+        task = _evaluate.options(num_gpus=gpus, num_returns=2)
+        asked = (*self.data, self.config, self.seed, metrics, ends[number])
+        score, training = cast("Any", task).remote(begun, *asked)
+        return Stage(number, score, training)
 
-    def finished(self, running: Sequence[Any]) -> Sequence[Any]:
-        """References whose score is there, after at most POLL_S."""
-        ready, _ = ray.wait(list(running), timeout=POLL_S)
-        return ready
+    def finished(self, running: Sequence[Stage]) -> Sequence[Stage]:
+        """Those whose score is there, after at most POLL_S."""
+        by_score = {stage.score: stage for stage in running}
+        ready, _ = ray.wait(list(by_score), timeout=POLL_S)
+        return [by_score[score] for score in ready]
 
-    def score(self, handle: Any) -> Score:
+    def score(self, handle: Stage) -> Score:
         """The score, when it is there. Raises EvaluationFailed."""
         try:
-            score: Score = ray.get(handle)
+            score: Score = ray.get(handle.score)
         except RayTaskError as error:
             raise EvaluationFailed(f"{type(error.cause).__name__}: {error.cause}") from error
         except RayError as error:
@@ -82,8 +109,20 @@ class RayEvaluator:
 
 
 @ray.remote(max_retries=RETRIES)
-def _evaluate(*args: Any) -> Score:
+def _evaluate(
+    begun: Architecture | Training,
+    train: Crops,
+    select: Crops,
+    start: Start,
+    config: ProxyConfig,
+    seed: int,
+    metrics: tuple[str, ...],
+    steps: int,
+) -> tuple[Score, Training | None]:
+    """The score after `steps`, and what to go on from where that is not the end."""
     import torch
 
     torch.set_num_threads(1)
-    return evaluate(*args)
+    training = begin(begun, start, config, seed) if isinstance(begun, Architecture) else begun
+    score = evaluate(training, train, select, config.qualities, metrics, steps)
+    return score, training if steps < config.steps else None

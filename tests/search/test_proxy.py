@@ -80,9 +80,9 @@ def test_training_lowers_its_objective(
 ) -> None:
     codec = start_from(Codec(tiny.reference), skeleton)
     before = objective(codec, data.train)
-    training = Training(codec, False, data.train, ProxyConfig(), seed=0)
+    training = Training(codec, False, ProxyConfig(), seed=0)
     for _ in range(150):
-        training.advance()
+        training.advance(data.train)
     assert objective(training.codec, data.train) < before
 
 
@@ -103,18 +103,18 @@ def test_a_diverging_training_is_an_error(
     codec = start_from(Codec(tiny.reference), skeleton)
     codec.analysis.head.weight.data.fill_(float("nan"))
     with pytest.raises(ProxyError, match="nan at step 0"):
-        Training(codec, False, data.train, ProxyConfig(), seed=0).advance()
+        Training(codec, False, ProxyConfig(), seed=0).advance(data.train)
 
 
 def test_looking_on_the_way_changes_nothing(
     tiny: SearchSpace, data: Photographs, skeleton: Skeleton
 ) -> None:
     def curve(looks: set[int]) -> object:
-        training = Training(skeleton.start(tiny.reference), False, data.train, ProxyConfig(), 0)
+        training = Training(skeleton.start(tiny.reference), False, ProxyConfig(), 0)
         for step in range(3):
             if step in looks:
                 measure(training.codec, data.select, (3.0, 6.0), ("psnr",))
-            training.advance()
+            training.advance(data.train)
         return measure(training.codec, data.select, (3.0, 6.0), ("psnr",))[0]
 
     torch.manual_seed(0)
@@ -129,9 +129,9 @@ def test_what_is_settled_stays_and_so_do_the_bits(
     codec = skeleton.start(tiny.reference)
     before = {name: value.clone() for name, value in codec.state_dict().items()}
     curve, _ = measure(codec, data.select, (3.0, 6.0), ("psnr",))
-    training = Training(codec, True, data.train, ProxyConfig(), seed=0)
+    training = Training(codec, True, ProxyConfig(), seed=0)
     for _ in range(3):
-        training.advance()
+        training.advance(data.train)
     moved = [
         name
         for name, value in training.codec.state_dict().items()

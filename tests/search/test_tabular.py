@@ -51,7 +51,7 @@ def test_scores_are_the_tables(tiny: SearchSpace, path: Path) -> None:
     curve = table.score(table.submit(architecture)).curve
     assert curve["psnr"] == frame.loc[(architecture.id, 10), "psnr"].tolist()
     with pytest.raises(EvaluationFailed, match="has no architecture"):
-        table.score(tiny.architecture(tiny.size - 1).id)
+        table.score(table.submit(tiny.architecture(tiny.size - 1)))
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_a_search_is_replayed_to_the_tables_own_front(
     assert len(trials) == 20
     assert trials["error"].isna().all()
     table = Table.load(path, 10, "psnr")
-    anchor = table.curves[tiny.reference.id]
+    anchor = table.scores[tiny.reference.id][0].curve
     for row in trials.to_dict("records"):
-        expected = bd_rate_percent(anchor, table.curves[row["id"]], "psnr")
+        expected = bd_rate_percent(anchor, table.scores[row["id"]][0].curve, "psnr")
         assert row["bd_rate_percent"] == pytest.approx(expected, abs=1e-9)
     assert "looked up in the table table.parquet" in (folder / "report.html").read_text()
     assert not (folder / "samples").exists()
@@ -98,6 +98,6 @@ def test_the_committed_table_has_all_of_pico_small_as_inherited() -> None:
     for metric in ("ssimulacra2", "psnr"):
         table = Table.load(path, 0, metric)
         assert table.numbers(small).tolist() == list(range(small.size))
-        reference = table.curves[small.reference.id]
+        reference = table.scores[small.reference.id][0].curve
         assert (np.diff(reference["bpp"]) > 0).all()
         assert (np.diff(reference[metric]) > 0).all()
