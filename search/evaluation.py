@@ -10,6 +10,7 @@ import optuna
 from optuna.trial import TrialState
 
 from search.grey_box import EXPECTED_VALUES
+from search.journal import Journal
 from search.proxy import Score
 from search.rate_distortion import Curve, CurveError, bd_rate_percent
 from search.rungs import RUNG_RATES, forecast, may_join
@@ -86,17 +87,19 @@ class Search:
         study: optuna.Study,
         asker: Asker,
         evaluator: Evaluator,
+        journal: Journal,
         anchor: Curve,
         steps: int,
         metric: str,
         on_change: Callable[[int], None],
         on_score: Callable[[Architecture, Score], None],
     ) -> None:
-        """`anchor` is the reference's curve after `steps`, the end of training.
+        """`journal` is the study's, `anchor` the reference's curve after `steps`, the end.
 
         `on_change` hears how many evaluations run; `on_score` gets each score at the end.
         """
         self._study, self._asker, self._evaluator = study, asker, evaluator
+        self._journal = journal
         self._anchor, self._steps, self._metric = anchor, steps, metric
         self._on_change, self._on_score = on_change, on_score
         self._running: dict[Any, _Evaluation] = {}
@@ -109,7 +112,8 @@ class Search:
             free = min(slots, budget - done) - len(self._running)
             try:
                 for _ in range(0 if exhausted else free):
-                    candidate = self._asker.ask()
+                    with self._journal.at_once():
+                        candidate = self._asker.ask()
                     handle = self._evaluator.submit(candidate.architecture)
                     self._running[handle] = _Evaluation(candidate)
             except Exhausted:
@@ -118,7 +122,8 @@ class Search:
             if not self._running:
                 return
             for handle in self._evaluator.finished(list(self._running)):
-                self._receive(self._running.pop(handle), handle)
+                with self._journal.at_once():
+                    self._receive(self._running.pop(handle), handle)
 
     def _receive(self, evaluation: _Evaluation, handle: Any) -> None:
         candidate = evaluation.candidate

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from search.config import ProxyConfig
@@ -91,7 +91,7 @@ class Training:
                 branch_rate=config.branch_rate * SETTLED_RATE,
             )
         self._optimiser = optimiser(named, config, settled)
-        self._schedule = LambdaLR(self._optimiser, lambda step: min(1.0, (step + 1) / WARM_UP))
+        self._rates = [group["lr"] for group in self._optimiser.param_groups]
         self._averaged = AveragedModel(codec, avg_fn=_late_average)
 
     def advance(self, crops: Crops) -> float:
@@ -110,8 +110,10 @@ class Training:
         self._optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._weights, 1.0)
+        warm = min(1.0, (self.step + 1) / WARM_UP)
+        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate * warm
         self._optimiser.step()
-        self._schedule.step()
         self._averaged.update_parameters(self._codec)
         self._noise = torch.get_rng_state()
         self.step += 1

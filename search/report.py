@@ -14,6 +14,7 @@ import pandas as pd
 from search import plots
 from search.costs import fallback_risk
 from search.front import to_measure
+from search.journal import JOURNAL, Journal
 from search.records import (
     SCREEN_FILE,
     Overview,
@@ -23,7 +24,7 @@ from search.records import (
     evaluated,
     overview,
 )
-from search.study import JOURNAL, open_study
+from search.study import open_study
 from space.architecture import Architecture
 from space.search_space import Value, from_architecture
 
@@ -41,7 +42,7 @@ def write_report(folder: Path) -> Path:
     if not (folder / JOURNAL).exists():
         raise RecordError(f"{folder / JOURNAL} is missing: a report is made from the run's study")
     record = RunRecord.read(folder)
-    state = overview(open_study(folder), record)
+    state = overview(open_study(Journal.of(folder)), record)
     state.trials.to_parquet(folder / "trials.parquet")
     state.front.to_csv(folder / "front.csv", index=False)
     failed = state.trials["error"].notna()

@@ -15,6 +15,7 @@ from search.checks import CONFIG_FILE, check_continues, check_values, write_conf
 from search.config import Config, ConfigError
 from search.costs import costs_of
 from search.evaluation import Evaluator, Search, evaluate_reference, outcome
+from search.journal import Journal, drop_torn_line
 from search.parents import PARENT, find_parent
 from search.photographs import CROP_CACHE, find_photographs, load_photographs
 from search.progress import ProgressDisplay
@@ -23,7 +24,7 @@ from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
 from search.report import SAMPLES, write_report
 from search.screening import Pool, drawn, screen, within
 from search.sources import Replayed, Trained, find_table
-from search.study import Asker, Costs, counted, drop_torn_line, open_study
+from search.study import Asker, Costs, counted, open_study
 from space.architecture import Architecture
 from space.parent import Parent
 from space.search_space import SearchSpace
@@ -100,7 +101,8 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
     if not (folder / CONFIG_FILE).exists():
         _begin(run)
     drop_torn_line(folder)
-    study = open_study(folder)
+    journal = Journal.of(folder)
+    study = open_study(journal)
     budget = config.search.trials
     done = len(counted(study.get_trials(deepcopy=False)))
     if done >= budget:
@@ -128,6 +130,7 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
                 study,
                 asker,
                 evaluator,
+                journal,
                 reference.curve,
                 config.proxy.steps,
                 config.search.metric,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,15 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.config import Sampler
 from search.grey_box import PoolExhausted
+from search.journal import Journal
 from search.samplers import make_sampler
 from space.architecture import Architecture
 from space.search_space import SearchSpace, Value, to_architecture
 
-JOURNAL = "study.journal"
 OBJECTIVES = ("bd_rate_percent", "decode_ms")
 MOST_REFUSALS = 20
 """Suggestions refused in a row before a candidate is drawn from the pool instead."""
@@ -45,14 +43,11 @@ class Candidate:
     costs: Costs
 
 
-def open_study(folder: Path) -> optuna.Study:
-    """The run's study, made if there is none; its journal is lines of JSON, only appended to."""
+def open_study(journal: Journal) -> optuna.Study:
+    """The study of a journal, begun if there is none."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # The lock is a link to the journal. Were its target relative it would dangle, and what a killed
-    # process left of it would never be found to be stale.
-    journal = (folder / JOURNAL).absolute()
     study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(journal))),
+        storage=JournalStorage(journal),
         study_name="search",
         directions=["minimize"] * len(OBJECTIVES),
         load_if_exists=True,
@@ -62,18 +57,6 @@ def open_study(folder: Path) -> optuna.Study:
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(OBJECTIVES))
     return study
-
-
-def drop_torn_line(folder: Path) -> None:
-    """Cut an unfinished last line off the journal, to which the next entry would be glued.
-
-    Only for the process that holds the run's lock.
-    """
-    journal = folder / JOURNAL
-    if journal.exists():
-        whole = journal.read_bytes().rpartition(b"\n")
-        if whole[2]:
-            journal.write_bytes(whole[0] + whole[1])
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:

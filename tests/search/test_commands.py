@@ -16,6 +16,7 @@ import yaml
 from PIL import Image
 
 from search.__main__ import main
+from search.journal import Journal
 from search.study import counted, open_study
 
 TRIALS = 6
@@ -186,7 +187,10 @@ def evaluated(folder: Path) -> dict[int, tuple[str, list[float]]]:
     run = folder / "results/pico_tiny"
     if not (run / "study.journal").exists():
         return {}
-    return {t.number: (t.user_attrs["id"], t.values) for t in counted(open_study(run).trials)}
+    return {
+        t.number: (t.user_attrs["id"], t.values)
+        for t in counted(open_study(Journal.of(run)).trials)
+    }
 
 
 def wait_for(condition: object, seconds: float = 120) -> None:

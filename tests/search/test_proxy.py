@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 import torch
@@ -8,8 +9,8 @@ import yaml
 from search.config import CONFIGS, ProxyConfig
 from search.optimisation import SYNTHESIS, ProxyError, Training, to_tensor
 from search.photographs import Crops, Photographs, load_photographs
-from search.proxy import evaluate, measure
-from space.architecture import LEVELS
+from search.proxy import Score, begin, evaluate, measure
+from space.architecture import LEVELS, Architecture
 from space.codec import RATE_WEIGHTS, Codec
 from space.search_space import SearchSpace
 from space.skeleton import Skeleton, fit_skeleton, start_from
@@ -30,10 +31,22 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def scored(
+    architecture: Architecture,
+    data: Photographs,
+    start: Skeleton,
+    config: ProxyConfig,
+    seed: int = 0,
+) -> Score:
+    training = begin(architecture, start, config, seed)
+    asked = (config.qualities, config.metrics, config.steps)
+    return evaluate(training, data.train, data.select, *asked)
+
+
 def test_a_trial_ends_with_a_working_codec(
     tiny: SearchSpace, data: Photographs, skeleton: Skeleton
 ) -> None:
-    score = evaluate(tiny.reference, data.train, data.select, skeleton, ProxyConfig(steps=3), 0)
+    score = scored(tiny.reference, data, skeleton, ProxyConfig(steps=3))
     assert set(score.curve) == {"bpp", *ProxyConfig.metrics}
     for values in score.curve.values():
         assert (np.diff(values) > 0).all()
@@ -45,7 +58,7 @@ def test_the_smallest_real_space_reaches_26_db_at_the_middle_rate() -> None:
     data = load_photographs(None, 100, train_crops=32, select_crops=6)
     skeleton = fit_skeleton(to_tensor(data.train, torch.device("cpu")))
     reference = SearchSpace.from_config(small).reference
-    score = evaluate(reference, data.train, data.select, skeleton, ProxyConfig(steps=2), 0)
+    score = scored(reference, data, skeleton, ProxyConfig(steps=2))
     assert score.curve["psnr"][2] >= 26
     assert score.curve["bpp"][2] < 1.5
 
@@ -54,10 +67,7 @@ def test_equal_seeds_give_equal_scores_bit_for_bit(
     tiny: SearchSpace, data: Photographs, skeleton: Skeleton
 ) -> None:
     config = ProxyConfig(steps=3, qualities=(3.0, 6.0))
-    curves = [
-        evaluate(tiny.reference, data.train, data.select, skeleton, config, seed).curve
-        for seed in (1, 1, 2)
-    ]
+    curves = [scored(tiny.reference, data, skeleton, config, seed).curve for seed in (1, 1, 2)]
     assert curves[0] == curves[1]
     assert curves[0] != curves[2]
 
@@ -121,6 +131,25 @@ def test_looking_on_the_way_changes_nothing(
     straight = curve(set())
     torch.manual_seed(0)
     assert curve({1, 2}) == straight
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_training_that_goes_on_elsewhere_ends_as_if_it_had_stayed(
+    settled: bool, tiny: SearchSpace, data: Photographs, skeleton: Skeleton
+) -> None:
+    def begun() -> Training:
+        torch.manual_seed(0)
+        return Training(skeleton.start(tiny.reference), settled, ProxyConfig(), 0)
+
+    asked = (data.train, data.select, (3.0, 6.0), ("psnr",))
+    straight = evaluate(begun(), *asked, 4)
+    training = begun()
+    for steps in (0, 2):
+        assert evaluate(training, *asked, steps).steps == steps
+        # As Ray hands it on.
+        training = cloudpickle.loads(cloudpickle.dumps(training))
+        torch.manual_seed(steps + 1)
+    assert evaluate(training, *asked, 4).curve == straight.curve
 
 
 def test_what_is_settled_stays_and_so_do_the_bits(

@@ -11,6 +11,7 @@ from PIL import Image
 from latency_predictor import load_default
 from search.config import Sampler
 from search.costs import costs_of
+from search.journal import Journal
 from search.metrics import METRICS
 from search.records import SCREEN_FILE, RecordError, ReferenceRecord, RunRecord
 from search.report import write_report
@@ -49,7 +50,7 @@ def a_run(folder: Path, space: SearchSpace, costs_by_trial: list[Costs]) -> None
     def price(_: Architecture) -> Costs:
         return next(prices)
 
-    study = open_study(folder)
+    study = open_study(Journal.of(folder))
     numbers = np.arange(space.size)
     known = np.zeros(len(numbers))
     asker = Asker(study, space, numbers, known, price, Sampler.random, seed=0)

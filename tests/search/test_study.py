@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from optuna.trial import TrialState
 
 from search.config import Sampler
-from search.study import Asker, Costs, Exhausted, counted, drop_torn_line, open_study
+from search.journal import Journal, drop_torn_line
+from search.study import Asker, Costs, Exhausted, counted, open_study
 from space.architecture import Architecture
 from space.search_space import SearchSpace
 
@@ -50,7 +51,7 @@ class TestSamplers:
     def test_no_architecture_comes_twice(
         self, sampler: Sampler, tiny: SearchSpace, tmp_path: Path
     ) -> None:
-        study = open_study(tmp_path)
+        study = open_study(Journal.of(tmp_path))
         trials = 15 if sampler is Sampler.gp else 60
         ids = finish(study, asker(study, tiny, sampler), trials)
         assert len(set(ids)) == len(ids)
@@ -60,7 +61,7 @@ class TestSamplers:
         def narrow(architecture: Architecture) -> Costs | None:
             return price(architecture) if architecture.decoder[0].C == 96 else None
 
-        study = open_study(tmp_path)
+        study = open_study(Journal.of(tmp_path))
         feasible = [n for n in range(tiny.size) if narrow(tiny.architecture(n))]
         asking = asker_of(study, tiny, np.array(feasible), narrow, sampler)
         for _ in range(8):
@@ -70,7 +71,7 @@ class TestSamplers:
         runs = []
         for name in "ab":
             (tmp_path / name).mkdir()
-            study = open_study(tmp_path / name)
+            study = open_study(Journal.of(tmp_path / name))
             runs.append(finish(study, asker(study, tiny, sampler), 14))
         assert runs[0] == runs[1]
 
@@ -78,7 +79,7 @@ class TestSamplers:
 def test_a_space_is_exhausted_once_all_of_it_was_asked_for(
     tiny: SearchSpace, tmp_path: Path
 ) -> None:
-    study = open_study(tmp_path)
+    study = open_study(Journal.of(tmp_path))
     asking = asker(study, tiny)
     ids = {asking.ask().architecture.id for _ in range(tiny.size)}
     assert len(ids) == tiny.size
@@ -87,7 +88,7 @@ def test_a_space_is_exhausted_once_all_of_it_was_asked_for(
 
 
 def test_enqueued_architectures_come_first(tiny: SearchSpace, tmp_path: Path) -> None:
-    study = open_study(tmp_path)
+    study = open_study(Journal.of(tmp_path))
     asking = asker(study, tiny)
     wanted = [tiny.reference, tiny.architecture(0), tiny.architecture(tiny.size - 1)]
     asking.enqueue(wanted)
@@ -97,12 +98,12 @@ def test_enqueued_architectures_come_first(tiny: SearchSpace, tmp_path: Path) ->
 def test_what_a_dead_driver_left_running_is_asked_for_again(
     tiny: SearchSpace, tmp_path: Path
 ) -> None:
-    study = open_study(tmp_path)
+    study = open_study(Journal.of(tmp_path))
     first = asker(study, tiny)
     finished = finish(study, first, 3)
     cut_off = [first.ask().architecture for _ in range(2)]
 
-    again = open_study(tmp_path)
+    again = open_study(Journal.of(tmp_path))
     second = asker(again, tiny)
     assert [second.ask().architecture for _ in cut_off] == cut_off
     assert not [t for t in again.trials if t.state == TrialState.WAITING]
@@ -113,39 +114,39 @@ def test_what_a_dead_driver_left_running_is_asked_for_again(
 def test_a_continued_study_does_not_repeat_its_first_draws(
     tiny: SearchSpace, tmp_path: Path
 ) -> None:
-    study = open_study(tmp_path)
+    study = open_study(Journal.of(tmp_path))
     finish(study, asker(study, tiny), 5)
-    again = open_study(tmp_path)
+    again = open_study(Journal.of(tmp_path))
     refused = len(again.trials)
     finish(again, asker(again, tiny), 5)
     assert len(again.trials) - refused < 10
 
 
 def test_a_failed_architecture_is_not_tried_again(tiny: SearchSpace, tmp_path: Path) -> None:
-    study = open_study(tmp_path)
+    study = open_study(Journal.of(tmp_path))
     candidate = asker(study, tiny).ask()
     candidate.trial.set_user_attr("error", "the loss is nan at step 3")
     study.tell(candidate.trial, state=TrialState.FAIL)
-    again = asker(open_study(tmp_path), tiny)
+    again = asker(open_study(Journal.of(tmp_path)), tiny)
     ids = {again.ask().architecture.id for _ in range(tiny.size - 1)}
     assert candidate.architecture.id not in ids
 
 
 def test_a_torn_last_line_costs_that_line_alone(tiny: SearchSpace, tmp_path: Path) -> None:
-    study = open_study(tmp_path)
+    study = open_study(Journal.of(tmp_path))
     ids = finish(study, asker(study, tiny), 4)
     journal = tmp_path / "study.journal"
     journal.write_bytes(journal.read_bytes()[:-7])
     drop_torn_line(tmp_path)
-    again = open_study(tmp_path)
+    again = open_study(Journal.of(tmp_path))
     finish(again, asker(again, tiny), 2)
-    kept = [t.user_attrs["id"] for t in counted(open_study(tmp_path).trials)]
+    kept = [t.user_attrs["id"] for t in counted(open_study(Journal.of(tmp_path)).trials)]
     assert kept[:3] == ids[:3]
     assert len(set(kept)) == len(kept) >= 5
 
 
 def test_an_architecture_evaluated_elsewhere_is_a_trial(tiny: SearchSpace, tmp_path: Path) -> None:
-    study = open_study(tmp_path)
+    study = open_study(Journal.of(tmp_path))
     asking = asker(study, tiny)
     for _ in range(2):
         asking.add(tiny.reference, [0.0, 20.0], {"costs": price(tiny.reference)})
@@ -166,6 +167,6 @@ def test_the_lock_of_a_killed_process_can_be_seen_to_be_stale(
     monkeypatch.setattr("os.symlink", lambda target, link: links.append(target))
     monkeypatch.setattr("os.rename", lambda old, new: None)
     monkeypatch.setattr("os.unlink", lambda path: None)
-    open_study(folder)
+    open_study(Journal.of(folder))
     assert links
     assert all(Path(target).is_absolute() for target in links)
