@@ -1,0 +1,143 @@
+"""How many training steps a search needs with rungs, and without.
+
+    python benchmarks/rungs.py [--seeds 10] [--metrics psnr ssimulacra2] [--table TABLE]
+
+Replays searches through the search's own loop on those architectures of the table of
+`benchmarks/table.py` that were trained for 50 steps, `proxy.steps=50`; with `proxy.rungs=[0]`
+candidates are measured as they are inherited, and most are stopped there. Prints, over seeds, the
+median (and quartiles) of the training steps, of the candidates, and of those trained to the end,
+until the front has 98 % of the table's hypervolume up to the worst of both objectives; and how far
+the forecasts for what was stopped were off, which the table knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import moocore
+import numpy as np
+import pandas as pd
+import torch
+from fidelity import DEVICE, searched
+from numpy.typing import NDArray
+from proxy import TABLE
+
+from latency_predictor import load_default
+from search.config import Sampler
+from search.costs import SpaceCosts
+from search.evaluation import Search
+from search.journal import Journal
+from search.rate_distortion import bd_rate_percent
+from search.records import trials_frame
+from search.study import Asker, open_study
+from search.tabular import Table
+
+STEPS = 50
+SHARE = 0.98
+BATCH = 5
+"""Trials between looks at the front."""
+
+
+class Problem:
+    """The table's architectures by one metric, all trained to the end."""
+
+    def __init__(self, path: Path, metric: str) -> None:
+        self.space, self.metric, self.path = searched(), metric, path
+        table = Table.load(path, STEPS, metric)
+        self.numbers = table.numbers(self.space)
+        costs = SpaceCosts(self.space, load_default(), DEVICE).of(self.numbers)
+        architectures = [self.space.architecture(number) for number in self.numbers]
+        self.costs = dict(zip((a.id for a in architectures), costs["decode_ms"], strict=True))
+        self.anchor = table.scores[self.space.reference.id][0].curve
+        self.rates = {
+            a.id: bd_rate_percent(self.anchor, table.scores[a.id][0].curve, metric)
+            for a in architectures
+        }
+        both = np.array([[self.rates[i], np.log(ms)] for i, ms in self.costs.items()])
+        self.worst = both.max(axis=0)
+        self.whole = moocore.hypervolume(both, ref=self.worst)
+
+    def share(self, trials: pd.DataFrame) -> float:
+        """Fraction of the hypervolume that trials of these rates and times have."""
+        found = np.column_stack([trials["bd_rate_percent"], np.log(trials["decode_ms"])])
+        return float(moocore.hypervolume(found, ref=self.worst) / self.whole)
+
+
+def search(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int) -> pd.DataFrame:
+    """Trials until the share is reached, in their order."""
+    table = Table.load(problem.path, STEPS, problem.metric, rungs)
+    log_ms = np.log(list(problem.costs.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal.of(Path(folder))
+        study = open_study(journal)
+        asker = Asker(
+            study, problem.space, problem.numbers, log_ms,
+            lambda a: {"decode_ms": problem.costs[a.id]} if a.id in problem.costs else None,
+            sampler, seed,
+        )  # fmt: skip
+        loop = Search(
+            study, asker, table, journal, problem.anchor, STEPS, problem.metric,
+            on_change=lambda _: None, on_score=lambda *_: None,
+        )  # fmt: skip
+        for budget in range(BATCH, len(problem.numbers) + BATCH, BATCH):
+            loop.run(budget, slots=1)
+            trials = trials_frame(study)
+            shares = [
+                problem.share(trials[: n + 1].dropna(subset="bd_rate_percent"))
+                for n in range(len(trials))
+            ]
+            if shares[-1] >= SHARE:
+                return trials[: int(np.argmax(np.array(shares) >= SHARE)) + 1]
+    raise RuntimeError(f"all {len(problem.numbers)} have less than {SHARE:.0%}")
+
+
+def spread(values: list[float]) -> str:
+    """Median and quartiles."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"{middle:.0f} ({low:.0f} to {high:.0f})"
+
+
+def steps_of(trials: pd.DataFrame) -> NDArray[np.float64]:
+    """Training steps of each trial."""
+    return trials["stopped_at"].fillna(STEPS).to_numpy()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--metrics", nargs="+", default=["psnr", "ssimulacra2"])
+    parser.add_argument("--table", type=Path, default=TABLE)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = []
+    for metric in arguments.metrics:
+        problem = Problem(arguments.table, metric)
+        for sampler in (Sampler.grey_box, Sampler.random):
+            steps: dict[str, list[float]] = {}
+            for name, rungs in (("without", ()), ("rungs=[0]", (0,))):
+                searches = [search(problem, sampler, rungs, s) for s in range(arguments.seeds)]
+                steps[name] = [float(steps_of(trials).sum()) for trials in searches]
+                stopped = pd.concat(searches).dropna(subset="stopped_at")
+                missed = stopped["expected_percent"] - stopped["id"].map(problem.rates)
+                lines.append(
+                    {
+                        "metric": metric,
+                        "of": len(problem.numbers),
+                        "sampler": sampler.value,
+                        "": name,
+                        "steps": spread(steps[name]),
+                        "candidates": spread([len(trials) for trials in searches]),
+                        "trained": spread(
+                            [trials["stopped_at"].isna().sum() for trials in searches]
+                        ),
+                        "forecast off by": f"{missed.abs().median():.2f} %" if len(missed) else "",
+                        "share of steps": f"{np.median(steps[name]) / np.median(steps['without']):.2f}",
+                    }
+                )
+    print(pd.DataFrame(lines).to_markdown(index=False))
+
+
+if __name__ == "__main__":
+    main()
