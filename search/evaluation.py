@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from search.proxy import Score
 from search.rate_distortion import Curve, CurveError, bd_rate_percent
-from search.study import Asker, Candidate, Exhausted, counted
+from search.study import Asker, Candidate, Exhausted, counted, objective_values
 from space.architecture import Architecture
 
 
@@ -99,7 +99,7 @@ class Search:
         self._on_score(candidate.architecture, score)
         for name, value in outcome(self._anchor, score).items():
             candidate.trial.set_user_attr(name, value)
-        self._study.tell(candidate.trial, [rate, candidate.costs["decode_ms"]])
+        self._study.tell(candidate.trial, objective_values(self._study, rate, candidate.costs))
 
 
 def outcome(anchor: Curve, score: Score) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from search.front import front_of, hypervolume
+from search.goal import Band, Front
 from search.study import counted
 
 SCREEN_FILE = "screen.parquet"
@@ -81,7 +81,7 @@ class RunRecord(_Record):
     screened: int
     feasible: int
     fastest_ms: float
-    """Least predicted decode time of the screened architectures that meet the constraints."""
+    """Least predicted decode time of the screened architectures that may be candidates."""
     slowest_ms: float
     device: str
     metric: str
@@ -99,24 +99,30 @@ class RunRecord(_Record):
     """Version of the proxy task."""
     table: str | None = None
     """File that scores were looked up in; none where candidates were trained."""
+    band: dict[str, float] | None = None
+    """Target and tolerance of the decode time that was searched at; none where the front was."""
+
+    @property
+    def goal(self) -> Front | Band:
+        """What the run looks for."""
+        return Band(**self.band) if self.band else Front(self.fastest_ms, self.slowest_ms)
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Counted trials in order of number, their front, and the hypervolume in [0, 1]."""
+    """Counted trials in order of number, the best of them, and in words how far they have come."""
 
     trials: pd.DataFrame
-    front: pd.DataFrame
-    hypervolume: float
+    best: pd.DataFrame
+    """The front, fastest first, or a shortlist, the least BD-rate first."""
+    standing: str
 
 
 def overview(study: optuna.Study, record: RunRecord) -> Overview:
     """Tables of a study at this moment."""
     trials = trials_frame(study)
     done = trials[trials["error"].isna()]
-    front = front_of(done)
-    points = front[["decode_ms", "bd_rate_percent"]].to_numpy(float)
-    return Overview(trials, front, hypervolume(points, record.fastest_ms, record.slowest_ms))
+    return Overview(trials, record.goal.best(done), record.goal.standing(done))
 
 
 def trials_frame(study: optuna.Study) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.config import Sampler
+from search.goal import Front
 from search.grey_box import PoolExhausted
 from search.samplers import make_sampler
 from space.architecture import Architecture
 from space.search_space import SearchSpace, Value, to_architecture
 
 JOURNAL = "study.journal"
-OBJECTIVES = ("bd_rate_percent", "decode_ms")
 MOST_REFUSALS = 20
 """Suggestions refused in a row before a candidate is drawn from the pool instead."""
 
@@ -45,8 +45,11 @@ class Candidate:
     costs: Costs
 
 
-def open_study(folder: Path) -> optuna.Study:
-    """The run's study, made if there is none; its journal is lines of JSON, only appended to."""
+def open_study(folder: Path, objectives: Sequence[str] = Front.objectives) -> optuna.Study:
+    """The run's study; its journal is lines of JSON, only appended to.
+
+    Where there is none, one is made that minimises `objectives`: the BD-rate and costs, by name.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # The lock is a link to the journal. Were its target relative it would dangle, and what a killed
     # process left of it would never be found to be stale.
@@ -54,14 +57,20 @@ def open_study(folder: Path) -> optuna.Study:
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(journal))),
         study_name="search",
-        directions=["minimize"] * len(OBJECTIVES),
+        directions=["minimize"] * len(objectives),
         load_if_exists=True,
     )
     if study.metric_names is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(list(OBJECTIVES))
+            study.set_metric_names(list(objectives))
     return study
+
+
+def objective_values(study: optuna.Study, bd_rate_percent: float, costs: Costs) -> list[float]:
+    """What a trial of this BD-rate and these costs is worth to the study, an objective each."""
+    outcome = {"bd_rate_percent": bd_rate_percent} | costs
+    return [outcome[name] for name in study.metric_names or ()]
 
 
 def drop_torn_line(folder: Path) -> None:
@@ -92,14 +101,15 @@ class Asker:
         study: optuna.Study,
         space: SearchSpace,
         pool: NDArray[np.int64],
-        known: NDArray[np.float64],
+        known: Mapping[int, NDArray[np.float64]],
         price: Callable[[Architecture], Costs | None],
         sampler: Sampler,
         seed: int,
     ) -> None:
         """`pool` numbers the architectures that meet the constraints; `price` is None for others.
 
-        `known` [pool] is the second objective of each, on the scale that the hypervolume counts.
+        `known` has, by number of the objective, those [pool] that nobody has to evaluate, on the
+        scale that the hypervolume counts.
         """
         self._study, self._space, self._pool, self._price = study, space, pool, price
         self._distributions: dict[str, BaseDistribution] = {
@@ -142,14 +152,19 @@ class Asker:
         values = self._space.values(architecture)
         return {name: values[name] for name in self._distributions}
 
-    def add(self, architecture: Architecture, values: list[float], attrs: dict[str, Any]) -> None:
-        """Record an architecture that was evaluated without being asked for, unless it is there."""
+    def add(
+        self, architecture: Architecture, bd_rate_percent: float, attrs: dict[str, Any]
+    ) -> None:
+        """Record an architecture that was evaluated without being asked for, unless it is there.
+
+        `attrs` has its costs, and all else that its trial carries.
+        """
         if architecture.id in self._seen:
             return
         trial = optuna.trial.create_trial(
             params=self._point(architecture),
             distributions=self._distributions,
-            values=values,
+            values=objective_values(self._study, bd_rate_percent, attrs["costs"]),
             user_attrs=_identity(architecture) | attrs,
         )
         self._study.add_trial(trial)
