@@ -11,6 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from search.config import Config, ConfigError, ProxyConfig
+from search.goal import find_band
 from search.metrics import MetricError, find
 from search.metrics.loss import MSE, check_weights
 from space.architecture import LEVELS
@@ -50,6 +51,7 @@ def check_values(config: Config) -> None:
             f"search.metric={config.search.metric}: expected one of "
             f"{', '.join(config.proxy.metrics)}, which proxy.metrics lists"
         )
+    find_band(config.search)
     name = config.run.name or str(config.space.get("name"))
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(
@@ -87,7 +89,9 @@ def check_continues(config: Config, folder: Path) -> None:
     if not (folder / CONFIG_FILE).exists():
         return
     begun = yaml.safe_load((folder / CONFIG_FILE).read_text())
-    changed = sorted(_differences(begun, _lasting(config)))
+    # Of what could not be chosen yet when the run began, it has the default.
+    whole = OmegaConf.to_container(OmegaConf.merge(_lasting(Config()), begun))
+    changed = sorted(_differences(whole, _lasting(config)))
     if changed:
         raise ConfigError(
             f"run '{folder.name}' was begun with other values of {', '.join(changed)}; "

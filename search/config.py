@@ -27,6 +27,13 @@ class Sampler(Enum):
     random = "random"
 
 
+class Mode(Enum):
+    """What a run looks for, by the names users give; search/goal.py has what they mean."""
+
+    pareto = "pareto"
+    band = "band"
+
+
 @dataclass
 class RunConfig:
     """Where a run lives. The same name continues the run."""
@@ -84,8 +91,15 @@ class PretrainConfig:
 
 @dataclass
 class SearchConfig:
-    """How much is searched, and by which metric."""
+    """What is searched for, by which metric, and how much."""
 
+    mode: Mode = Mode.pareto
+    """`pareto` looks for the front of quality and decode time, `band` for the best codec among
+    those of one decode time."""
+    target_ms: float | None = None
+    """Predicted decode time of candidates; with `mode=band` alone."""
+    tolerance: float = 0.05
+    """What they may differ from it by, as a share of it; with `mode=band` alone."""
     trials: int = 44
     """Candidates to evaluate, the reference among them."""
     start_trials: int = 12

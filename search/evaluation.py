@@ -14,7 +14,7 @@ from search.journal import Journal
 from search.proxy import Score
 from search.rate_distortion import Curve, CurveError, bd_rate_percent
 from search.rungs import RUNG_RATES, forecast, may_join
-from search.study import Asker, Candidate, Exhausted, counted
+from search.study import Asker, Candidate, Exhausted, counted, objective_values
 from space.architecture import Architecture
 
 
@@ -142,7 +142,7 @@ class Search:
         facts = outcome(self._anchor, score) | {RUNG_RATES: evaluation.rung_rates}
         for name, value in facts.items():
             candidate.trial.set_user_attr(name, value)
-        self._study.tell(candidate.trial, [rate, candidate.costs["decode_ms"]])
+        self._study.tell(candidate.trial, objective_values(self._study, rate, candidate.costs))
 
     def _may_join(self, evaluation: _Evaluation, score: Score) -> bool:
         """Whether to train on after a rung; if not, the trial is told to be stopped."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -17,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from PIL import Image, ImageDraw
 
-from search.front import front_of, hypervolume
+from search.goal import Band
 from search.metrics import KNOWN
 from search.records import ReferenceRecord, RunRecord
 
@@ -25,13 +27,13 @@ GREY, BLUE, RED = "#9aa0a6", "#1a5fb4", "#c01c28"
 MOST_SAMPLES = 4
 
 
-def plot_front(
-    trials: pd.DataFrame, front: pd.DataFrame, record: RunRecord, reference: ReferenceRecord
+def plot_outcome(
+    trials: pd.DataFrame, best: pd.DataFrame, record: RunRecord, reference: ReferenceRecord
 ) -> Figure:
-    """Every candidate by predicted decode time and BD-rate, the front with its intervals."""
+    """Every candidate by predicted decode time and BD-rate, those that the run offers marked."""
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     evaluated = trials["bd_rate_percent"].notna().sum()
-    others = trials[~trials["id"].isin(front["id"])]
+    others = trials[~trials["id"].isin(best["id"])]
     axes.scatter(
         others["decode_ms"], others["bd_rate_percent"], s=22, color=GREY, label="evaluated"
     )
@@ -40,6 +42,24 @@ def plot_front(
             trials["decode_ms"], trials["expected_percent"], s=22, facecolor="none",
             edgecolor=GREY, label="stopped early, as expected to end",
         )  # fmt: skip
+    axes.scatter(
+        best["decode_ms"], best["bd_rate_percent"], s=40, color=BLUE, label=record.goal.noun,
+        zorder=3,
+    )  # fmt: skip
+    if isinstance(record.goal, Band):
+        _draw_band(axes, record.goal, best, reference)
+    else:
+        _draw_front(axes, best, reference)
+    axes.set_xlabel(f"predicted decode time, 12 MP on {record.device} (ms)")
+    axes.set_ylabel(f"BD-rate by {KNOWN[record.metric].label} (%), lower is better")
+    axes.set_title(f"{record.name}: {evaluated} of {record.space_size:,} architectures evaluated")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    return figure
+
+
+def _draw_front(axes: Axes, front: pd.DataFrame, reference: ReferenceRecord) -> None:
+    """Intervals of the front's times, the steps between its points, and the reference."""
     spread = np.abs(
         front[["decode_low_ms", "decode_high_ms"]].to_numpy().T - front["decode_ms"].to_numpy()
     )
@@ -49,29 +69,39 @@ def plot_front(
     )  # fmt: skip
     axes.step(front["decode_ms"], front["bd_rate_percent"], where="post", color=BLUE, lw=1)
     axes.scatter(
-        front["decode_ms"], front["bd_rate_percent"], s=40, color=BLUE, label="front", zorder=3
-    )
-    axes.scatter(
         reference.costs["decode_ms"], 0, marker="*", s=170, color=RED,
         edgecolor="white", label="reference architecture", zorder=4,
     )  # fmt: skip
-    _label_ends(axes, front)
+    for row in front.iloc[[0, -1]].to_dict("records"):
+        _label(axes, row, row["id"])
     axes.set_xscale("log")
     _readable_ticks(axes.xaxis)
-    axes.set_xlabel(f"predicted decode time, 12 MP on {record.device} (ms)")
-    axes.set_ylabel(f"BD-rate by {KNOWN[record.metric].label} (%), lower is better")
-    axes.set_title(f"{record.name}: {evaluated} of {record.space_size:,} architectures evaluated")
-    axes.legend(frameon=False)
-    axes.grid(alpha=0.25)
-    return figure
 
 
-def _label_ends(axes: Axes, front: pd.DataFrame) -> None:
-    for row in front.iloc[[0, -1]].to_dict("records"):
-        axes.annotate(
-            row["id"], (row["decode_ms"], row["bd_rate_percent"]), xytext=(6, 6),
-            textcoords="offset points", fontsize=8, color=BLUE,
-        )  # fmt: skip
+def _draw_band(axes: Axes, band: Band, shortlist: pd.DataFrame, reference: ReferenceRecord) -> None:
+    """The band itself, the best candidate, and the reference, which may lie far outside.
+
+    Intervals of times would be many times as wide as the band, and are left to the table.
+    """
+    axes.axvspan(band.low_ms, band.high_ms, color=BLUE, alpha=0.08, label=str(band))
+    axes.axhline(
+        0, color=RED, ls="--", lw=1,
+        label=f"reference architecture, {reference.costs['decode_ms']:.0f} ms",
+    )  # fmt: skip
+    first = shortlist.iloc[0].to_dict()
+    axes.scatter(
+        first["decode_ms"], first["bd_rate_percent"], s=150, facecolor="none", edgecolor=BLUE,
+    )  # fmt: skip
+    _label(axes, first, f"{first['id']}, {first['bd_rate_percent']:+.2f} %")
+    margin = (band.high_ms - band.low_ms) / 4
+    axes.set_xlim(band.low_ms - margin, band.high_ms + margin)
+
+
+def _label(axes: Axes, row: dict[Hashable, Any], text: str) -> None:
+    axes.annotate(
+        text, (row["decode_ms"], row["bd_rate_percent"]), xytext=(6, 6),
+        textcoords="offset points", fontsize=8, color=BLUE,
+    )  # fmt: skip
 
 
 def _readable_ticks(axis: Axis) -> None:
@@ -82,22 +112,19 @@ def _readable_ticks(axis: Axis) -> None:
 
 
 def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
-    """Hypervolume after each evaluation."""
+    """What was reached after each evaluation."""
     ordered = trials.sort_values("finished")
-    volumes = []
-    for n in range(1, len(ordered) + 1):
-        front = front_of(ordered.iloc[:n])[["decode_ms", "bd_rate_percent"]].to_numpy(float)
-        volumes.append(hypervolume(front, record.fastest_ms, record.slowest_ms))
+    reached = [record.goal.reached(ordered.iloc[:n]) for n in range(1, len(ordered) + 1)]
     figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
-    axes.step(range(1, len(volumes) + 1), volumes, where="post", color=BLUE)
+    axes.step(range(1, len(reached) + 1), reached, where="post", color=BLUE)
     axes.set_xlabel("evaluations")
-    axes.set_ylabel("hypervolume")
+    axes.set_ylabel(record.goal.measure)
     axes.grid(alpha=0.25)
     return figure
 
 
-def plot_curves(front: pd.DataFrame, reference: ReferenceRecord) -> Figure:
-    """Rate-distortion of the front and of the reference, one panel per metric."""
+def plot_curves(best: pd.DataFrame, reference: ReferenceRecord) -> Figure:
+    """Rate-distortion of the best and of the reference, one panel per metric."""
     metrics = [name for name in reference.curve if name != "bpp"]
     rows = -(-len(metrics) // 2)
     figure, panels = plt.subplots(
@@ -105,12 +132,12 @@ def plot_curves(front: pd.DataFrame, reference: ReferenceRecord) -> Figure:
     )
     for unused in panels.flat[len(metrics) :]:
         unused.remove()
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(front)))
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(best)))
     for axes, metric in zip(panels.flat, metrics, strict=False):
-        for colour, row in zip(colours, front.to_dict("records"), strict=True):
+        for colour, row in zip(colours, best.to_dict("records"), strict=True):
             axes.plot(
                 row["curve_bpp"], row[f"curve_{metric}"], ".-", color=colour, lw=1,
-                label=f"{row['decode_ms']:.0f} ms",
+                label=f"{row['bd_rate_percent']:+.1f} %, {row['decode_ms']:.0f} ms",
             )  # fmt: skip
         axes.plot(
             reference.curve["bpp"],
@@ -139,10 +166,10 @@ def plot_space(screened: pd.DataFrame, record: RunRecord) -> Figure:
     return figure
 
 
-def samples(folder: Path, front: pd.DataFrame, record: RunRecord) -> Image.Image:
-    """The original crop beside some of the front's reconstructions, at the middle quality."""
+def samples(folder: Path, best: pd.DataFrame, record: RunRecord) -> Image.Image:
+    """The original crop beside reconstructions of some of the best, at the middle quality."""
     middle = len(record.qualities) // 2
-    rows = front.iloc[np.unique(np.linspace(0, len(front) - 1, MOST_SAMPLES).round().astype(int))]
+    rows = best.iloc[np.unique(np.linspace(0, len(best) - 1, MOST_SAMPLES).round().astype(int))]
     tiles = [("original", "original")]
     for row in rows.to_dict("records"):
         bpp, score = row["curve_bpp"][middle], row[f"curve_{record.metric}"][middle]

@@ -14,7 +14,7 @@ from search.records import Overview
 
 
 class ProgressDisplay:
-    """Trials done, running and failed, hypervolume, and the time that is left."""
+    """Trials done, running and failed, how far they have come, and the time that is left."""
 
     def __init__(self, budget: int, console: Console) -> None:
         self._progress = Progress(
@@ -53,7 +53,7 @@ class ProgressDisplay:
         self._progress.update(
             self._task,
             completed=len(overview.trials),
-            state=f"{running} running, {failed} failed, hypervolume {overview.hypervolume:.3f}",
+            state=f"{running} running, {failed} failed, {overview.standing}",
             left=_left(overview, self._progress.tasks[0].total or 0, running),
         )
 

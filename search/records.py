@@ -12,7 +12,7 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from search.front import front_of, hypervolume
+from search.goal import Band, Front
 from search.grey_box import EXPECTED_VALUES
 from search.rungs import RUNG_RATES
 from search.study import counted
@@ -83,7 +83,7 @@ class RunRecord(_Record):
     screened: int
     feasible: int
     fastest_ms: float
-    """Least predicted decode time of the screened architectures that meet the constraints."""
+    """Least predicted decode time of the screened architectures that may be candidates."""
     slowest_ms: float
     device: str
     metric: str
@@ -103,23 +103,30 @@ class RunRecord(_Record):
     """File that scores were looked up in; none where candidates were trained."""
     rungs: list[int] = field(default_factory=list)
     """Steps after which candidates were stopped that could hardly join the front."""
+    band: dict[str, float] | None = None
+    """Target and tolerance of the decode time that was searched at; none where the front was."""
+
+    @property
+    def goal(self) -> Front | Band:
+        """What the run looks for."""
+        return Band(**self.band) if self.band else Front(self.fastest_ms, self.slowest_ms)
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Counted trials in order of number, their front, and the hypervolume in [0, 1]."""
+    """Counted trials in order of number, the best of them, and in words how far they have come."""
 
     trials: pd.DataFrame
-    front: pd.DataFrame
-    hypervolume: float
+    best: pd.DataFrame
+    """The front, fastest first, or a shortlist, the least BD-rate first."""
+    standing: str
 
 
 def overview(study: optuna.Study, record: RunRecord) -> Overview:
     """Tables of a study at this moment."""
     trials = trials_frame(study)
-    front = front_of(evaluated(trials))
-    points = front[["decode_ms", "bd_rate_percent"]].to_numpy(float)
-    return Overview(trials, front, hypervolume(points, record.fastest_ms, record.slowest_ms))
+    done = evaluated(trials)
+    return Overview(trials, record.goal.best(done), record.goal.standing(done))
 
 
 def evaluated(trials: pd.DataFrame) -> pd.DataFrame:

@@ -44,18 +44,19 @@ def write_report(folder: Path) -> Path:
     record = RunRecord.read(folder)
     state = overview(open_study(Journal.of(folder)), record)
     state.trials.to_parquet(folder / "trials.parquet")
-    state.front.to_csv(folder / "front.csv", index=False)
+    state.best.to_csv(folder / "front.csv", index=False)
     failed = state.trials["error"].notna()
     template = _environment().get_template(TEMPLATE)
     page = template.render(
         record=record,
-        pictures=_draw(folder, state, record) if len(state.front) else {},
-        front=_front(state.front),
-        searched=_searched(state.front),
+        goal=record.goal,
+        pictures=_draw(folder, state, record) if len(state.best) else {},
+        best=_best(state.best),
+        searched=_searched(state.best),
         evaluated=len(evaluated(state.trials)),
         stopped=int(state.trials["stopped_at"].notna().sum()),
         failed=state.trials[failed].to_dict("records"),
-        hypervolume=state.hypervolume,
+        standing=state.standing,
     )
     path = folder / "report.html"
     path.write_text(page)
@@ -67,8 +68,8 @@ def _draw(folder: Path, state: Overview, record: RunRecord) -> dict[str, str]:
     done = evaluated(state.trials)
     reference = ReferenceRecord.read(folder)
     figures = {
-        "front": plots.plot_front(state.trials, state.front, record, reference),
-        "curves": plots.plot_curves(state.front, reference),
+        "front": plots.plot_outcome(state.trials, state.best, record, reference),
+        "curves": plots.plot_curves(state.best, reference),
         "progress": plots.plot_progress(done, record),
         "space": plots.plot_space(pd.read_parquet(folder / SCREEN_FILE), record),
     }
@@ -77,7 +78,7 @@ def _draw(folder: Path, state: Overview, record: RunRecord) -> dict[str, str]:
         plt.close(figure)
     drawn = list(figures)
     if (folder / SAMPLES).exists():
-        plots.samples(folder / SAMPLES, state.front, record).save(folder / "samples.png")
+        plots.samples(folder / SAMPLES, state.best, record).save(folder / "samples.png")
         drawn.append("samples")
     return {name: _address(folder / f"{name}.png") for name in drawn}
 
@@ -86,16 +87,16 @@ def _address(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def _front(front: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """Rows of the front with what should be known before their times are believed."""
+def _best(best: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Rows with what should be known before their times are believed."""
     return [
         row | {"fallback": fallback_risk(Architecture.from_json(row["architecture"]))}
-        for row in front.assign(to_measure=to_measure).to_dict("records")
+        for row in best.assign(to_measure=to_measure).to_dict("records")
     ]
 
 
-def _searched(front: pd.DataFrame) -> list[dict[str, Value]]:
-    """Per architecture of the front, its id and the parameters that were searched."""
+def _searched(best: pd.DataFrame) -> list[dict[str, Value]]:
+    """Per architecture, its id and the parameters that were searched."""
     return [
         {"id": row["id"]}
         | {
@@ -103,9 +104,9 @@ def _searched(front: pd.DataFrame) -> list[dict[str, Value]]:
             for name, value in from_architecture(
                 Architecture.from_json(row["architecture"])
             ).items()
-            if name in front.columns
+            if name in best.columns
         }
-        for row in front.to_dict("records")
+        for row in best.to_dict("records")
     ]
 
 

@@ -1,13 +1,14 @@
-"""`python -m search run`: screen a space, search it, and leave a Pareto front with a report."""
+"""`python -m search run`: screen a space, search it, and leave its best codecs with a report."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from rich.console import Console
 
 from latency_predictor import LatencyModel, load_default, load_model
@@ -15,6 +16,7 @@ from search.checks import CONFIG_FILE, check_continues, check_values, write_conf
 from search.config import Config, ConfigError
 from search.costs import costs_of
 from search.evaluation import Evaluator, Search, evaluate_reference, outcome
+from search.goal import Band, find_band
 from search.journal import Journal, drop_torn_line
 from search.parents import PARENT, find_parent
 from search.photographs import CROP_CACHE, find_photographs, load_photographs
@@ -46,6 +48,7 @@ def run(config: Config, console: Console) -> Path:
             f"run.name=NAME starts another run"
         )
     check_continues(config, folder)
+    band = find_band(config.search)
     named = config.latency_model
     model = load_default() if named is None else load_model(Path(named).expanduser())
     _check_costs(costs_of(space.reference, model, config.device), folder)
@@ -56,9 +59,9 @@ def run(config: Config, console: Console) -> Path:
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
         numbers = table.numbers(space) if table else drawn(space, config.search.screened, rng)
-        pool = screen(space, model, config.device, config.constraints, numbers)
+        pool = screen(space, model, config.device, config.constraints, numbers, band)
     source = Replayed(config, table) if table else _trained(config, space, folder, console)
-    record = _record(config, folder.name, space, pool, source)
+    record = _record(config, folder.name, space, pool, source, band)
     if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
         raise ConfigError(
             f"the {source.data} of run '{folder.name}' have changed since it began; "
@@ -69,7 +72,7 @@ def run(config: Config, console: Console) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
-            _search(_Run(config, folder, space, model, pool, source, record), rng, console)
+            _search(_Run(config, folder, space, model, band, pool, source, record), rng, console)
     except Timeout:
         raise ConfigError(f"run '{folder.name}' is being continued by another process") from None
     return folder
@@ -81,15 +84,25 @@ class _Run:
     folder: Path
     space: SearchSpace
     model: LatencyModel
+    band: Band | None
     pool: Pool
     source: Trained | Replayed
     record: RunRecord
 
     def price(self, architecture: Architecture) -> Costs | None:
-        """Costs of an architecture that meets the constraints, else None."""
+        """Costs of an architecture that may be a candidate, else None."""
         costs = costs_of(architecture, self.model, self.config.device)
         frame = pd.DataFrame([costs])
-        return costs if within(frame, self.config.constraints)[0] else None
+        return costs if within(frame, self.config.constraints, self.band)[0] else None
+
+    def known(self) -> dict[int, NDArray[np.float64]]:
+        """Logarithms [pool] of those objectives that are predicted, by number."""
+        costs = self.pool.costs
+        return {
+            number: np.log(costs[name].to_numpy())
+            for number, name in enumerate(self.record.goal.objectives)
+            if name in costs
+        }
 
     def save_sample(self, architecture: Architecture, score: Score) -> None:
         """Keep what the report shows of a score."""
@@ -102,7 +115,7 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
         _begin(run)
     drop_torn_line(folder)
     journal = Journal.of(folder)
-    study = open_study(journal)
+    study = open_study(journal, run.record.goal.objectives)
     budget = config.search.trials
     done = len(counted(study.get_trials(deepcopy=False)))
     if done >= budget:
@@ -116,7 +129,7 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
         study,
         run.space,
         run.pool.numbers,
-        np.log(run.pool.costs["decode_ms"].to_numpy()),
+        run.known(),
         run.price,
         config.sampler,
         config.run.seed,
@@ -139,14 +152,14 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
             ).run(budget, slots)
     done = len(counted(study.get_trials(deepcopy=False)))
     if done < budget:
-        console.print(f"Every architecture within the constraints has been tried: {done}.")
+        console.print(f"Every architecture within {run.record.goal.limits} has been tried: {done}.")
     write_report(folder)
 
 
 def _reference(run: _Run, asker: Asker, evaluator: Evaluator, console: Console) -> ReferenceRecord:
     """The reference's outcome: of an earlier start of this run, or evaluated now, before all else.
 
-    It is a trial like others where it meets the constraints.
+    It is a trial like others where it may be a candidate.
     """
     architecture = run.space.reference
     if ReferenceRecord.exists(run.folder):
@@ -160,7 +173,7 @@ def _reference(run: _Run, asker: Asker, evaluator: Evaluator, console: Console) 
         record = ReferenceRecord(architecture.id, costs, **outcome(score.curve, score))
         record.write(run.folder)
     if run.price(architecture):
-        asker.add(architecture, [0.0, record.costs["decode_ms"]], record.attrs())
+        asker.add(architecture, 0.0, record.attrs())
     return record
 
 
@@ -208,6 +221,7 @@ def _record(
     space: SearchSpace,
     pool: Pool,
     source: Trained | Replayed,
+    band: Band | None,
 ) -> RunRecord:
     return RunRecord(
         name=name,
@@ -223,6 +237,7 @@ def _record(
         rungs=list(config.proxy.rungs),
         seed=config.run.seed,
         proxy=PROXY_VERSION,
+        band=asdict(band) if band else None,
         **source.facts,
     )
 
@@ -235,7 +250,7 @@ def _tell(record: RunRecord, pool: Pool, console: Console) -> None:
             console.print(f"Skipped {len(names)} {reason}: {shown}", style="yellow")
     console.print(
         f"{record.space}: {record.space_size:,} architectures, {record.screened:,} priced, "
-        f"{record.feasible:,} within the constraints; "
+        f"{record.feasible:,} within {record.goal.limits}; "
         f"{record.fastest_ms:.0f} to {record.slowest_ms:.0f} ms to decode 12 MP "
         f"on {record.device}.",
         highlight=False,

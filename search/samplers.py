@@ -15,27 +15,24 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from search.config import Sampler
 from search.grey_box import GreyBoxSampler
 
-KNOWN = 1
-"""Number of the objective that is known."""
-
 
 def make_sampler(
     name: Sampler,
     pool: pd.DataFrame,
-    known: NDArray[np.float64],
+    known: Mapping[int, NDArray[np.float64]],
     distributions: Mapping[str, BaseDistribution],
     seed: int,
 ) -> BaseSampler:
     """A sampler that draws by `seed`.
 
     Optuna's draw from the `distributions`, ours from the `pool`: a row of parameters per candidate
-    whose second objective is `known` [rows].
+    whose objectives of these numbers are `known` [rows].
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
             case Sampler.grey_box if distributions:
-                return GreyBoxSampler(pool, {KNOWN: known}, distributions, seed=seed)
+                return GreyBoxSampler(pool, known, distributions, seed=seed)
             case Sampler.tpe:
                 return TPESampler(seed=seed, multivariate=True, constant_liar=True)
             case Sampler.nsga2:

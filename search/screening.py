@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from latency_predictor import LatencyModel
 from search.config import ConstraintConfig
 from search.costs import SpaceCosts
+from search.goal import Band
 from space.search_space import SearchSpace
 
 
@@ -18,19 +19,21 @@ class EmptyPool(ValueError):
     """Constraints that no architecture meets."""
 
 
-def within(frame: pd.DataFrame, constraints: ConstraintConfig) -> NDArray[np.bool_]:
-    """Which rows meet every constraint."""
+def within(
+    frame: pd.DataFrame, constraints: ConstraintConfig, band: Band | None
+) -> NDArray[np.bool_]:
+    """Which rows meet every constraint and lie in the band, if there is one."""
     kept = np.ones(len(frame), dtype=bool)
     for name, low in asdict(constraints.min).items():
         kept &= frame[name].to_numpy() >= low if low is not None else True
     for name, high in asdict(constraints.max).items():
         kept &= frame[name].to_numpy() <= high if high is not None else True
-    return kept
+    return kept & band.holds(frame["decode_ms"]) if band else kept
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The screened architectures that meet the constraints."""
+    """The screened architectures that meet the constraints and lie in the band."""
 
     numbers: NDArray[np.int64]
     costs: pd.DataFrame
@@ -68,14 +71,18 @@ def screen(
     device: str,
     constraints: ConstraintConfig,
     numbers: NDArray[np.int64],
+    band: Band | None = None,
 ) -> Pool:
-    """Price the architectures `numbers` [n] and apply the constraints.
+    """Price the architectures `numbers` [n] and apply the constraints and the band.
 
     Raises EmptyPool where nothing remains, with the ranges that were seen.
     """
     frame = SpaceCosts(space, model, device).of(numbers)
-    kept = within(frame, constraints)
+    kept = within(frame, constraints, band)
     if not kept.any():
+        others = frame[within(frame, constraints, None)]
+        if band and len(others):
+            raise EmptyPool(_empty_band(others["decode_ms"], band, len(frame)))
         raise EmptyPool(_empty(frame, constraints))
     return Pool(numbers[kept], frame[kept].reset_index(drop=True), len(numbers))
 
@@ -89,3 +96,14 @@ def _empty(frame: pd.DataFrame, constraints: ConstraintConfig) -> str:
         if bound is not None
     ]
     return f"no architecture meets {', '.join(said)}"
+
+
+def _empty_band(decode_ms: pd.Series[float], band: Band, screened: int) -> str:
+    what = "the space" if len(decode_ms) == screened else "what meets the constraints"
+    nearest = decode_ms.iloc[(decode_ms - band.target_ms).abs().argmin()]
+    return (
+        f"no architecture lies in search.target_ms={band.target_ms:g} "
+        f"search.tolerance={band.tolerance:g}, which is {band.low_ms:.4g} to {band.high_ms:.4g} "
+        f"ms of predicted decode time: {what} spans {decode_ms.min():.4g} to "
+        f"{decode_ms.max():.4g} ms, the nearest has {nearest:.4g}"
+    )

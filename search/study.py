@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,13 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.config import Sampler
+from search.goal import Front
 from search.grey_box import PoolExhausted
 from search.journal import Journal
 from search.samplers import make_sampler
 from space.architecture import Architecture
 from space.search_space import SearchSpace, Value, to_architecture
 
-OBJECTIVES = ("bd_rate_percent", "decode_ms")
 MOST_REFUSALS = 20
 """Suggestions refused in a row before a candidate is drawn from the pool instead."""
 
@@ -43,20 +43,29 @@ class Candidate:
     costs: Costs
 
 
-def open_study(journal: Journal) -> optuna.Study:
-    """The study of a journal, begun if there is none."""
+def open_study(journal: Journal, objectives: Sequence[str] = Front.objectives) -> optuna.Study:
+    """The study of a journal.
+
+    Where there is none, one is begun that minimises `objectives`: the BD-rate and costs, by name.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         storage=JournalStorage(journal),
         study_name="search",
-        directions=["minimize"] * len(OBJECTIVES),
+        directions=["minimize"] * len(objectives),
         load_if_exists=True,
     )
     if study.metric_names is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(list(OBJECTIVES))
+            study.set_metric_names(list(objectives))
     return study
+
+
+def objective_values(study: optuna.Study, bd_rate_percent: float, costs: Costs) -> list[float]:
+    """What a trial of this BD-rate and these costs is worth to the study, an objective each."""
+    outcome = {"bd_rate_percent": bd_rate_percent} | costs
+    return [outcome[name] for name in study.metric_names or ()]
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
@@ -76,14 +85,15 @@ class Asker:
         study: optuna.Study,
         space: SearchSpace,
         pool: NDArray[np.int64],
-        known: NDArray[np.float64],
+        known: Mapping[int, NDArray[np.float64]],
         price: Callable[[Architecture], Costs | None],
         sampler: Sampler,
         seed: int,
     ) -> None:
         """`pool` numbers the architectures that meet the constraints; `price` is None for others.
 
-        `known` [pool] is the second objective of each, on the scale that the hypervolume counts.
+        `known` has, by number of the objective, those [pool] that nobody has to evaluate, on the
+        scale that the hypervolume counts.
         """
         self._study, self._space, self._pool, self._price = study, space, pool, price
         self._distributions: dict[str, BaseDistribution] = {
@@ -126,14 +136,19 @@ class Asker:
         values = self._space.values(architecture)
         return {name: values[name] for name in self._distributions}
 
-    def add(self, architecture: Architecture, values: list[float], attrs: dict[str, Any]) -> None:
-        """Record an architecture that was evaluated without being asked for, unless it is there."""
+    def add(
+        self, architecture: Architecture, bd_rate_percent: float, attrs: dict[str, Any]
+    ) -> None:
+        """Record an architecture that was evaluated without being asked for, unless it is there.
+
+        `attrs` has its costs, and all else that its trial carries.
+        """
         if architecture.id in self._seen:
             return
         trial = optuna.trial.create_trial(
             params=self._point(architecture),
             distributions=self._distributions,
-            values=values,
+            values=objective_values(self._study, bd_rate_percent, attrs["costs"]),
             user_attrs=_identity(architecture) | attrs,
         )
         self._study.add_trial(trial)

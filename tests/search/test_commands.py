@@ -71,6 +71,32 @@ class TestErrors:
                 ["run", "+space=pico_tiny", "constraints.max.decode_ms=1"],
                 "no architecture meets constraints.max.decode_ms=1",
             ),
+            (
+                ["run", "+space=pico_tiny", "search.mode=band"],
+                "expected search.target_ms=MS beside",
+            ),
+            (
+                ["run", "+space=pico_tiny", "search.target_ms=25"],
+                "search.target_ms=25: expected only beside search.mode=band",
+            ),
+            (
+                ["run", "+space=pico_tiny", "search.mode=band", "search.target_ms=0"],
+                "search.target_ms=0: expected milliseconds, above 0",
+            ),
+            (
+                [
+                    "run",
+                    "+space=pico_tiny",
+                    "search.mode=band",
+                    "search.target_ms=25",
+                    "search.tolerance=1",
+                ],
+                "search.tolerance=1: expected a share of search.target_ms above 0 and below 1",
+            ),
+            (
+                ["run", "+space=pico_tiny", "search.mode=band", "search.target_ms=100"],
+                "no architecture lies in search.target_ms=100 search.tolerance=0.05",
+            ),
             (["report", "nothing"], "no run 'nothing'"),
             (
                 ["run", "+space=pico_tiny", "data.root=~/no such place"],
@@ -118,6 +144,7 @@ class TestErrors:
         ("override", "said"),
         [
             ("sampler=tp", "expected one of [grey_box, tpe, nsga2, gp, random]"),
+            ("search.mode=bnad", "expected one of [pareto, band]"),
             ("search.trials=many", "could not be converted to Integer"),
             ("proxy=huge", "Could not find 'proxy/huge'"),
         ],

@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from search.config import CONFIGS, Config, Sampler
+from search.config import CONFIGS, Config, Mode, Sampler
 from search.training import find_point
 from space.search_space import SearchSpace
 
@@ -50,6 +50,11 @@ def test_no_configuration_file_is_left_out() -> None:
 @pytest.mark.parametrize("sampler", Sampler)
 def test_every_sampler_can_be_chosen(sampler: Sampler) -> None:
     assert composed("+space=pico_tiny", f"sampler={sampler.value}").sampler is sampler
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_every_mode_can_be_chosen(mode: Mode) -> None:
+    assert composed("+space=pico_tiny", f"search.mode={mode.value}").search.mode is mode
 
 
 def test_keys_of_the_readme_exist() -> None:

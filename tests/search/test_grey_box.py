@@ -40,6 +40,15 @@ def study(seed: int = 0, **options: Any) -> optuna.Study:
     return optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
 
 
+def of_pool(trial: optuna.Trial) -> dict[str, Any]:
+    """The point that a trial is given, as an objective asks for it."""
+    return {
+        "width": trial.suggest_int("width", 16, 128, step=16),
+        "depth": trial.suggest_int("depth", 0, 5),
+        "kind": trial.suggest_categorical("kind", KINDS),
+    }
+
+
 def run(of: optuna.Study, trials: int) -> list[tuple[Any, ...]]:
     asked = []
     for _ in range(trials):
@@ -103,6 +112,17 @@ def test_what_cannot_win_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(cut, 30) == expected
 
 
+def test_what_cannot_win_a_single_objective_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    for chunk in (len(POOL), 20):
+        monkeypatch.setattr(grey_box, "CHUNK", chunk)
+        monkeypatch.setattr(grey_box, "CHUNKS", 99)
+        of = optuna.create_study(sampler=GreyBoxSampler(POOL, {}, SPACE, seed=1))
+        of.optimize(lambda trial: error(of_pool(trial)), n_trials=30)
+        asked.append([trial.params for trial in of.trials])
+    assert asked[0] == asked[1]
+
+
 def three_objectives(sampler: optuna.samplers.BaseSampler) -> float:
     """Hypervolume of 24 trials; the first objective is maximised, the second learned as well."""
     of = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
@@ -136,6 +156,21 @@ def test_among_equally_dear_candidates_only_quality_counts() -> None:
     assert min(trial.values[0] for trial in of.trials) == least
 
 
+def test_a_single_objective_is_learned() -> None:
+    least = min(error(point) for point in POOL.to_dict("records"))
+    found = []
+    for seed in range(3):
+        of = optuna.create_study(sampler=GreyBoxSampler(POOL, {}, SPACE, seed=seed))
+        asked = []
+        for _ in range(24):
+            trial = of.ask(SPACE)
+            of.tell(trial, error(trial.params))
+            asked.append(tuple(trial.params.values()))
+        assert len(set(asked)) == 24
+        found.append(of.best_value)
+    assert np.median(found) == least
+
+
 def test_where_much_fails_most_is_not_tried() -> None:
     searched, failures = study(seed=1), 0
     for _ in range(30):
@@ -151,11 +186,7 @@ def test_where_much_fails_most_is_not_tried() -> None:
 
 def test_threads_are_given_different_candidates() -> None:
     def objective(trial: optuna.Trial) -> tuple[float, float]:
-        point = {
-            "width": trial.suggest_int("width", 16, 128, step=16),
-            "depth": trial.suggest_int("depth", 0, 5),
-            "kind": trial.suggest_categorical("kind", KINDS),
-        }
+        point = of_pool(trial)
         return error(point), float(milliseconds(point))
 
     searched = study()

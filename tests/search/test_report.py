@@ -15,7 +15,7 @@ from search.journal import Journal
 from search.metrics import METRICS
 from search.records import SCREEN_FILE, RecordError, ReferenceRecord, RunRecord
 from search.report import write_report
-from search.study import Asker, Costs, open_study
+from search.study import Asker, Costs, objective_values, open_study
 from space.architecture import Architecture
 from space.search_space import SearchSpace
 
@@ -33,14 +33,19 @@ def costs(tiny: SearchSpace) -> Costs:
     return costs_of(tiny.reference, load_default(), DEVICE)
 
 
-def a_run(folder: Path, space: SearchSpace, costs_by_trial: list[Costs]) -> None:
-    """A finished run whose trials all lie on the front, with these costs."""
+def a_run(
+    folder: Path,
+    space: SearchSpace,
+    costs_by_trial: list[Costs],
+    band: dict[str, float] | None = None,
+) -> None:
+    """A finished run whose trials have these costs, each a lower BD-rate than the one before."""
     (folder / "samples").mkdir()
     record = RunRecord(
         name="run", space=space.name, space_size=space.size, screened=space.size,
         feasible=space.size, fastest_ms=1.0, slowest_ms=1e4, device=DEVICE, metric="ssimulacra2",
         photographs=2, unreadable=[], small=[], data_digest="", qualities=[3.0, 5.0], steps=1,
-        seed=0,
+        seed=0, band=band,
     )  # fmt: skip
     record.write(folder)
     ReferenceRecord(space.reference.id, costs_by_trial[0], **OUTCOME).write(folder)
@@ -50,15 +55,14 @@ def a_run(folder: Path, space: SearchSpace, costs_by_trial: list[Costs]) -> None
     def price(_: Architecture) -> Costs:
         return next(prices)
 
-    study = open_study(Journal.of(folder))
+    study = open_study(Journal.of(folder), record.goal.objectives)
     numbers = np.arange(space.size)
-    known = np.zeros(len(numbers))
-    asker = Asker(study, space, numbers, known, price, Sampler.random, seed=0)
+    asker = Asker(study, space, numbers, {}, price, Sampler.random, seed=0)
     for number in range(len(costs_by_trial)):
         candidate = asker.ask()
         for name, value in OUTCOME.items():
             candidate.trial.set_user_attr(name, value)
-        study.tell(candidate.trial, [-float(number), candidate.costs["decode_ms"]])
+        study.tell(candidate.trial, objective_values(study, -float(number), candidate.costs))
         Image.new("RGB", (8, 8)).save(folder / f"samples/{candidate.architecture.id}.png")
     Image.new("RGB", (8, 8)).save(folder / "samples/original.png")
 
@@ -102,6 +106,29 @@ def test_a_run_of_an_earlier_version_is_still_reported(
     assert set(costs) <= set(trials.columns)
     assert trials["decode_total_ms"].isna().all()
     assert trials["decode_ms"].tolist() == [costs["decode_ms"]]
+
+
+def test_the_ten_best_of_a_band_are_reported(
+    costs: Costs, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    run = [costs | {"decode_ms": 20.0 + (7 * number % 12) / 10} for number in range(12)]
+    a_run(tmp_path, tiny, run, band={"target_ms": 20.5, "tolerance": 0.05})
+    page = written(tmp_path)
+    listed = pd.read_csv(tmp_path / "front.csv")
+    assert listed["bd_rate_percent"].tolist() == [-float(number) for number in range(11, 1, -1)]
+    assert f"The best is <b>{listed['id'][0]}</b>: BD-rate -11.00" in page
+    assert [page.count(f"<td>{id}</td>") for id in listed["id"]] == [2] * 10
+    assert page.count("data:image/png;base64,") == 5
+
+
+def test_the_page_of_a_band_before_its_first_trial(
+    costs: Costs, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    a_run(tmp_path, tiny, [costs], band={"target_ms": 20.5, "tolerance": 0.05})
+    (tmp_path / "study.journal").write_text("")
+    page = written(tmp_path)
+    assert "0 failed, no BD-rate yet." in page
+    assert "No candidate has been evaluated yet" in page
 
 
 def test_tables_without_their_study_are_left_alone(

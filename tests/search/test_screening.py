@@ -4,6 +4,7 @@ import pytest
 from latency_predictor import load_default
 from search.config import ConstraintConfig, Limits
 from search.costs import costs_of
+from search.goal import Band
 from search.screening import EmptyPool, Pool, drawn, screen
 from space.search_space import SearchSpace
 
@@ -48,6 +49,39 @@ def test_impossible_constraints_state_the_range(tiny: SearchSpace) -> None:
     limits = ConstraintConfig(max=Limits(decode_ms=0.01))
     with pytest.raises(EmptyPool, match=r"constraints.max.decode_ms=0.01 \(the space spans"):
         screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size))
+
+
+def test_a_band_cuts_beside_the_constraints(tiny: SearchSpace, pool: Pool) -> None:
+    limits = ConstraintConfig(max=Limits(kmac_per_px=pool.costs["kmac_per_px"].median()))
+    numbers, band = np.arange(tiny.size), Band(25.0, 0.04)
+    cut = screen(tiny, load_default(), DEVICE, limits, numbers, band)
+    near = (pool.costs["decode_ms"] - 25).abs() <= 1
+    small = pool.costs["kmac_per_px"] <= pool.costs["kmac_per_px"].median()
+    assert set(cut.numbers) == set(pool.numbers[near & small])
+    assert 0 < len(cut.numbers) < near.sum()
+    assert len(set(cut.stratified(12, np.random.default_rng(0)).tolist())) == 12
+
+
+@pytest.mark.parametrize(
+    ("most_ms", "spans"),
+    [
+        (None, r"the space spans 20.57 to 32.61 ms, the nearest has 32.61"),
+        (25.0, r"what meets the constraints spans 20.57 to 2[45].\d+ ms, the nearest has 2[45]"),
+    ],
+)
+def test_an_empty_band_is_said_as_it_was_asked_for(
+    most_ms: float | None, spans: str, tiny: SearchSpace
+) -> None:
+    limits = ConstraintConfig(max=Limits(decode_ms=most_ms))
+    with pytest.raises(EmptyPool, match=spans) as error:
+        screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size), Band(100.0, 0.05))
+    assert "search.target_ms=100 search.tolerance=0.05, which is 95 to 105 ms" in str(error.value)
+
+
+def test_constraints_that_nothing_meets_are_said_whatever_the_band(tiny: SearchSpace) -> None:
+    limits = ConstraintConfig(max=Limits(decode_ms=0.01))
+    with pytest.raises(EmptyPool, match=r"no architecture meets constraints.max.decode_ms=0.01"):
+        screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size), Band(25.0, 0.05))
 
 
 def test_stratified_starts_are_distinct_and_span_the_latencies(pool: Pool) -> None:

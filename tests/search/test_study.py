@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from optuna.trial import TrialState
 
 from search.config import Sampler
+from search.goal import Band, Front
 from search.journal import Journal, drop_torn_line
-from search.study import Asker, Costs, Exhausted, counted, open_study
+from search.study import Asker, Costs, Exhausted, counted, objective_values, open_study
 from space.architecture import Architecture
 from space.search_space import SearchSpace
 
@@ -30,48 +31,54 @@ def asker_of(
     priced: Callable[[Architecture], Costs | None],
     sampler: Sampler,
 ) -> Asker:
-    known = np.array([price(space.architecture(number))["decode_ms"] for number in numbers])
-    return Asker(study, space, numbers, np.log(known), priced, sampler, seed=0)
+    ms = np.array([price(space.architecture(number))["decode_ms"] for number in numbers])
+    known = {number: np.log(ms) for number in range(1, len(study.directions))}
+    return Asker(study, space, numbers, known, priced, sampler, seed=0)
 
 
 def finish(study: optuna.Study, asker: Asker, trials: int) -> list[str]:
     ids = []
     for _ in range(trials):
         candidate = asker.ask()
-        quality = float(candidate.architecture.latent_channels)
-        study.tell(candidate.trial, [-quality, candidate.costs["decode_ms"]])
+        rate = -float(candidate.architecture.latent_channels)
+        study.tell(candidate.trial, objective_values(study, rate, candidate.costs))
         ids.append(candidate.architecture.id)
     return ids
 
 
+@pytest.mark.parametrize("objectives", [Front.objectives, Band.objectives], ids=len)
 @pytest.mark.parametrize("sampler", Sampler)
 class TestSamplers:
-    """What holds for every sampler."""
+    """What holds for every sampler, whatever a run minimises."""
 
     def test_no_architecture_comes_twice(
-        self, sampler: Sampler, tiny: SearchSpace, tmp_path: Path
+        self, sampler: Sampler, objectives: tuple[str, ...], tiny: SearchSpace, tmp_path: Path
     ) -> None:
-        study = open_study(Journal.of(tmp_path))
+        study = open_study(Journal.of(tmp_path), objectives)
         trials = 15 if sampler is Sampler.gp else 60
         ids = finish(study, asker(study, tiny, sampler), trials)
         assert len(set(ids)) == len(ids)
         assert len(counted(study.trials)) == trials
 
-    def test_constraints_are_met(self, sampler: Sampler, tiny: SearchSpace, tmp_path: Path) -> None:
+    def test_constraints_are_met(
+        self, sampler: Sampler, objectives: tuple[str, ...], tiny: SearchSpace, tmp_path: Path
+    ) -> None:
         def narrow(architecture: Architecture) -> Costs | None:
             return price(architecture) if architecture.decoder[0].C == 96 else None
 
-        study = open_study(Journal.of(tmp_path))
+        study = open_study(Journal.of(tmp_path), objectives)
         feasible = [n for n in range(tiny.size) if narrow(tiny.architecture(n))]
         asking = asker_of(study, tiny, np.array(feasible), narrow, sampler)
         for _ in range(8):
             assert asking.ask().architecture.decoder[0].C == 96
 
-    def test_runs_repeat(self, sampler: Sampler, tiny: SearchSpace, tmp_path: Path) -> None:
+    def test_runs_repeat(
+        self, sampler: Sampler, objectives: tuple[str, ...], tiny: SearchSpace, tmp_path: Path
+    ) -> None:
         runs = []
         for name in "ab":
             (tmp_path / name).mkdir()
-            study = open_study(Journal.of(tmp_path / name))
+            study = open_study(Journal.of(tmp_path / name), objectives)
             runs.append(finish(study, asker(study, tiny, sampler), 14))
         assert runs[0] == runs[1]
 
@@ -111,6 +118,11 @@ def test_what_a_dead_driver_left_running_is_asked_for_again(
     assert not set(finished) & {second.ask().architecture.id for _ in range(20)}
 
 
+def test_a_study_goes_on_with_the_objectives_that_it_began_with(tmp_path: Path) -> None:
+    open_study(Journal.of(tmp_path), Band.objectives)
+    assert objective_values(open_study(Journal.of(tmp_path)), -3.0, {"decode_ms": 20.0}) == [-3.0]
+
+
 def test_a_continued_study_does_not_repeat_its_first_draws(
     tiny: SearchSpace, tmp_path: Path
 ) -> None:
@@ -145,13 +157,18 @@ def test_a_torn_last_line_costs_that_line_alone(tiny: SearchSpace, tmp_path: Pat
     assert len(set(kept)) == len(kept) >= 5
 
 
-def test_an_architecture_evaluated_elsewhere_is_a_trial(tiny: SearchSpace, tmp_path: Path) -> None:
-    study = open_study(Journal.of(tmp_path))
+@pytest.mark.parametrize(
+    ("objectives", "values"), [(Front.objectives, [0.0, 20.0]), (Band.objectives, [0.0])]
+)
+def test_an_architecture_evaluated_elsewhere_is_a_trial(
+    objectives: tuple[str, ...], values: list[float], tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = open_study(Journal.of(tmp_path), objectives)
     asking = asker(study, tiny)
     for _ in range(2):
-        asking.add(tiny.reference, [0.0, 20.0], {"costs": price(tiny.reference)})
+        asking.add(tiny.reference, 0.0, {"costs": {"decode_ms": 20.0}})
     assert [t.user_attrs["id"] for t in counted(study.trials)] == [tiny.reference.id]
-    assert study.best_trials[0].values == [0.0, 20.0]
+    assert study.best_trials[0].values == values
     asked = {asking.ask().architecture.id for _ in range(tiny.size - 1)}
     assert tiny.reference.id not in asked
 

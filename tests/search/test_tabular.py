@@ -1,5 +1,7 @@
 """A replay, against the table that it reads."""
 
+import re
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,10 @@ import pytest
 import yaml
 from rich.console import Console
 
-from search.config import CONFIGS, Config, RunConfig, SearchConfig
+from latency_predictor import load_default
+from search.checks import CONFIG_FILE
+from search.config import CONFIGS, Config, ConfigError, Mode, RunConfig, Sampler, SearchConfig
+from search.costs import SpaceCosts
 from search.evaluation import EvaluationFailed
 from search.rate_distortion import bd_rate_percent
 from search.run import run
@@ -70,15 +75,20 @@ def test_another_file_is_said(tmp_path: Path) -> None:
             Table.load(tmp_path / name, 0, "psnr")
 
 
-def test_a_search_is_replayed_to_the_tables_own_front(
-    tiny: SearchSpace, path: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def config(path: Path, tmp_path: Path) -> Config:
     config = Config(
         space=yaml.safe_load((CONFIGS / "space/pico_tiny.yaml").read_text()),
         run=RunConfig(root=str(tmp_path)),
         search=SearchConfig(trials=20, metric="psnr", tabular=str(path)),
     )
     config.proxy.steps = 10
+    return config
+
+
+def test_a_search_is_replayed_to_the_tables_own_front(
+    config: Config, tiny: SearchSpace, path: Path
+) -> None:
     folder = run(config, Console(quiet=True))
     trials = pd.read_parquet(folder / "trials.parquet")
     assert len(trials) == 20
@@ -90,6 +100,67 @@ def test_a_search_is_replayed_to_the_tables_own_front(
         assert row["bd_rate_percent"] == pytest.approx(expected, abs=1e-9)
     assert "looked up in the table table.parquet" in (folder / "report.html").read_text()
     assert not (folder / "samples").exists()
+
+
+def test_a_band_is_searched_for_quality_alone(
+    config: Config, tiny: SearchSpace, path: Path
+) -> None:
+    """All of a narrow band is tried, and the best ten by the table's own BD-rates are left."""
+    config.sampler = Sampler.grey_box
+    config.search.mode, config.search.target_ms, config.search.tolerance = Mode.band, 26.0, 0.004
+    config.search.trials = 500
+    said = Console(record=True, width=200, file=StringIO())
+    folder = run(config, said)
+
+    table = Table.load(path, 10, "psnr")
+    anchor = table.curves[tiny.reference.id]
+    numbers = table.numbers(tiny)
+    costs = SpaceCosts(tiny, load_default(), config.device).of(numbers)["decode_ms"].to_numpy()
+    inside = [tiny.architecture(n).id for n in numbers[np.abs(costs - 26) <= 26 * 0.004]]
+    rates = {id: bd_rate_percent(anchor, table.curves[id], "psnr") for id in inside}
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert len(inside) > 12
+    assert sorted(trials["id"]) == sorted(inside)
+    front = pd.read_csv(folder / "front.csv")
+    assert front["bd_rate_percent"].tolist() == pytest.approx(sorted(rates.values())[:10])
+    assert [rates[id] for id in front["id"]] == pytest.approx(front["bd_rate_percent"].tolist())
+
+    best = front.iloc[0]
+    page = re.sub(r"\s+", " ", (folder / "report.html").read_text())
+    assert f"The best is <b>{best['id']}</b>: BD-rate {best['bd_rate_percent']:+.2f}" in page
+    assert f"{best['decode_ms']:.1f} ms (90&nbsp;% interval {best['decode_low_ms']:.0f} to" in page
+    assert "front" not in re.sub('data:[^"]*|front.csv', "", page).lower()
+    printed = said.export_text()
+    assert f"{len(inside)} within 26 ms ± 0.4 % and the constraints" in printed
+    assert f"best BD-rate {best['bd_rate_percent']:+.2f} %" in printed
+    assert "hypervolume" not in printed
+
+
+def test_a_band_is_not_continued_as_another(config: Config) -> None:
+    config.sampler, config.search.trials = Sampler.random, 3
+    config.search.mode, config.search.target_ms = Mode.band, 26.0
+    folder = run(config, Console(quiet=True))
+    config.search.trials += 2
+    run(config, Console(quiet=True))
+    assert len(pd.read_parquet(folder / "trials.parquet")) == 5
+    config.search.target_ms = 27.0
+    with pytest.raises(ConfigError, match=r"other values of search.target_ms; run.name=NAME"):
+        run(config, Console(quiet=True))
+    config.search.mode, config.search.target_ms = Mode.pareto, None
+    with pytest.raises(ConfigError, match=r"other values of search.mode, search.target_ms; run"):
+        run(config, Console(quiet=True))
+
+
+def test_a_run_begun_before_there_were_modes_goes_on(config: Config) -> None:
+    config.search.trials = 3
+    folder = run(config, Console(quiet=True))
+    begun = yaml.safe_load((folder / CONFIG_FILE).read_text())
+    for key in ("mode", "target_ms", "tolerance"):
+        del begun["search"][key]
+    (folder / CONFIG_FILE).write_text(yaml.safe_dump(begun))
+    config.search.trials = 4
+    run(config, Console(quiet=True))
+    assert len(pd.read_parquet(folder / "trials.parquet")) == 4
 
 
 def test_the_committed_table_has_all_of_pico_small_as_inherited() -> None:
