@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-import pandas as pd
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -112,7 +111,7 @@ class Asker:
         entropy = np.random.SeedSequence([seed, len(trials)])
         study.sampler = make_sampler(
             sampler,
-            pd.DataFrame(space.points(pool)),
+            space.points(pool),
             known,
             self._distributions,
             int(entropy.generate_state(1)[0]),
