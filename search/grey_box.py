@@ -8,7 +8,7 @@ all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -21,11 +21,17 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.candidates import Candidates
+from search.encoding import Rows
 from search.improvement import expected_gain
-from search.surrogate import Encoding, Rows, Surrogate, ceiling
+from search.surrogate import Surrogate, ceiling
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+Points = Sequence[Mapping[str, Any]]
+"""Of some candidates, the value of each parameter."""
+Renewal = Callable[[Points, Points], tuple[pd.DataFrame, Mapping[int, Vector]]]
+"""From the front's points and all that were asked for, a pool and what is known of its rows."""
 
 START = 12
 """Trials spread over the known objectives before a surrogate is fitted."""
@@ -69,27 +75,27 @@ class GreyBoxSampler(BaseSampler):
         distributions: Mapping[str, BaseDistribution],
         start: int = START,
         seed: int | None = None,
+        renew: Renewal | None = None,
     ) -> None:
         """`pool` has a row per candidate and a column per parameter, whose values are in its
         distribution. `known` has, by number of the objective, every row's value in the direction
         of the study, on any rising scale; the hypervolume is that of this scale. The first `start`
         trials, 1 or more, are spread over the first of them.
+
+        Where there are too many candidates for one pool, `renew` gives another one whenever the
+        surrogate's weights are searched anew. It should have what was asked for already, since
+        nothing is learned from points outside the pool.
         """
-        self._pool, self._distributions = pool.reset_index(drop=True), dict(distributions)
-        self._known = {number: np.asarray(v, dtype=float) for number, v in known.items()}
+        self._distributions = dict(distributions)
+        self._pool = Candidates(pool, known, self._distributions)
+        self._renew = renew
         self._start = start
         self._rng = np.random.default_rng(seed)
         self._others = RandomSampler(seed=seed)
-        encoding = Encoding(self._pool)
-        self._surrogate = lambda: Surrogate(encoding)
         self._learned: dict[int, Surrogate] = {}
-        self._handed: set[int] = set()
+        self._handed: list[dict[str, Any]] = []
         self._lock = Lock()
         self._searched_at = 0
-        self._row_of = _Index(self._pool)
-        if self._known:
-            first = next(iter(self._known.values()))
-            self._by_cost = first.argsort(kind="stable")
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -103,9 +109,9 @@ class GreyBoxSampler(BaseSampler):
         """One row of the pool. Raises PoolExhausted when none is left."""
         # Threads ask before what the others were given is in the study.
         with self._lock:
-            row = self._next(study, trial)
-            self._handed.add(row)
-        return {name: _plain(self._pool[name].iat[row]) for name in self._distributions}
+            point = self._pool.point(self._next(study, trial))
+            self._handed.append(point)
+        return point
 
     def sample_independent(
         self,
@@ -119,18 +125,26 @@ class GreyBoxSampler(BaseSampler):
 
     def _next(self, study: Study, trial: FrozenTrial) -> int:
         trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        rows = self._row_of([t.system_attrs.get("fixed_params", {}) | t.params for t in trials])
+        points = [t.system_attrs.get("fixed_params", {}) | t.params for t in trials]
+        complete = sum(t.state == TrialState.COMPLETE for t in trials)
+        search = complete >= max(self._start, self._searched_at * REFIT)
+        if search and self._renew:
+            front = [t.params for t in study.best_trials]
+            self._take(*self._renew(front, points + self._handed))
+        rows = self._pool.rows(points)
         states = [t.state if row >= 0 else None for t, row in zip(trials, rows, strict=True)]
         done = np.array([state == TrialState.COMPLETE for state in states], dtype=bool)
         failed = np.array([state == TrialState.FAIL for state in states], dtype=bool)
         # Those that run or wait, of this process also where the study does not say so yet.
-        pending = self._handed | set(rows[rows >= 0].tolist())
+        asked = np.concatenate([rows, self._pool.rows(self._handed)])
+        pending = set(asked[asked >= 0].tolist())
         free = np.ones(len(self._pool), dtype=bool)
         free[list(pending)] = False
         if not free.any():
             raise PoolExhausted(f"all {len(free):,} candidates have been asked for")
         if done.sum() < self._start:
             return self._spread(free)
+        self._searched_at = complete if search else self._searched_at
         pending -= set(rows[done | failed].tolist())
         flipped = np.array(
             [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
@@ -142,34 +156,39 @@ class GreyBoxSampler(BaseSampler):
             np.array(sorted(pending), dtype=np.int64),
             np.setdiff1d(rows[failed], rows[done]),
         )
-        return self._best(free, given, flipped)
+        return self._best(free, given, flipped, search)
+
+    def _take(self, pool: pd.DataFrame, known: Mapping[int, Vector]) -> None:
+        """Choose from another pool from now on; what was learned of the parameters stays."""
+        self._pool = Candidates(pool, known, self._distributions)
+        for surrogate in self._learned.values():
+            surrogate.encoding = self._pool.encoding
 
     def _spread(self, free: NDArray[np.bool_]) -> int:
         """A free row in the widest gap of cost between those asked for."""
-        if not self._known:
+        if not self._pool.known:
             return int(self._rng.choice(np.flatnonzero(free)))
-        taken = np.flatnonzero(~free[self._by_cost])
+        by_cost = self._pool.by_cost
+        taken = np.flatnonzero(~free[by_cost])
         if not len(taken):
-            return int(self._by_cost[0])
+            return int(by_cost[0])
         edges = np.concatenate([[0], taken, [len(free)]])
         gap = int(np.diff(edges).argmax())
         middle, width = (edges[gap] + edges[gap + 1]) / 2, edges[gap + 1] - edges[gap]
         place = round(middle + width * self._rng.uniform(-0.25, 0.25))
-        near = np.flatnonzero(free[self._by_cost])
-        return int(self._by_cost[near[np.abs(near - place).argmin()]])
+        near = np.flatnonzero(free[by_cost])
+        return int(by_cost[near[np.abs(near - place).argmin()]])
 
-    def _best(self, free: NDArray[np.bool_], given: Given, flipped: Vector) -> int:
+    def _best(self, free: NDArray[np.bool_], given: Given, flipped: Vector, search: bool) -> int:
         """The free row of the largest expected gain."""
         done, values = given.done, given.values
         objectives = values.shape[1]
-        learned = [m for m in range(objectives) if m not in self._known]
-        search = len(done) >= self._searched_at * REFIT
-        self._searched_at = len(done) if search else self._searched_at
+        learned = [m for m in range(objectives) if m not in self._pool.known]
         means = np.empty((len(free), objectives))
-        for m, costs in self._known.items():
+        for m, costs in self._pool.known.items():
             means[:, m] = costs * flipped[m]
         for m in learned:
-            surrogate = self._learned.setdefault(m, self._surrogate())
+            surrogate = self._learned.setdefault(m, Surrogate(self._pool.encoding))
             # What failed is as bad as the worst, or it would be tried again all around.
             worst_seen = np.full(len(given.failed), values[:, m].max())
             rows = np.concatenate([done, given.failed])
@@ -228,45 +247,3 @@ class GreyBoxSampler(BaseSampler):
         unsure = np.broadcast_to(deviation, corners.shape)
         bounds[filled] = expected_gain(corners, unsure, points, worst)
         return bounds[cells]
-
-
-class _Index:
-    """Row of a pool by its parameters' values."""
-
-    def __init__(self, pool: pd.DataFrame) -> None:
-        self._values = {
-            str(name): {value: i for i, value in enumerate(pd.unique(pool[name]))} for name in pool
-        }
-        rng = np.random.default_rng(0)
-        self._words = [rng.integers(2**63, size=len(v)) for v in self._values.values()]
-        codes = [pool[name].map(v).to_numpy(np.int64) for name, v in self._values.items()]
-        keys = self._keys(np.stack(codes))
-        self._order = keys.argsort(kind="stable")
-        self._sorted = keys[self._order]
-
-    def _keys(self, codes: NDArray[np.int64]) -> Rows:
-        """Sums of a random word per value: unlike products, they fit whatever the number of
-        parameters, and of millions of rows no two are likely to be equal.
-        """
-        words = zip(self._words, codes, strict=True)
-        return np.sum([values[code] for values, code in words], axis=0, dtype=np.int64)
-
-    def __call__(self, points: Iterable[Mapping[str, Any]]) -> Rows:
-        """Rows [n] of n points, -1 for one that the pool lacks."""
-        codes = [
-            [values.get(point.get(name), -1) for name, values in self._values.items()]
-            for point in points
-        ]
-        if not codes:
-            return np.empty(0, dtype=np.int64)
-        asked = np.array(codes)
-        here = (asked >= 0).all(axis=1)
-        keys = self._keys(np.where(asked >= 0, asked, 0).T)
-        place = np.searchsorted(self._sorted, keys).clip(max=len(self._sorted) - 1)
-        found = here & (self._sorted[place] == keys)
-        return np.where(found, self._order[place], -1)
-
-
-def _plain(value: Any) -> Any:
-    """A value of numpy as one of Python, which Optuna's storages ask for."""
-    return value.item() if isinstance(value, np.generic) else value
