@@ -93,7 +93,7 @@ class GreyBoxSampler(BaseSampler):
         self._rng = np.random.default_rng(seed)
         self._others = RandomSampler(seed=seed)
         self._learned: dict[int, Surrogate] = {}
-        self._handed: list[dict[str, Any]] = []
+        self._handed: list[Mapping[str, Any]] = []
         self._lock = Lock()
         self._searched_at = 0
 
@@ -129,8 +129,8 @@ class GreyBoxSampler(BaseSampler):
         complete = sum(t.state == TrialState.COMPLETE for t in trials)
         search = complete >= max(self._start, self._searched_at * REFIT)
         if search and self._renew:
-            front = [t.params for t in study.best_trials]
-            self._take(*self._renew(front, points + self._handed))
+            front = self._whole([t.params for t in study.best_trials])
+            self._take(*self._renew(front, self._whole(points) + self._handed))
         rows = self._pool.rows(points)
         states = [t.state if row >= 0 else None for t, row in zip(trials, rows, strict=True)]
         done = np.array([state == TrialState.COMPLETE for state in states], dtype=bool)
@@ -157,6 +157,10 @@ class GreyBoxSampler(BaseSampler):
             np.setdiff1d(rows[failed], rows[done]),
         )
         return self._best(free, given, flipped, search)
+
+    def _whole(self, points: Points) -> list[Mapping[str, Any]]:
+        """Those points that have every parameter."""
+        return [point for point in points if self._distributions.keys() <= point.keys()]
 
     def _take(self, pool: pd.DataFrame, known: Mapping[int, Vector]) -> None:
         """Choose from another pool from now on; what was learned of the parameters stays."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from rich.console import Console
 
 from latency_predictor import LatencyModel, load_default, load_model
@@ -21,9 +23,9 @@ from search.progress import ProgressDisplay
 from search.proxy import PROXY_VERSION, Score
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
 from search.report import SAMPLES, write_report
-from search.screening import Pool, drawn, screen, within
+from search.screening import WHOLE, Pool, drawn, screen, within
 from search.sources import Replayed, Trained, find_table
-from search.study import Asker, Costs, counted, drop_torn_line, open_study
+from search.study import Asker, Costs, Numbers, counted, drop_torn_line, open_study
 from space.architecture import Architecture
 from space.parent import Parent
 from space.search_space import SearchSpace
@@ -90,6 +92,15 @@ class _Run:
         frame = pd.DataFrame([costs])
         return costs if within(frame, self.config.constraints)[0] else None
 
+    def renewed(
+        self, rng: np.random.Generator, best: Numbers, tried: Numbers
+    ) -> tuple[Numbers, NDArray[np.float64]]:
+        """Another pool, of new draws and of neighbours of the `best`, and what is known of it."""
+        config = self.config
+        numbers = drawn(self.space, config.search.screened, rng, best, tried)
+        pool = screen(self.space, self.model, config.device, config.constraints, numbers)
+        return pool.numbers, pool.known
+
     def save_sample(self, architecture: Architecture, score: Score) -> None:
         """Keep what the report shows of a score."""
         self.source.keep(score, self.folder / SAMPLES / f"{architecture.id}.png")
@@ -114,10 +125,11 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
         study,
         run.space,
         run.pool.numbers,
-        np.log(run.pool.costs["decode_ms"].to_numpy()),
+        run.pool.known,
         run.price,
         config.sampler,
         config.run.seed,
+        None if config.search.tabular or run.space.size <= WHOLE else partial(run.renewed, rng),
     )
     starts = run.pool.stratified(config.search.start_trials, rng)
     asker.enqueue(map(run.space.architecture, starts.tolist()))

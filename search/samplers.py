@@ -13,7 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from search.config import Sampler
-from search.grey_box import GreyBoxSampler
+from search.grey_box import GreyBoxSampler, Renewal
 
 KNOWN = 1
 """Number of the objective that is known."""
@@ -25,17 +25,18 @@ def make_sampler(
     known: NDArray[np.float64],
     distributions: Mapping[str, BaseDistribution],
     seed: int,
+    renew: Renewal | None = None,
 ) -> BaseSampler:
     """A sampler that draws by `seed`.
 
     Optuna's draw from the `distributions`, ours from the `pool`: a row of parameters per candidate
-    whose second objective is `known` [rows].
+    whose second objective is `known` [rows]; `renew` may give it another pool.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
             case Sampler.grey_box if distributions:
-                return GreyBoxSampler(pool, {KNOWN: known}, distributions, seed=seed)
+                return GreyBoxSampler(pool, {KNOWN: known}, distributions, seed=seed, renew=renew)
             case Sampler.tpe:
                 return TPESampler(seed=seed, multivariate=True, constant_liar=True)
             case Sampler.nsga2:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+import pandas as pd
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -18,8 +20,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.config import Sampler
-from search.grey_box import PoolExhausted
-from search.samplers import make_sampler
+from search.grey_box import Points, PoolExhausted
+from search.samplers import KNOWN, make_sampler
 from space.architecture import Architecture
 from space.search_space import SearchSpace, Value, to_architecture
 
@@ -29,6 +31,9 @@ MOST_REFUSALS = 20
 """Suggestions refused in a row before a candidate is drawn from the pool instead."""
 
 Costs = dict[str, float]
+Numbers = NDArray[np.int64]
+Renewal = Callable[[Numbers, Numbers], tuple[Numbers, NDArray[np.float64]]]
+"""From the numbers of the front and of all that was tried, a pool with its known objective."""
 
 
 class Exhausted(Exception):
@@ -95,10 +100,12 @@ class Asker:
         price: Callable[[Architecture], Costs | None],
         sampler: Sampler,
         seed: int,
+        renew: Renewal | None = None,
     ) -> None:
         """`pool` numbers the architectures that meet the constraints; `price` is None for others.
 
         `known` [pool] is the second objective of each, on the scale that the hypervolume counts.
+        Of a space that has more than one pool, `renew` gives another one.
         """
         self._study, self._space, self._pool, self._price = study, space, pool, price
         self._distributions: dict[str, BaseDistribution] = {
@@ -115,10 +122,26 @@ class Asker:
             known,
             self._distributions,
             int(entropy.generate_state(1)[0]),
+            renew and partial(self._renewed, renew),
         )
         self._rng = np.random.default_rng(entropy)
         self._seen = {trial.user_attrs["id"] for trial in counted(trials)}
         self._retry(trials)
+
+    def _renewed(
+        self, renew: Renewal, best: Points, tried: Points
+    ) -> tuple[pd.DataFrame, dict[int, NDArray[np.float64]]]:
+        self._pool, known = renew(self._numbers(best), self._numbers(tried))
+        return self._space.points(self._pool), {KNOWN: known}
+
+    def _numbers(self, points: Points) -> NDArray[np.int64]:
+        architectures = map(self._architecture, points)
+        return np.array([self._space.number(a) for a in architectures], dtype=np.int64)
+
+    def _architecture(self, point: Mapping[str, Value]) -> Architecture:
+        """Of the values of the searched parameters."""
+        fixed = {name: values[0] for name, values in self._space.parameters.items()}
+        return to_architecture(fixed | dict(point))
 
     def _retry(self, trials: list[FrozenTrial]) -> None:
         """Ask again for what was running when an earlier driver died."""
@@ -182,8 +205,7 @@ class Asker:
         except PoolExhausted as error:
             self._drop_unasked()
             raise Exhausted from error
-        fixed = {name: values[0] for name, values in self._space.parameters.items()}
-        architecture = to_architecture(fixed | trial.params)
+        architecture = self._architecture(trial.params)
         costs = self._price(architecture)
         if costs is None or architecture.id in self._seen:
             self._study.tell(trial, state=TrialState.FAIL)

@@ -180,6 +180,18 @@ class SearchSpace:
         """Numbers of `n` architectures, uniform over the distinct ones, with replacement."""
         return rng.integers(self.size, size=n)
 
+    def neighbours(
+        self, numbers: NDArray[np.int64], n: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Numbers of `n` architectures, with replacement, each of which differs from a random one
+        of `numbers` [b] in two axes at most.
+        """
+        digits = np.stack(self.digits(rng.choice(numbers, n)))
+        for _ in range(2):
+            axis = rng.integers(len(digits), size=n)
+            digits[axis, np.arange(n)] = rng.integers(np.take(self._radices, axis))
+        return np.ravel_multi_index(tuple(digits), self._radices)
+
 
 def to_architecture(values: Mapping[str, Value]) -> Architecture:
     """Architecture of one value per parameter name. Raises ValueError for a value out of range."""
