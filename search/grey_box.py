@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+import moocore
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -109,7 +110,8 @@ class GreyBoxSampler(BaseSampler):
         """One row of the pool. Raises PoolExhausted when none is left."""
         # Threads ask before what the others were given is in the study.
         with self._lock:
-            point = self._pool.point(self._next(study, trial))
+            row = self._next(study, trial)
+            point = self._pool.point(row)
             self._handed.append(point)
         return point
 
@@ -126,11 +128,15 @@ class GreyBoxSampler(BaseSampler):
     def _next(self, study: Study, trial: FrozenTrial) -> int:
         trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
         points = [t.system_attrs.get("fixed_params", {}) | t.params for t in trials]
-        complete = sum(t.state == TrialState.COMPLETE for t in trials)
-        search = complete >= max(self._start, self._searched_at * REFIT)
+        flipped = np.array(
+            [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
+        )
+        complete = [t for t in trials if t.state == TrialState.COMPLETE]
+        search = len(complete) >= max(self._start, self._searched_at * REFIT)
         if search and self._renew:
-            front = self._whole([t.params for t in study.best_trials])
-            self._take(*self._renew(front, self._whole(points) + self._handed))
+            best = moocore.is_nondominated(np.array([t.values for t in complete]) * flipped)
+            front = [t.params for t, kept in zip(complete, best, strict=True) if kept]
+            self._take(*self._renew(self._whole(front), self._whole(points) + self._handed))
         rows = self._pool.rows(points)
         states = [t.state if row >= 0 else None for t, row in zip(trials, rows, strict=True)]
         done = np.array([state == TrialState.COMPLETE for state in states], dtype=bool)
@@ -144,11 +150,8 @@ class GreyBoxSampler(BaseSampler):
             raise PoolExhausted(f"all {len(free):,} candidates have been asked for")
         if done.sum() < self._start:
             return self._spread(free)
-        self._searched_at = complete if search else self._searched_at
+        self._searched_at = len(complete) if search else self._searched_at
         pending -= set(rows[done | failed].tolist())
-        flipped = np.array(
-            [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
-        )
         values = np.array([t.values for t, kept in zip(trials, done, strict=True) if kept])
         given = Given(
             rows[done],
