@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import moocore
@@ -21,23 +22,25 @@ import numpy as np
 import pandas as pd
 import torch
 from fidelity import DEVICE, searched
-from numpy.typing import NDArray
 from proxy import TABLE
 
 from latency_predictor import load_default
 from search.config import Sampler
 from search.costs import SpaceCosts
-from search.evaluation import Search
 from search.journal import Journal
+from search.loop import Search
 from search.rate_distortion import bd_rate_percent
-from search.records import trials_frame
+from search.records import evaluated, trials_frame
+from search.rungs import EXPECTED_PERCENT, RUNG_RATES
 from search.study import Asker, open_study
 from search.tabular import Table
 
 STEPS = 50
 SHARE = 0.98
-BATCH = 5
-"""Trials between looks at the front."""
+
+
+class Enough(Exception):
+    """The share has been reached."""
 
 
 class Problem:
@@ -73,35 +76,39 @@ def search(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int
         journal = Journal.of(Path(folder))
         study = open_study(journal)
         asker = Asker(
-            study, problem.space, problem.numbers, log_ms,
+            study, problem.space, problem.numbers, {1: log_ms},
             lambda a: {"decode_ms": problem.costs[a.id]} if a.id in problem.costs else None,
             sampler, seed,
         )  # fmt: skip
+
+        def look(*_: int) -> None:
+            if problem.share(evaluated(trials_frame(study))) >= SHARE:
+                raise Enough
+
         loop = Search(
             study, asker, table, journal, problem.anchor, STEPS, problem.metric,
-            on_change=lambda _: None, on_score=lambda *_: None,
+            on_change=look, on_score=lambda *_: None,
         )  # fmt: skip
-        for budget in range(BATCH, len(problem.numbers) + BATCH, BATCH):
-            loop.run(budget, slots=1)
-            trials = trials_frame(study)
-            shares = [
-                problem.share(trials[: n + 1].dropna(subset="bd_rate_percent"))
-                for n in range(len(trials))
+        with suppress(Enough):
+            loop.run(len(problem.numbers), slots=1)
+        # Those that wait at a rung have cost what they have.
+        return pd.DataFrame(
+            [
+                {
+                    "id": trial.user_attrs["id"],
+                    "steps": STEPS if trial.values else max(map(int, trial.user_attrs[RUNG_RATES])),
+                    "expected_percent": trial.user_attrs.get(EXPECTED_PERCENT),
+                }
+                for trial in study.trials
+                if trial.values or RUNG_RATES in trial.user_attrs
             ]
-            if shares[-1] >= SHARE:
-                return trials[: int(np.argmax(np.array(shares) >= SHARE)) + 1]
-    raise RuntimeError(f"all {len(problem.numbers)} have less than {SHARE:.0%}")
+        )
 
 
 def spread(values: list[float]) -> str:
     """Median and quartiles."""
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"{middle:.0f} ({low:.0f} to {high:.0f})"
-
-
-def steps_of(trials: pd.DataFrame) -> NDArray[np.float64]:
-    """Training steps of each trial."""
-    return trials["stopped_at"].fillna(STEPS).to_numpy()
 
 
 def main() -> None:
@@ -118,8 +125,9 @@ def main() -> None:
             steps: dict[str, list[float]] = {}
             for name, rungs in (("without", ()), ("rungs=[0]", (0,))):
                 searches = [search(problem, sampler, rungs, s) for s in range(arguments.seeds)]
-                steps[name] = [float(steps_of(trials).sum()) for trials in searches]
-                stopped = pd.concat(searches).dropna(subset="stopped_at")
+                used = [float(trials["steps"].sum()) for trials in searches]
+                steps[name] = used
+                stopped = pd.concat(searches).dropna(subset="expected_percent")
                 missed = stopped["expected_percent"] - stopped["id"].map(problem.rates)
                 lines.append(
                     {
@@ -127,13 +135,13 @@ def main() -> None:
                         "of": len(problem.numbers),
                         "sampler": sampler.value,
                         "": name,
-                        "steps": spread(steps[name]),
+                        "steps": spread(used),
                         "candidates": spread([len(trials) for trials in searches]),
                         "trained": spread(
-                            [trials["stopped_at"].isna().sum() for trials in searches]
+                            [(trials["steps"] == STEPS).sum() for trials in searches]
                         ),
                         "forecast off by": f"{missed.abs().median():.2f} %" if len(missed) else "",
-                        "share of steps": f"{np.median(steps[name]) / np.median(steps['without']):.2f}",
+                        "share of steps": f"{np.median(used) / np.median(steps['without']):.2f}",
                     }
                 )
     print(pd.DataFrame(lines).to_markdown(index=False))

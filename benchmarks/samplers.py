@@ -102,7 +102,7 @@ def pico_small(metric: str) -> Problem:
     rates[space.reference.id] = 0.0
     identities = [space.architecture(number).id for number in numbers]
     costs = study.costs.loc[identities, "decode_ms"].to_numpy()
-    points = pd.DataFrame(space.points(numbers))
+    points = space.points(numbers)
     return Problem(points, rates[identities].to_numpy(), np.log(costs))
 
 

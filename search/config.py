@@ -108,8 +108,9 @@ class SearchConfig:
     """Evaluations at a time; by default one per CPU, or per GPU where there are any."""
     metric: str = "ssimulacra2"
     """Metric of the BD-rate that is minimised, one of `proxy.metrics`."""
-    screened: int = 500_000
-    """Architectures whose costs are predicted beforehand; a smaller space is screened whole."""
+    screened: int = 1_000_000
+    """Architectures of a space of more than 4 million whose costs are predicted at a time; smaller
+    spaces are screened whole."""
     tabular: str | None = None
     """Table of `benchmarks/table.py`: scores at `proxy.steps` are looked up, nothing is trained."""
     address: str | None = None
@@ -122,6 +123,9 @@ class Limits:
 
     decode_ms: float | None = None
     encode_ms: float | None = None
+    decode_high_ms: float | None = None
+    """Upper end of the 90 % interval; for phones that must not be slower."""
+    encode_high_ms: float | None = None
     decode_total_ms: float | None = None
     encode_total_ms: float | None = None
     decode_distance: float | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import optuna
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -98,6 +100,14 @@ class Band:
     def standing(self, done: pd.DataFrame) -> str:
         """In words, how far evaluated trials have come."""
         return f"best BD-rate {self.reached(done):+.2f} %" if len(done) else "no BD-rate yet"
+
+
+def objective_values(
+    study: optuna.Study, bd_rate_percent: float, costs: Mapping[str, float]
+) -> list[float]:
+    """What a trial of this BD-rate and these costs is worth to the study, an objective each."""
+    outcome = {"bd_rate_percent": bd_rate_percent} | dict(costs)
+    return [outcome[name] for name in study.metric_names or ()]
 
 
 def find_band(search: SearchConfig) -> Band | None:

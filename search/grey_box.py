@@ -8,11 +8,12 @@ all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
+import moocore
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,11 +22,19 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.candidates import Candidates
+from search.encoding import Rows
 from search.improvement import expected_gain
-from search.surrogate import Encoding, Rows, Surrogate, ceiling
+from search.surrogate import Surrogate, ceiling
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+Points = Sequence[Mapping[str, Any]]
+"""Of some candidates, the value of each parameter."""
+Renewal = Callable[[Points, Points], tuple[pd.DataFrame, Mapping[int, Vector]]]
+"""From the front's points and all that were asked for, a pool and what is known of its rows."""
+Foresight = Callable[[Study, Sequence[FrozenTrial]], Mapping[int, Sequence[float]]]
+"""Values of all objectives, by number, of some trials of a study."""
 
 START = 12
 """Trials spread over the known objectives before a surrogate is fitted."""
@@ -33,8 +42,6 @@ REFIT = 1.1
 """Growth of the number of trials after which the surrogate's weights are searched anew."""
 CELLS = 2**14
 """Of a grid of means and costs at whose lower corners upper bounds of gains are computed."""
-EXPECTED_VALUES = "expected_values"
-"""User attribute of pruned trials: what every objective would have come to."""
 CHUNK, CHUNKS = 16_384, 4
 """Candidates whose gain is computed exactly at a time, by falling upper bound, until none of the
 others can gain more; and how often at most, which bounds the time of a suggestion."""
@@ -51,9 +58,6 @@ class Given:
     done: Rows
     values: Matrix
     """Objectives [done, objectives], minimised."""
-    stopped: Rows
-    expected: Matrix
-    """Objectives [stopped, objectives] that pruned trials would have come to, minimised."""
     pending: Rows
     failed: Rows
 
@@ -62,9 +66,9 @@ class GreyBoxSampler(BaseSampler):
     """Expected hypervolume improvement over a pool of candidates whose costs are known.
 
     For any Optuna study whose trials one process asks for, from several threads if need be: trials
-    that are running count as if they gave what is expected of them, those that failed as if they
-    were as bad as the worst, and pruned ones teach their `EXPECTED_VALUES`, where they have any. No
-    candidate is suggested twice. Parameters outside the pool are drawn at random.
+    that are running count as if they gave what is expected of them, and those that failed as if
+    they were as bad as the worst. No candidate is suggested twice. Parameters outside the pool are
+    drawn at random.
     """
 
     def __init__(
@@ -74,27 +78,30 @@ class GreyBoxSampler(BaseSampler):
         distributions: Mapping[str, BaseDistribution],
         start: int = START,
         seed: int | None = None,
+        renew: Renewal | None = None,
+        foresee: Foresight = lambda study, trials: {},
     ) -> None:
         """`pool` has a row per candidate and a column per parameter, whose values are in its
         distribution. `known` has, by number of the objective, every row's value in the direction
         of the study, on any rising scale; the hypervolume is that of this scale. The first `start`
         trials, 1 or more, are spread over the first of them.
+
+        Where there are too many candidates for one pool, `renew` gives another one whenever the
+        surrogate's weights are searched anew. It should have what was asked for already, since
+        nothing is learned from points outside the pool.
+
+        What `foresee` says of trials that are not complete counts as if it had been measured.
         """
-        self._pool, self._distributions = pool.reset_index(drop=True), dict(distributions)
-        self._known = {number: np.asarray(v, dtype=float) for number, v in known.items()}
+        self._distributions = dict(distributions)
+        self._pool = Candidates(pool, known, self._distributions)
+        self._renew, self._foresee = renew, foresee
         self._start = start
         self._rng = np.random.default_rng(seed)
         self._others = RandomSampler(seed=seed)
-        encoding = Encoding(self._pool)
-        self._surrogate = lambda: Surrogate(encoding)
         self._learned: dict[int, Surrogate] = {}
-        self._handed: set[int] = set()
+        self._handed: list[Mapping[str, Any]] = []
         self._lock = Lock()
         self._searched_at = 0
-        self._row_of = _Index(self._pool)
-        if self._known:
-            first = next(iter(self._known.values()))
-            self._by_cost = first.argsort(kind="stable")
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -109,8 +116,9 @@ class GreyBoxSampler(BaseSampler):
         # Threads ask before what the others were given is in the study.
         with self._lock:
             row = self._next(study, trial)
-            self._handed.add(row)
-        return {name: _plain(self._pool[name].iat[row]) for name in self._distributions}
+            point = self._pool.point(row)
+            self._handed.append(point)
+        return point
 
     def sample_independent(
         self,
@@ -124,65 +132,87 @@ class GreyBoxSampler(BaseSampler):
 
     def _next(self, study: Study, trial: FrozenTrial) -> int:
         trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        rows = self._row_of([t.system_attrs.get("fixed_params", {}) | t.params for t in trials])
+        points = [t.system_attrs.get("fixed_params", {}) | t.params for t in trials]
+        flipped = np.array(
+            [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
+        )
+        seen = dict(self._foresee(study, trials)) | {
+            t.number: t.values for t in trials if t.state == TrialState.COMPLETE
+        }
+        search = len(seen) >= max(self._start, self._searched_at * REFIT)
+        if search and self._renew:
+            best = moocore.is_nondominated(np.array(list(seen.values())) * flipped)
+            params = {t.number: t.params for t in trials}
+            front = [params[number] for number, kept in zip(seen, best, strict=True) if kept]
+            self._take(*self._renew(self._whole(front), self._whole(points) + self._handed))
+        rows = self._pool.rows(points)
         # Those that run or wait, of this process also where the study does not say so yet.
-        taken = self._handed | set(rows[rows >= 0].tolist())
+        asked = np.concatenate([rows, self._pool.rows(self._handed)])
+        taken = set(asked[asked >= 0].tolist())
         free = np.ones(len(self._pool), dtype=bool)
         free[list(taken)] = False
         if not free.any():
             raise PoolExhausted(f"all {len(free):,} candidates have been asked for")
-        told = [(t, row) for t, row in zip(trials, rows.tolist(), strict=True) if row >= 0]
-        done = [(row, t.values) for t, row in told if t.state == TrialState.COMPLETE]
-        stopped = [
-            (row, t.user_attrs[EXPECTED_VALUES])
-            for t, row in told
-            if t.state == TrialState.PRUNED and EXPECTED_VALUES in t.user_attrs
-        ]
-        if len(done) + len(stopped) < self._start or not done:
+        row_of = {t.number: row for t, row in zip(trials, rows.tolist(), strict=True) if row >= 0}
+        seen = {number: values for number, values in seen.items() if number in row_of}
+        if len(seen) < self._start:
             return self._spread(free)
-        flipped = np.array(
-            [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
+        self._searched_at = len(seen) if search else self._searched_at
+        done = [row_of[number] for number in seen]
+        ended = {row_of[t.number] for t in trials if t.number in row_of and t.state.is_finished()}
+        failed = {
+            row_of[t.number] for t in trials if t.number in row_of and t.state == TrialState.FAIL
+        }
+        given = Given(
+            np.array(done),
+            np.array(list(seen.values())) * flipped,
+            _sorted(taken - ended - set(done)),
+            _sorted(failed - set(done)),
         )
-        known = [_rows_and_values(seen, flipped) for seen in (done, stopped)]
-        failed = {row for t, row in told if t.state == TrialState.FAIL} - {row for row, _ in done}
-        ended = {row for t, row in told if t.state.is_finished()}
-        given = Given(*known[0], *known[1], _sorted(taken - ended), _sorted(failed))
-        return self._best(free, given, flipped)
+        return self._best(free, given, flipped, search)
+
+    def _whole(self, points: Points) -> list[Mapping[str, Any]]:
+        """Those points that have every parameter."""
+        return [point for point in points if self._distributions.keys() <= point.keys()]
+
+    def _take(self, pool: pd.DataFrame, known: Mapping[int, Vector]) -> None:
+        """Choose from another pool from now on; what was learned of the parameters stays."""
+        self._pool = Candidates(pool, known, self._distributions)
+        for surrogate in self._learned.values():
+            surrogate.encoding = self._pool.encoding
 
     def _spread(self, free: NDArray[np.bool_]) -> int:
         """A free row in the widest gap of cost between those asked for."""
-        if not self._known:
+        if not self._pool.known:
             return int(self._rng.choice(np.flatnonzero(free)))
-        taken = np.flatnonzero(~free[self._by_cost])
+        by_cost = self._pool.by_cost
+        taken = np.flatnonzero(~free[by_cost])
         if not len(taken):
-            return int(self._by_cost[0])
+            return int(by_cost[0])
         edges = np.concatenate([[0], taken, [len(free)]])
         gap = int(np.diff(edges).argmax())
         middle, width = (edges[gap] + edges[gap + 1]) / 2, edges[gap + 1] - edges[gap]
         place = round(middle + width * self._rng.uniform(-0.25, 0.25))
-        near = np.flatnonzero(free[self._by_cost])
-        return int(self._by_cost[near[np.abs(near - place).argmin()]])
+        near = np.flatnonzero(free[by_cost])
+        return int(by_cost[near[np.abs(near - place).argmin()]])
 
-    def _best(self, free: NDArray[np.bool_], given: Given, flipped: Vector) -> int:
+    def _best(self, free: NDArray[np.bool_], given: Given, flipped: Vector, search: bool) -> int:
         """The free row of the largest expected gain."""
         done, values = given.done, given.values
         objectives = values.shape[1]
-        learned = [m for m in range(objectives) if m not in self._known]
-        learnt_from = np.concatenate([done, given.stopped, given.failed])
-        search = len(learnt_from) >= self._searched_at * REFIT
-        self._searched_at = len(learnt_from) if search else self._searched_at
+        learned = [m for m in range(objectives) if m not in self._pool.known]
         worst = np.empty(objectives)
         means = np.empty((len(free), objectives))
-        for m, costs in self._known.items():
+        for m, costs in self._pool.known.items():
             means[:, m] = costs * flipped[m]
             worst[m] = means[:, m].max()
         for m in learned:
-            surrogate = self._learned.setdefault(m, self._surrogate())
-            seen = np.concatenate([values[:, m], given.expected[:, m]])
+            surrogate = self._learned.setdefault(m, Surrogate(self._pool.encoding))
             # What failed is as bad as the worst, or it would be tried again all around.
-            worst_seen = np.full(len(given.failed), seen.max())
-            surrogate.fit(learnt_from, np.concatenate([seen, worst_seen]), search)
-            means[:, m], worst[m] = surrogate.means(), ceiling(seen)
+            worst_seen = np.full(len(given.failed), values[:, m].max())
+            rows = np.concatenate([done, given.failed])
+            surrogate.fit(rows, np.concatenate([values[:, m], worst_seen]), search)
+            means[:, m], worst[m] = surrogate.means(), ceiling(values[:, m])
         # A point is worth what was measured of it, and what is known: not what a study was told.
         points = means[np.concatenate([done, given.pending])]
         points[: len(done), learned] = values[:, learned]
@@ -232,55 +262,5 @@ class GreyBoxSampler(BaseSampler):
         return bounds[cells]
 
 
-class _Index:
-    """Row of a pool by its parameters' values."""
-
-    def __init__(self, pool: pd.DataFrame) -> None:
-        self._values = {
-            str(name): {value: i for i, value in enumerate(pd.unique(pool[name]))} for name in pool
-        }
-        rng = np.random.default_rng(0)
-        self._words = [rng.integers(2**63, size=len(v)) for v in self._values.values()]
-        codes = [pool[name].map(v).to_numpy(np.int64) for name, v in self._values.items()]
-        keys = self._keys(np.stack(codes))
-        self._order = keys.argsort(kind="stable")
-        self._sorted = keys[self._order]
-
-    def _keys(self, codes: NDArray[np.int64]) -> Rows:
-        """Sums of a random word per value: unlike products, they fit whatever the number of
-        parameters, and of millions of rows no two are likely to be equal.
-        """
-        words = zip(self._words, codes, strict=True)
-        return np.sum([values[code] for values, code in words], axis=0, dtype=np.int64)
-
-    def __call__(self, points: Iterable[Mapping[str, Any]]) -> Rows:
-        """Rows [n] of n points, -1 for one that the pool lacks."""
-        codes = [
-            [values.get(point.get(name), -1) for name, values in self._values.items()]
-            for point in points
-        ]
-        if not codes:
-            return np.empty(0, dtype=np.int64)
-        asked = np.array(codes)
-        here = (asked >= 0).all(axis=1)
-        keys = self._keys(np.where(asked >= 0, asked, 0).T)
-        place = np.searchsorted(self._sorted, keys).clip(max=len(self._sorted) - 1)
-        found = here & (self._sorted[place] == keys)
-        return np.where(found, self._order[place], -1)
-
-
-def _rows_and_values(
-    seen: Sequence[tuple[int, Sequence[float]]], flipped: Vector
-) -> tuple[Rows, Matrix]:
-    """Rows [n] and what to minimise [n, objectives]."""
-    values = np.array([values for _, values in seen], dtype=float).reshape(-1, len(flipped))
-    return np.array([row for row, _ in seen], dtype=np.int64), values * flipped
-
-
 def _sorted(rows: set[int]) -> Rows:
     return np.array(sorted(rows), dtype=np.int64)
-
-
-def _plain(value: Any) -> Any:
-    """A value of numpy as one of Python, which Optuna's storages ask for."""
-    return value.item() if isinstance(value, np.generic) else value

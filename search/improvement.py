@@ -62,11 +62,10 @@ def boxes(front: Matrix, worst: Vector) -> Iterator[tuple[Vector, Vector]]:
     if len(worst) == 1:
         yield np.array([-math.inf]), front.min(axis=0, initial=worst[0])
         return
+    if len(front) > 1:
+        front = front[moocore.is_nondominated(front)]
     cuts = np.unique(front[:, -1])
     edges = np.concatenate([[-math.inf], cuts, worst[-1:]])
     for low, high in pairwise(edges):
-        below = front[front[:, -1] <= low, :-1]
-        if len(below) > 1 and len(worst) > 2:
-            below = below[moocore.is_nondominated(below)]
-        for lower, upper in boxes(below, worst[:-1]):
+        for lower, upper in boxes(front[front[:, -1] <= low, :-1], worst[:-1]):
             yield np.append(lower, low), np.append(upper, high)

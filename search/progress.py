@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from types import TracebackType
 from typing import Any
 
+import optuna
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from search.records import Overview
+from search.records import RunRecord, evaluated, trial_row
+from search.study import counted
 
 
 class ProgressDisplay:
     """Trials done, running and failed, how far they have come, and the time that is left."""
 
-    def __init__(self, budget: int, console: Console) -> None:
+    def __init__(
+        self, study: optuna.Study, record: RunRecord, budget: int, console: Console
+    ) -> None:
+        self._study, self._goal, self._budget = study, record.goal, budget
         self._progress = Progress(
             TextColumn("[bold]trials"),
             BarColumn(),
@@ -27,7 +32,9 @@ class ProgressDisplay:
             console=console,
         )
         self._task = self._progress.add_task("trials", total=budget, state="", left="")
-        self._announced: set[int] | None = None
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._standing = ""
+        self._take_new()
 
     def __enter__(self) -> ProgressDisplay:
         self._progress.start()
@@ -41,24 +48,41 @@ class ProgressDisplay:
     ) -> None:
         self._progress.stop()
 
-    def update(self, overview: Overview, running: int) -> None:
+    def update(self, running: int, waiting: int) -> None:
         """Show the present state; trials that are new since the last call get a line each."""
-        new = overview.trials
-        if self._announced is not None:
-            new = new[~new["number"].isin(self._announced)]
-            for row in new.to_dict("records"):
-                self._progress.console.print(_line(row), highlight=False)
-        self._announced = set(overview.trials["number"])
-        failed = int(overview.trials["error"].notna().sum())
+        for row in self._take_new():
+            self._progress.console.print(_line(row), highlight=False)
+        failed = sum(isinstance(row["error"], str) for row in self._rows.values())
+        waits = f"{waiting} waiting, " if waiting else ""
         self._progress.update(
             self._task,
-            completed=len(overview.trials),
-            state=f"{running} running, {failed} failed, {overview.standing}",
-            left=_left(overview, self._progress.tasks[0].total or 0, running),
+            completed=len(self._rows),
+            state=f"{running} running, {waits}{failed} failed, {self._standing}",
+            left=self._left(running),
         )
 
+    def _take_new(self) -> list[dict[str, Any]]:
+        """Rows of trials that ended since the last look."""
+        trials = counted(self._study.get_trials(deepcopy=False))
+        new = {t.number: trial_row(t) for t in trials if t.number not in self._rows}
+        self._rows |= new
+        if new or not self._standing:
+            rows = [[row["bd_rate_percent"], row["decode_ms"]] for row in self._rows.values()]
+            table = pd.DataFrame(rows, columns=["bd_rate_percent", "decode_ms"])
+            self._standing = self._goal.standing(evaluated(table))
+        return list(new.values())
 
-def _line(row: dict[Hashable, Any]) -> str:
+    def _left(self, running: int) -> str:
+        """Remaining trials at the mean cost so far, on the workers that are busy."""
+        timed = [row for row in self._rows.values() if row["train_s"] is not None]
+        if not running or not timed:
+            return ""
+        seconds = sum(row["train_s"] + row["score_s"] for row in timed) / len(timed)
+        minutes = (self._budget - len(self._rows)) * seconds / running / 60
+        return f"about {minutes:.0f} min left"
+
+
+def _line(row: dict[str, Any]) -> str:
     if isinstance(row["error"], str):
         return f"  {row['id']}  failed: {row['error']}"
     if not math.isnan(row["stopped_at"]):
@@ -70,12 +94,3 @@ def _line(row: dict[Hashable, Any]) -> str:
         f"  {row['id']}  {row['bd_rate_percent']:+7.2f} % BD-rate"
         f"  {row['decode_ms']:7.1f} ms decode  {row['train_s']:5.1f} s"
     )
-
-
-def _left(overview: Overview, budget: float, running: int) -> str:
-    """Remaining trials at the mean cost so far, on the workers that are busy."""
-    seconds = overview.trials["train_s"].mean() + overview.trials["score_s"].mean()
-    if not running or not seconds > 0:
-        return ""
-    minutes = (budget - len(overview.trials)) * seconds / running / 60
-    return f"about {minutes:.0f} min left"

@@ -13,8 +13,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from search.goal import Band, Front
-from search.grey_box import EXPECTED_VALUES
-from search.rungs import RUNG_RATES
+from search.rungs import EXPECTED_PERCENT, RUNG_RATES
 from search.study import counted
 
 SCREEN_FILE = "screen.parquet"
@@ -140,13 +139,14 @@ def trials_frame(study: optuna.Study) -> pd.DataFrame:
     Of trials that were stopped, `stopped_at` says after how many steps, and `expected_percent` what
     BD-rate the end of training would have had.
     """
-    rows = [_row(trial) for trial in counted(study.get_trials(deepcopy=False))]
+    rows = [trial_row(trial) for trial in counted(study.get_trials(deepcopy=False))]
     columns = ["number", "id", "error", "bd_rate_percent", "stopped_at", "expected_percent"]
     columns += ["decode_ms", "decode_distance", "train_s", "score_s"]
     return pd.DataFrame(rows, columns=columns if not rows else None)
 
 
-def _row(trial: FrozenTrial) -> dict[str, Any]:
+def trial_row(trial: FrozenTrial) -> dict[str, Any]:
+    """One row of `trials_frame`."""
     attrs = trial.user_attrs
     seconds = attrs.get("seconds", {})
     stopped = trial.state == TrialState.PRUNED
@@ -156,7 +156,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "error": attrs.get("error"),
         "bd_rate_percent": trial.values[0] if trial.values else math.nan,
         "stopped_at": max(map(int, attrs[RUNG_RATES])) if stopped else math.nan,
-        "expected_percent": attrs[EXPECTED_VALUES][0] if stopped else math.nan,
+        "expected_percent": attrs.get(EXPECTED_PERCENT, math.nan),
         **attrs["costs"],
         **{name: math.nan for name in _ONCE_UNRECORDED if name not in attrs["costs"]},
         **{f"bd_rate_{name}_percent": v for name, v in attrs.get("bd_rates", {}).items()},

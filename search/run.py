@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 from rich.console import Console
 
 from latency_predictor import LatencyModel, load_default, load_model
 from search.checks import CONFIG_FILE, check_continues, check_values, write_config
 from search.config import Config, ConfigError
 from search.costs import costs_of
-from search.evaluation import Evaluator, Search, evaluate_reference, outcome
+from search.evaluation import Evaluator, evaluate_reference, outcome
 from search.goal import Band, find_band
 from search.journal import Journal, drop_torn_line
+from search.loop import Search
 from search.parents import PARENT, find_parent
 from search.photographs import CROP_CACHE, find_photographs, load_photographs
 from search.progress import ProgressDisplay
 from search.proxy import PROXY_VERSION, Score
-from search.records import SCREEN_FILE, ReferenceRecord, RunRecord, overview
+from search.records import SCREEN_FILE, ReferenceRecord, RunRecord
 from search.report import SAMPLES, write_report
-from search.screening import Pool, drawn, screen, within
+from search.screening import WHOLE, Pool, drawn, screen, within
 from search.sources import Replayed, Trained, find_table
-from search.study import Asker, Costs, counted, open_study
+from search.study import Asker, Costs, Known, Numbers, counted, open_study
 from space.architecture import Architecture
 from space.parent import Parent
 from space.search_space import SearchSpace
@@ -95,14 +96,23 @@ class _Run:
         frame = pd.DataFrame([costs])
         return costs if within(frame, self.config.constraints, self.band)[0] else None
 
-    def known(self) -> dict[int, NDArray[np.float64]]:
+    def known(self, pool: Pool) -> Known:
         """Logarithms [pool] of those objectives that are predicted, by number."""
-        costs = self.pool.costs
+        costs = pool.costs
         return {
             number: np.log(costs[name].to_numpy())
             for number, name in enumerate(self.record.goal.objectives)
             if name in costs
         }
+
+    def renewed(
+        self, rng: np.random.Generator, best: Numbers, tried: Numbers
+    ) -> tuple[Numbers, Known]:
+        """Another pool, of new draws and of neighbours of the `best`, and what is known of it."""
+        config = self.config
+        numbers = drawn(self.space, config.search.screened, rng, best, tried)
+        pool = screen(self.space, self.model, config.device, config.constraints, numbers, self.band)
+        return pool.numbers, self.known(pool)
 
     def save_sample(self, architecture: Architecture, score: Score) -> None:
         """Keep what the report shows of a score."""
@@ -129,16 +139,17 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
         study,
         run.space,
         run.pool.numbers,
-        run.known(),
+        run.known(run.pool),
         run.price,
         config.sampler,
         config.run.seed,
+        None if config.search.tabular or run.space.size <= WHOLE else partial(run.renewed, rng),
     )
     starts = run.pool.stratified(config.search.start_trials, rng)
     asker.enqueue(map(run.space.architecture, starts.tolist()))
     with run.source.evaluator() as (evaluator, slots):
         reference = _reference(run, asker, evaluator, console)
-        with ProgressDisplay(budget, console) as display:
+        with ProgressDisplay(study, run.record, budget, console) as display:
             Search(
                 study,
                 asker,
@@ -147,7 +158,7 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
                 reference.curve,
                 config.proxy.steps,
                 config.search.metric,
-                on_change=lambda running: display.update(overview(study, run.record), running),
+                on_change=display.update,
                 on_score=run.save_sample,
             ).run(budget, slots)
     done = len(counted(study.get_trials(deepcopy=False)))

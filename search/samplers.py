@@ -13,7 +13,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from search.config import Sampler
-from search.grey_box import GreyBoxSampler
+from search.grey_box import GreyBoxSampler, Renewal
+from search.rungs import foreseen
 
 
 def make_sampler(
@@ -22,17 +23,20 @@ def make_sampler(
     known: Mapping[int, NDArray[np.float64]],
     distributions: Mapping[str, BaseDistribution],
     seed: int,
+    renew: Renewal | None = None,
 ) -> BaseSampler:
     """A sampler that draws by `seed`.
 
     Optuna's draw from the `distributions`, ours from the `pool`: a row of parameters per candidate
-    whose objectives of these numbers are `known` [rows].
+    whose objectives of these numbers are `known` [rows]; `renew` may give it another pool.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
             case Sampler.grey_box if distributions:
-                return GreyBoxSampler(pool, known, distributions, seed=seed)
+                return GreyBoxSampler(
+                    pool, known, distributions, seed=seed, renew=renew, foresee=foreseen
+                )
             case Sampler.tpe:
                 return TPESampler(seed=seed, multivariate=True, constant_liar=True)
             case Sampler.nsga2:

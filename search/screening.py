@@ -14,6 +14,12 @@ from search.costs import SpaceCosts
 from search.goal import Band
 from space.search_space import SearchSpace
 
+WHOLE = 4_000_000
+"""Architectures of the largest space whose pool is all of it."""
+NEAR = 3
+"""Of so many candidates of a renewed pool one is a neighbour of the front."""
+NONE = np.empty(0, dtype=np.int64)
+
 
 class EmptyPool(ValueError):
     """Constraints that no architecture meets."""
@@ -40,12 +46,17 @@ class Pool:
     screened: int
     """How many were priced; all of the space where that is its size."""
 
+    @property
+    def known(self) -> NDArray[np.float64]:
+        """The second objective [architectures] on the scale that the hypervolume counts."""
+        return np.log(self.costs["decode_ms"].to_numpy())
+
     def stratified(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Numbers of `n` different architectures, one per equal slice of log(decode_ms).
 
         The first is the fastest of all, which no front can lack.
         """
-        log_ms = np.log(self.costs["decode_ms"].to_numpy())
+        log_ms = self.known
         order = np.argsort(log_ms)
         low, high = log_ms[order[[0, -1]]]
         n = min(n, len(order))
@@ -58,11 +69,23 @@ class Pool:
         return self.numbers[order[sorted(places)]]
 
 
-def drawn(space: SearchSpace, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Numbers of the whole space, or of `most` draws of a larger one and its reference, rising."""
-    if space.size <= most:
+def drawn(
+    space: SearchSpace,
+    most: int,
+    rng: np.random.Generator,
+    best: NDArray[np.int64] = NONE,
+    tried: NDArray[np.int64] = NONE,
+) -> NDArray[np.int64]:
+    """Numbers of a pool, rising: of the whole space, or of a space larger than WHOLE `most` draws.
+
+    Where architectures are the `best` so far, one in NEAR of them is a neighbour of theirs. The
+    reference and what was `tried` come on top.
+    """
+    if space.size <= WHOLE:
         return np.arange(space.size)
-    return np.unique(np.append(space.sample(most, rng), space.number(space.reference)))
+    near = space.neighbours(best, most // NEAR, rng) if len(best) else best
+    new = space.sample(most - len(near), rng)
+    return np.unique(np.concatenate([new, near, tried, [space.number(space.reference)]]))
 
 
 def screen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.config import Sampler
-from search.goal import Front
-from search.grey_box import PoolExhausted
+from search.goal import Front, objective_values
+from search.grey_box import Points, PoolExhausted
 from search.journal import Journal
 from search.samplers import make_sampler
 from space.architecture import Architecture
@@ -28,6 +29,11 @@ MOST_REFUSALS = 20
 """Suggestions refused in a row before a candidate is drawn from the pool instead."""
 
 Costs = dict[str, float]
+Numbers = NDArray[np.int64]
+Known = Mapping[int, NDArray[np.float64]]
+"""Objectives that nobody has to evaluate, by their number: of every architecture of a pool."""
+Renewal = Callable[[Numbers, Numbers], tuple[Numbers, Known]]
+"""From the numbers of the front and of all that was tried, a pool with its known objective."""
 
 
 class Exhausted(Exception):
@@ -62,12 +68,6 @@ def open_study(journal: Journal, objectives: Sequence[str] = Front.objectives) -
     return study
 
 
-def objective_values(study: optuna.Study, bd_rate_percent: float, costs: Costs) -> list[float]:
-    """What a trial of this BD-rate and these costs is worth to the study, an objective each."""
-    outcome = {"bd_rate_percent": bd_rate_percent} | costs
-    return [outcome[name] for name in study.metric_names or ()]
-
-
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Trials that were evaluated, or stopped at a rung, or failed by themselves.
 
@@ -85,15 +85,17 @@ class Asker:
         study: optuna.Study,
         space: SearchSpace,
         pool: NDArray[np.int64],
-        known: Mapping[int, NDArray[np.float64]],
+        known: Known,
         price: Callable[[Architecture], Costs | None],
         sampler: Sampler,
         seed: int,
+        renew: Renewal | None = None,
     ) -> None:
         """`pool` numbers the architectures that meet the constraints; `price` is None for others.
 
         `known` has, by number of the objective, those [pool] that nobody has to evaluate, on the
-        scale that the hypervolume counts.
+        scale that the hypervolume counts. Of a space that has more than one pool, `renew` gives
+        another one.
         """
         self._study, self._space, self._pool, self._price = study, space, pool, price
         self._distributions: dict[str, BaseDistribution] = {
@@ -106,14 +108,28 @@ class Asker:
         entropy = np.random.SeedSequence([seed, len(trials)])
         study.sampler = make_sampler(
             sampler,
-            pd.DataFrame(space.points(pool)),
+            space.points(pool),
             known,
             self._distributions,
             int(entropy.generate_state(1)[0]),
+            renew and partial(self._renewed, renew),
         )
         self._rng = np.random.default_rng(entropy)
         self._seen = {trial.user_attrs["id"] for trial in counted(trials)}
         self._retry(trials)
+
+    def _renewed(self, renew: Renewal, best: Points, tried: Points) -> tuple[pd.DataFrame, Known]:
+        self._pool, known = renew(self._numbers(best), self._numbers(tried))
+        return self._space.points(self._pool), known
+
+    def _numbers(self, points: Points) -> NDArray[np.int64]:
+        architectures = map(self._architecture, points)
+        return np.array([self._space.number(a) for a in architectures], dtype=np.int64)
+
+    def _architecture(self, point: Mapping[str, Value]) -> Architecture:
+        """Of the values of the searched parameters."""
+        fixed = {name: values[0] for name, values in self._space.parameters.items()}
+        return to_architecture(fixed | dict(point))
 
     def _retry(self, trials: list[FrozenTrial]) -> None:
         """Ask again for what was running when an earlier driver died."""
@@ -182,8 +198,7 @@ class Asker:
         except PoolExhausted as error:
             self._drop_unasked()
             raise Exhausted from error
-        fixed = {name: values[0] for name, values in self._space.parameters.items()}
-        architecture = to_architecture(fixed | trial.params)
+        architecture = self._architecture(trial.params)
         costs = self._price(architecture)
         if costs is None or architecture.id in self._seen:
             self._study.tell(trial, state=TrialState.FAIL)

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from space.architecture import CHOICES, DECODER_STRIDES, ENCODER_STRIDES, Architecture, Chain
@@ -115,18 +116,33 @@ class SearchSpace:
         points = zip(self.axes, self.digits(numbers), strict=True)
         return {name: values[digit] for axis, digit in points for name, values in axis.items()}
 
-    def points(self, numbers: NDArray[np.int64]) -> Columns:
-        """Searched parameters of the architectures `numbers` [n], in values of their sets.
+    def points(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
+        """Searched parameters of the architectures `numbers` [n], as categories: their sets.
 
         Where a chain has no blocks, its expansions are the first of theirs.
         """
-        columns = self.columns(numbers)
-        for chain in CHAINS:
-            empty = columns[f"{chain}.R"] == 0
-            for field in "EF":
-                name = f"{chain}.{field}"
-                columns[name] = np.where(empty, self.parameters[name][0], columns[name])
-        return {name: v for name, v in columns.items() if len(self.parameters[name]) > 1}
+        columns = {}
+        for places, digit in zip(self._places, self.digits(numbers), strict=True):
+            for name, place in places.items():
+                if len(self.parameters[name]) > 1:
+                    choices: Sequence[Any] = self.parameters[name]
+                    columns[name] = pd.Categorical.from_codes(place[digit], pd.Index(choices))
+        return pd.DataFrame(columns)
+
+    @cached_property
+    def _places(self) -> tuple[dict[str, NDArray[np.int8]], ...]:
+        """Where in their sets the values at the points of each axis are."""
+        places = []
+        for axis in self.axes:
+            empty = [axis[name] == 0 for name in axis if name.endswith(".R")]
+            columns = {}
+            for name, values in axis.items():
+                choices = list(self.parameters[name])
+                if empty and name.endswith((".E", ".F")):
+                    values = np.where(empty[0], choices[0], values)
+                columns[name] = np.array([choices.index(v) for v in values.tolist()], dtype=np.int8)
+            places.append(columns)
+        return tuple(places)
 
     def architecture(self, number: int) -> Architecture:
         """The architecture of one number."""
@@ -163,6 +179,18 @@ class SearchSpace:
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Numbers of `n` architectures, uniform over the distinct ones, with replacement."""
         return rng.integers(self.size, size=n)
+
+    def neighbours(
+        self, numbers: NDArray[np.int64], n: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Numbers of `n` architectures, with replacement, each of which differs from a random one
+        of `numbers` [b] in two axes at most.
+        """
+        digits = np.stack(self.digits(rng.choice(numbers, n)))
+        for _ in range(2):
+            axis = rng.integers(len(digits), size=n)
+            digits[axis, np.arange(n)] = rng.integers(np.take(self._radices, axis))
+        return np.ravel_multi_index(tuple(digits), self._radices)
 
 
 def to_architecture(values: Mapping[str, Value]) -> Architecture:

@@ -11,8 +11,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from search import grey_box
-from search.grey_box import GreyBoxSampler, PoolExhausted
+from search import grey_box, surrogate
+from search.grey_box import GreyBoxSampler, Points, PoolExhausted
 
 WIDTHS, DEPTHS, KINDS = range(16, 129, 16), range(6), ("plain", "gated", "wide")
 POOL = pd.DataFrame(
@@ -216,3 +216,153 @@ def test_failed_trials_are_not_asked_for_again() -> None:
     failed = searched.ask(SPACE)
     searched.tell(failed, state=TrialState.FAIL)
     assert tuple(failed.params.values()) not in run(searched, 10)
+
+
+def test_a_killed_process_leaves_a_study_that_another_continues() -> None:
+    searched = study(seed=1)
+    before = run(searched, 14)
+    before.append(tuple(searched.ask(SPACE).params.values()))
+    searched.sampler = GreyBoxSampler(POOL, {1: milliseconds(POOL)}, SPACE, seed=2)
+    assert len({*before, *run(searched, 10)}) == 25
+    drawn = study(seed=1)
+    drawn.sampler = optuna.samplers.RandomSampler(1)
+    run(drawn, 25)
+    assert share(searched) > share(drawn)
+
+
+def test_trials_outside_the_pool_are_left_out() -> None:
+    inside = POOL[POOL["width"] > 16]
+    searched = optuna.create_study(
+        directions=["minimize", "minimize"],
+        sampler=GreyBoxSampler(inside, {1: milliseconds(inside)}, SPACE, seed=0),
+    )
+    for point in POOL[POOL["width"] == 16].to_dict("records"):
+        searched.enqueue_trial(point)
+    asked = run(searched, 18 + 16)
+    assert {point[0] for point in asked[:18]} == {16}
+    assert 16 not in {point[0] for point in asked[18:]}
+
+
+def test_what_waits_is_taken() -> None:
+    sampler = GreyBoxSampler(POOL.head(2), {1: np.array([1.0, 2.0])}, SPACE, seed=0)
+    of = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    of.enqueue_trial(POOL.iloc[0].to_dict())
+    asking = optuna.trial.create_trial(values=[0.0, 0.0])
+    assert sampler.sample_relative(of, asking, SPACE) == POOL.iloc[1].to_dict()
+    with pytest.raises(PoolExhausted, match="2 candidates"):
+        sampler.sample_relative(of, asking, SPACE)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_pool_of_one_row(known: bool) -> None:
+    costs = {1: np.array([1.0])} if known else {}
+    sampler = GreyBoxSampler(POOL.head(1), costs, SPACE, seed=0)
+    of = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    assert of.ask(SPACE).params == POOL.iloc[0].to_dict()
+    with pytest.raises(PoolExhausted, match="1 candidate"):
+        of.ask(SPACE)
+
+
+def test_a_pool_of_one_column() -> None:
+    pool = pd.DataFrame({"width": np.arange(200)})
+    space = {"width": IntDistribution(0, 199)}
+    sampler = GreyBoxSampler(pool, {1: np.arange(200.0)}, space, seed=0)
+    of = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    for _ in range(30):
+        trial = of.ask(space)
+        width = trial.params["width"]
+        of.tell(trial, [float((width - 60) ** 2), float(width)])
+    assert min(trial.values[0] for trial in of.trials) <= 1
+
+
+def test_a_single_objective() -> None:
+    of = optuna.create_study(sampler=GreyBoxSampler(POOL, {}, SPACE, seed=0))
+    for _ in range(30):
+        trial = of.ask(SPACE)
+        of.tell(trial, error(trial.params))
+    assert of.best_value == min(error(point) for point in POOL.to_dict("records"))
+
+
+def test_of_three_objectives_two_may_be_known() -> None:
+    def size(point: Any) -> Any:
+        return -point["width"] * (1.0 + point["depth"] ** 2) / 1000
+
+    def hypervolume(sampler: optuna.samplers.BaseSampler) -> float:
+        of = optuna.create_study(directions=["minimize", "maximize", "minimize"], sampler=sampler)
+        for _ in range(20):
+            trial = of.ask(SPACE)
+            point = trial.params
+            of.tell(trial, [error(point), float(size(point)), float(milliseconds(point))])
+        found = np.array([trial.values for trial in of.trials]) * [1, -1, 1]
+        return float(moocore.hypervolume(found, ref=[8.0, 4.0, 16.0]))
+
+    known = {1: size(POOL), 2: milliseconds(POOL)}
+    ours = [hypervolume(GreyBoxSampler(POOL, known, SPACE, seed=seed)) for seed in range(3)]
+    random = [hypervolume(optuna.samplers.RandomSampler(seed)) for seed in range(3)]
+    assert np.median(ours) > np.median(random)
+
+
+class Renewing:
+    """Pools of a few rows of the whole, and of those that were tried."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.calls: list[tuple[Points, Points]] = []
+
+    def __call__(self, best: Points, tried: Points) -> tuple[pd.DataFrame, dict[int, Any]]:
+        self.calls.append((best, tried))
+        drawn = POOL.iloc[self.rng.permutation(len(POOL))[:20]]
+        pool = pd.concat([drawn, pd.DataFrame(tried)]).drop_duplicates()
+        return pool, {1: milliseconds(pool).to_numpy()}
+
+
+def renewed(seed: int) -> tuple[optuna.Study, Renewing]:
+    searched, renew = study(seed), Renewing(seed)
+    pool, known = renew([], [POOL.iloc[0].to_dict()])
+    searched.sampler = GreyBoxSampler(pool, known, SPACE, seed=seed, renew=renew)
+    return searched, renew
+
+
+def test_a_renewed_pool_forgets_nothing_and_repeats_nothing() -> None:
+    searched, renew = renewed(seed=0)
+    waiting = searched.ask(SPACE)
+    asked = run(searched, 60)
+    assert len({*asked, tuple(waiting.params.values())}) == 61
+    for best, tried in renew.calls[1:]:
+        assert waiting.params in tried
+        assert all(point in tried for point in best)
+    best, tried = renew.calls[-1]
+    values = np.array([[error(point), milliseconds(point)] for point in tried[1:]])
+    front = {tuple(value) for value in values[moocore.is_nondominated(values)]}
+    assert {(error(point), milliseconds(point)) for point in best} == front
+
+
+def test_a_renewed_pool_is_better_than_a_few_rows() -> None:
+    shares = []
+    for seed in range(3):
+        searched, renew = renewed(seed)
+        run(searched, 30)
+        first, known = Renewing(seed)([], [POOL.iloc[0].to_dict()])
+        fixed = study(seed)
+        fixed.sampler = GreyBoxSampler(first, known, SPACE, seed=seed)
+        run(fixed, len(first))
+        assert len(renew.calls) > 3
+        shares.append((share(searched), share(fixed)))
+    renewing, few = np.median(shares, axis=0)
+    assert renewing > few
+
+
+def test_weights_survive_a_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched, _ = renewed(seed=0)
+    begun: list[Any] = []
+    minimize = surrogate.minimize
+
+    def noting(loss: Any, start: Any, **options: Any) -> Any:
+        begun.append((start, minimize(loss, start, **options)))
+        return begun[-1][1]
+
+    monkeypatch.setattr(surrogate, "minimize", noting)
+    run(searched, 40)
+    assert len(begun) > 5
+    for (_, before), (start, _) in itertools.pairwise(begun):
+        assert (start == before.x).all()

@@ -1,15 +1,22 @@
 import numpy as np
 import pytest
+import yaml
 
 from latency_predictor import load_default
-from search.config import ConstraintConfig, Limits
+from search.config import CONFIGS, ConstraintConfig, Limits
 from search.costs import costs_of
 from search.goal import Band
 from search.screening import EmptyPool, Pool, drawn, screen
 from space.search_space import SearchSpace
 
 DEVICE = "iphone13"
-WHOLE = 10_000
+
+
+def named(name: str) -> SearchSpace:
+    return SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{name}.yaml").read_text()))
+
+
+LARGE = named("pico_large")
 
 
 @pytest.fixture
@@ -28,13 +35,32 @@ def test_rows_of_the_pool_are_the_costs_of_its_architectures(tiny: SearchSpace, 
         assert alone == pytest.approx(pool.costs.iloc[i].to_dict())
 
 
-def test_a_large_space_is_sampled_without_repetition(tiny: SearchSpace) -> None:
+def test_a_large_space_is_sampled_without_repetition() -> None:
     rng = np.random.default_rng(0)
-    sampled = drawn(tiny, 100, rng)
-    assert 0 < len(sampled) <= 101
+    sampled = drawn(LARGE, 100, rng)
+    assert 90 < len(sampled) <= 101
     assert len(set(sampled.tolist())) == len(sampled)
-    assert tiny.number(tiny.reference) in sampled
-    assert drawn(tiny, WHOLE, rng).tolist() == list(range(tiny.size))
+    assert LARGE.number(LARGE.reference) in sampled
+
+
+@pytest.mark.parametrize("name", ["pico_tiny", "pico_decoder"])
+def test_spaces_of_a_few_million_are_taken_whole(name: str) -> None:
+    space = named(name)
+    assert len(drawn(space, 100, np.random.default_rng(0))) == space.size
+
+
+def test_a_renewed_pool_has_neighbours_of_the_best_and_what_was_tried() -> None:
+    rng = np.random.default_rng(0)
+    best, tried = LARGE.sample(3, rng), LARGE.sample(20, rng)
+    numbers = drawn(LARGE, 3000, rng, best, tried)
+    assert set(tried) <= set(numbers)
+    apart = [
+        np.sum(np.stack(LARGE.digits(numbers)) != np.stack(LARGE.digits(best[i : i + 1])), axis=0)
+        for i in range(3)
+    ]
+    near = np.min(apart, axis=0) <= 2
+    assert 600 < near.sum() <= 1000
+    assert (~near).sum() > 1900
 
 
 def test_constraints_cut_on_both_sides(tiny: SearchSpace, pool: Pool) -> None:
@@ -43,6 +69,20 @@ def test_constraints_cut_on_both_sides(tiny: SearchSpace, pool: Pool) -> None:
     cut = screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size))
     inside = pool.costs["decode_ms"].between(low, high)
     assert set(cut.numbers) == set(pool.numbers[inside])
+
+
+def test_a_limit_of_the_upper_end_is_for_phones_that_must_not_be_slower(
+    tiny: SearchSpace, pool: Pool
+) -> None:
+    high = pool.costs["decode_high_ms"].median()
+    limits = ConstraintConfig(max=Limits(decode_high_ms=high))
+    cut = screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size))
+    assert 0 < len(cut.numbers) < tiny.size
+    assert cut.costs["decode_high_ms"].max() <= high
+    expected = ConstraintConfig(max=Limits(decode_ms=high))
+    assert set(cut.numbers) < set(
+        screen(tiny, load_default(), DEVICE, expected, np.arange(tiny.size)).numbers
+    )
 
 
 def test_impossible_constraints_state_the_range(tiny: SearchSpace) -> None:

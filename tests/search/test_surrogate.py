@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from optuna.distributions import CategoricalDistribution
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
-from search import surrogate as surrogate_module
-from search.surrogate import JITTER, Encoding, Surrogate, ceiling
+from search import encoding as encoding_module
+from search.encoding import Coded, Encoding
+from search.surrogate import JITTER, Surrogate, ceiling
 
 RNG = np.random.default_rng(0)
 TABLE = pd.DataFrame(
@@ -19,6 +21,12 @@ TABLE = pd.DataFrame(
         "context": RNG.choice(["none", "grid", "channels"], 300),
     }
 )
+
+DISTRIBUTIONS = {name: CategoricalDistribution(sorted(set(TABLE[name]))) for name in TABLE}
+
+
+def encoded(table: pd.DataFrame) -> Encoding:
+    return Encoding(Coded(table), DISTRIBUTIONS)
 
 
 def quality(table: pd.DataFrame) -> np.ndarray:
@@ -30,17 +38,8 @@ def quality(table: pd.DataFrame) -> np.ndarray:
     )
 
 
-def test_equal_distances_for_choices_and_ranks_for_numbers() -> None:
-    encoding = Encoding(pd.DataFrame({"width": [10, 1000, 20], "context": ["a", "b", "c"]}))
-    numbers = encoding.points[:, encoding.owner == 0]
-    assert numbers.flatten().tolist() == [0.0, 1.0, 0.5]
-    choices = encoding.points[:, encoding.owner == 1]
-    apart = (choices[:, None] - choices[None]).square().sum(dim=-1)
-    assert np.allclose(apart, (1 - np.eye(3)) / 2)
-
-
 def test_the_posterior_is_scikit_learns() -> None:
-    encoding = Encoding(TABLE)
+    encoding = encoded(TABLE)
     surrogate = Surrogate(encoding)
     rows, others = np.arange(0, 60), np.arange(60, 300)
     values = quality(TABLE)[rows]
@@ -61,15 +60,15 @@ def test_the_posterior_is_scikit_learns() -> None:
 def test_sparse_and_dense_tables_have_equal_means(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = []
     for dense in (0, 10_000):
-        monkeypatch.setattr(surrogate_module, "DENSE", dense)
-        surrogate = Surrogate(Encoding(TABLE))
+        monkeypatch.setattr(encoding_module, "DENSE", dense)
+        surrogate = Surrogate(encoded(TABLE))
         surrogate.fit(np.arange(60), quality(TABLE)[:60], search=False)
         fitted.append(surrogate.means())
     assert fitted[0] == pytest.approx(fitted[1], abs=1e-3)
 
 
 def test_it_learns_what_matters() -> None:
-    surrogate = Surrogate(Encoding(TABLE))
+    surrogate = Surrogate(encoded(TABLE))
     values = quality(TABLE)
     surrogate.fit(np.arange(60), values[:60], search=True)
     mean, spread = surrogate.posterior(np.arange(60, 300))

@@ -35,6 +35,14 @@ class TestConformance:
         space = SPACES[name]
         assert to_architecture(space.values(space.reference)) == space.reference
 
+    def test_points_are_the_values_of_architectures(self, name: str) -> None:
+        space = SPACES[name]
+        numbers = space.sample(20, np.random.default_rng(1))
+        for number, point in zip(numbers, space.points(numbers).to_dict("records"), strict=True):
+            values = space.values(space.architecture(int(number)))
+            searched = {key for key, choices in space.parameters.items() if len(choices) > 1}
+            assert point == {key: values[key] for key in searched}
+
     def test_columns_agree_with_architectures(self, name: str) -> None:
         space = SPACES[name]
         numbers = space.sample(20, np.random.default_rng(0))

@@ -1,0 +1,73 @@
+"""The pool of candidates that a sampler chooses from, and the finding of points in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+
+from search.encoding import Coded, Encoding, Rows
+
+Vector = NDArray[np.float64]
+
+
+class Candidates:
+    """Different points by row, and what is known of them."""
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        known: Mapping[int, Vector],
+        distributions: Mapping[str, BaseDistribution],
+    ) -> None:
+        """`table` has a row per candidate and a column per parameter; `known` its values [rows]
+        of some objectives, by their number.
+        """
+        self._table = table
+        self.known = {number: np.asarray(v, dtype=float) for number, v in known.items()}
+        coded = Coded(table)
+        self.encoding = Encoding(coded, distributions)
+        self._codes = {
+            name: {value: code for code, value in enumerate(values)}
+            for name, values in zip(coded.names, coded.values, strict=True)
+        }
+        self._keys = coded.keys
+        keys = coded.keys(coded.codes)
+        self._order = keys.argsort(kind="stable")
+        self._sorted = keys[self._order]
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @cached_property
+    def by_cost(self) -> Rows:
+        """Rows in rising order of the first objective that is known; there is one."""
+        return next(iter(self.known.values())).argsort(kind="stable")
+
+    def point(self, row: int) -> dict[str, Any]:
+        """The parameters of a candidate, as values of Python, which Optuna's storages ask for."""
+        return {name: _plain(self._table[name].iat[row]) for name in self._codes}
+
+    def rows(self, points: Iterable[Mapping[str, Any]]) -> Rows:
+        """Rows [n] of n points, -1 for one that the pool lacks."""
+        codes = [
+            [codes.get(point.get(name), -1) for name, codes in self._codes.items()]
+            for point in points
+        ]
+        if not codes:
+            return np.empty(0, dtype=np.int64)
+        asked = np.array(codes)
+        here = (asked >= 0).all(axis=1)
+        keys = self._keys(asked.clip(min=0).T)
+        place = np.searchsorted(self._sorted, keys).clip(max=len(self._sorted) - 1)
+        found = here & (self._sorted[place] == keys)
+        return np.where(found, self._order[place], -1)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
