@@ -27,7 +27,7 @@ from optuna.trial import create_trial
 from latency_predictor import load_default
 from search.config import CONFIGS, ConstraintConfig, SearchConfig
 from search.grey_box import GreyBoxSampler, Points
-from search.screening import WHOLE, Pool, drawn, screen
+from search.screening import WHOLE, Pool, Screening, drawn
 from space.search_space import SearchSpace, to_architecture
 
 DEVICE = "iphone13"
@@ -45,14 +45,15 @@ def timed(name: str) -> dict[str, Any]:
     free = {key: choices for key, choices in space.parameters.items() if len(choices) > 1}
     distributions = {key: CategoricalDistribution(choices) for key, choices in free.items()}
     fixed = {key: choices[0] for key, choices in space.parameters.items()}
-    model, rng = load_default(), np.random.default_rng(0)
+    screening = Screening(space, load_default(), DEVICE, ConstraintConfig())
+    rng = np.random.default_rng(0)
 
     def numbers(points: Points) -> np.ndarray:
         return np.array([space.number(to_architecture(fixed | dict(p))) for p in points])
 
     def pool(*found: np.ndarray) -> Pool:
         chosen = drawn(space, SearchConfig().screened, rng, *found)
-        return screen(space, model, DEVICE, ConstraintConfig(), chosen)
+        return screening.pool(chosen)
 
     def renew(best: Points, tried: Points) -> tuple[pd.DataFrame, dict[int, np.ndarray]]:
         renewed = pool(numbers(best), numbers(tried))

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
-from search.encoding import Coded, Encoding, Rows
+from search.encoding import Coded, Encoding, Rows, row_keys
 
 Vector = NDArray[np.float64]
 
@@ -36,8 +36,8 @@ class Candidates:
             name: {value: code for code, value in enumerate(values)}
             for name, values in zip(coded.names, coded.values, strict=True)
         }
-        self._keys = coded.keys
-        keys = coded.keys(coded.codes)
+        self._words = coded.words
+        keys = row_keys(coded.words, coded.codes)
         self._order = keys.argsort(kind="stable")
         self._sorted = keys[self._order]
 
@@ -63,7 +63,7 @@ class Candidates:
             return np.empty(0, dtype=np.int64)
         asked = np.array(codes)
         here = (asked >= 0).all(axis=1)
-        keys = self._keys(asked.clip(min=0).T)
+        keys = row_keys(self._words, list(asked.clip(min=0).T))
         place = np.searchsorted(self._sorted, keys).clip(max=len(self._sorted) - 1)
         found = here & (self._sorted[place] == keys)
         return np.where(found, self._order[place], -1)

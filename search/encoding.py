@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -38,16 +38,17 @@ class Coded:
         self.values: list[list[Any]] = [list(values) for _, values in columns]
         """Of every column the value of each code."""
         rng = np.random.default_rng(0)
-        self._words = [rng.integers(2**63, size=len(values)) for values in self.values]
+        self.words = [rng.integers(2**63, size=len(values)) for values in self.values]
+        """Of every column a random word per code, for `row_keys`."""
 
-    def keys(self, codes: Iterable[NDArray[np.int64]], first: int = 0) -> Rows:
-        """A number [n] per row of the columns `codes`, the first of them being number `first`.
 
-        It is the sum of a random word per value: unlike a product it fits whatever the number of
-        columns, and of millions of rows no two are likely to be equal.
-        """
-        words = zip(self._words[first:], codes, strict=False)
-        return reduce(np.add, (of[column] for of, column in words))
+def row_keys(words: Sequence[Rows], codes: Sequence[Rows]) -> Rows:
+    """A number [n] per row of columns of `codes` [n]: the sum of a random word per value.
+
+    Unlike a product it fits whatever the number of columns, and of millions of rows no two that
+    differ are likely to have equal ones.
+    """
+    return reduce(np.add, (of[column] for of, column in zip(words, codes, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ class Encoding:
         cut = min(
             range(1, len(counts)), key=lambda n: math.prod(counts[:n]) + math.prod(counts[n:])
         )
-        left = self._half(coded.keys(coded.codes[:cut]), self.owner < cut)
-        return left, self._half(coded.keys(coded.codes[cut:], cut), self.owner >= cut)
+        left = row_keys(coded.words[:cut], coded.codes[:cut])
+        right = row_keys(coded.words[cut:], coded.codes[cut:])
+        return self._half(left, self.owner < cut), self._half(right, self.owner >= cut)
 
     def _half(self, keys: Rows, own: Tensor) -> Half:
         _, first, rows = np.unique(keys, return_index=True, return_inverse=True)

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
 from rich.console import Console
 
@@ -25,7 +24,7 @@ from search.progress import ProgressDisplay
 from search.proxy import PROXY_VERSION, Score
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord
 from search.report import SAMPLES, write_report
-from search.screening import WHOLE, Pool, drawn, screen, within
+from search.screening import WHOLE, Pool, Screening, drawn
 from search.sources import Replayed, Trained, find_table
 from search.study import Asker, Costs, Known, Numbers, counted, open_study
 from space.architecture import Architecture
@@ -60,7 +59,8 @@ def run(config: Config, console: Console) -> Path:
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
         numbers = table.numbers(space) if table else drawn(space, config.search.screened, rng)
-        pool = screen(space, model, config.device, config.constraints, numbers, band)
+        screening = Screening(space, model, config.device, config.constraints, band)
+        pool = screening.pool(numbers)
     source = Replayed(config, table) if table else _trained(config, space, folder, console)
     record = _record(config, folder.name, space, pool, source, band)
     if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
@@ -71,9 +71,10 @@ def run(config: Config, console: Console) -> Path:
     _tell(record, pool, console)
     console.print(source.said, highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
+    begun = _Run(config, folder, space, model, screening, pool, source, record)
     try:
         with FileLock(folder / ".lock", timeout=0):
-            _search(_Run(config, folder, space, model, band, pool, source, record), rng, console)
+            _search(begun, rng, console)
     except Timeout:
         raise ConfigError(f"run '{folder.name}' is being continued by another process") from None
     return folder
@@ -85,16 +86,14 @@ class _Run:
     folder: Path
     space: SearchSpace
     model: LatencyModel
-    band: Band | None
+    screening: Screening
     pool: Pool
     source: Trained | Replayed
     record: RunRecord
 
     def price(self, architecture: Architecture) -> Costs | None:
         """Costs of an architecture that may be a candidate, else None."""
-        costs = costs_of(architecture, self.model, self.config.device)
-        frame = pd.DataFrame([costs])
-        return costs if within(frame, self.config.constraints, self.band)[0] else None
+        return self.screening.costs(architecture) if self.source.has(architecture) else None
 
     def known(self, pool: Pool) -> Known:
         """Logarithms [pool] of those objectives that are predicted, by number."""
@@ -109,9 +108,8 @@ class _Run:
         self, rng: np.random.Generator, best: Numbers, tried: Numbers
     ) -> tuple[Numbers, Known]:
         """Another pool, of new draws and of neighbours of the `best`, and what is known of it."""
-        config = self.config
-        numbers = drawn(self.space, config.search.screened, rng, best, tried)
-        pool = screen(self.space, self.model, config.device, config.constraints, numbers, self.band)
+        numbers = drawn(self.space, self.config.search.screened, rng, best, tried)
+        pool = self.screening.pool(numbers)
         return pool.numbers, self.known(pool)
 
     def save_sample(self, architecture: Architecture, score: Score) -> None:

@@ -12,6 +12,7 @@ from latency_predictor import LatencyModel
 from search.config import ConstraintConfig
 from search.costs import SpaceCosts
 from search.goal import Band
+from space.architecture import Architecture
 from space.search_space import SearchSpace
 
 WHOLE = 4_000_000
@@ -88,26 +89,41 @@ def drawn(
     return np.unique(np.concatenate([new, near, tried, [space.number(space.reference)]]))
 
 
-def screen(
-    space: SearchSpace,
-    model: LatencyModel,
-    device: str,
-    constraints: ConstraintConfig,
-    numbers: NDArray[np.int64],
-    band: Band | None = None,
-) -> Pool:
-    """Price the architectures `numbers` [n] and apply the constraints and the band.
+class Screening:
+    """What may be a candidate: architectures that meet the constraints and lie in the band."""
 
-    Raises EmptyPool where nothing remains, with the ranges that were seen.
-    """
-    frame = SpaceCosts(space, model, device).of(numbers)
-    kept = within(frame, constraints, band)
-    if not kept.any():
-        others = frame[within(frame, constraints, None)]
-        if band and len(others):
-            raise EmptyPool(_empty_band(others["decode_ms"], band, len(frame)))
-        raise EmptyPool(_empty(frame, constraints))
-    return Pool(numbers[kept], frame[kept].reset_index(drop=True), len(numbers))
+    def __init__(
+        self,
+        space: SearchSpace,
+        model: LatencyModel,
+        device: str,
+        constraints: ConstraintConfig,
+        band: Band | None = None,
+    ) -> None:
+        """Price the segments of the space's architectures. Raises `UnknownDevice`."""
+        self._space, self._constraints, self._band = space, constraints, band
+        self._prices = SpaceCosts(space, model, device)
+
+    def pool(self, numbers: NDArray[np.int64]) -> Pool:
+        """Those of the architectures `numbers` [n] that may be candidates.
+
+        Raises EmptyPool where there are none, with the ranges that were seen.
+        """
+        frame = self._prices.of(numbers)
+        kept = within(frame, self._constraints, self._band)
+        if not kept.any():
+            others = frame[within(frame, self._constraints, None)]
+            if self._band and len(others):
+                raise EmptyPool(_empty_band(others["decode_ms"], self._band, len(frame)))
+            raise EmptyPool(_empty(frame, self._constraints))
+        return Pool(numbers[kept], frame[kept].reset_index(drop=True), len(numbers))
+
+    def costs(self, architecture: Architecture) -> dict[str, float] | None:
+        """Costs of one that may be a candidate, else None."""
+        frame = self._prices.of(np.array([self._space.number(architecture)]))
+        if not within(frame, self._constraints, self._band)[0]:
+            return None
+        return {str(name): float(value) for name, value in frame.iloc[0].items()}
 
 
 def _empty(frame: pd.DataFrame, constraints: ConstraintConfig) -> str:

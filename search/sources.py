@@ -21,6 +21,7 @@ from search.proxy import Score, most_detailed, skeleton_of
 from search.report import SAMPLES
 from search.tabular import Table
 from search.workers import RayEvaluator, start_ray
+from space.architecture import Architecture
 from space.parent import Parent
 
 
@@ -45,6 +46,10 @@ class Trained:
             "qualities": list(self.config.proxy.qualities),
             "parent": self.parent.digest if self.parent else None,
         }
+
+    def has(self, architecture: Architecture) -> bool:
+        """Whether it can be scored, as any can."""
+        return True
 
     def begin(self, folder: Path) -> None:
         """Keep the parent, and the original that samples are compared with."""
@@ -98,6 +103,10 @@ class Replayed:
             "qualities": [],
             "table": self.table.path.name,
         }
+
+    def has(self, architecture: Architecture) -> bool:
+        """Whether the table has it."""
+        return architecture.id in self.table.scores
 
     def begin(self, folder: Path) -> None:
         """There is nothing to keep."""

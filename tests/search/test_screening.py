@@ -6,7 +6,7 @@ from latency_predictor import load_default
 from search.config import CONFIGS, ConstraintConfig, Limits
 from search.costs import costs_of
 from search.goal import Band
-from search.screening import EmptyPool, Pool, drawn, screen
+from search.screening import EmptyPool, Pool, Screening, drawn
 from space.search_space import SearchSpace
 
 DEVICE = "iphone13"
@@ -21,7 +21,7 @@ LARGE = named("pico_large")
 
 @pytest.fixture
 def pool(tiny: SearchSpace) -> Pool:
-    return screen(tiny, load_default(), DEVICE, ConstraintConfig(), np.arange(tiny.size))
+    return Screening(tiny, load_default(), DEVICE, ConstraintConfig()).pool(np.arange(tiny.size))
 
 
 def test_a_small_space_is_screened_whole(tiny: SearchSpace, pool: Pool) -> None:
@@ -66,7 +66,7 @@ def test_a_renewed_pool_has_neighbours_of_the_best_and_what_was_tried() -> None:
 def test_constraints_cut_on_both_sides(tiny: SearchSpace, pool: Pool) -> None:
     low, high = pool.costs["decode_ms"].quantile([0.25, 0.75])
     limits = ConstraintConfig(min=Limits(decode_ms=low), max=Limits(decode_ms=high))
-    cut = screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size))
+    cut = Screening(tiny, load_default(), DEVICE, limits).pool(np.arange(tiny.size))
     inside = pool.costs["decode_ms"].between(low, high)
     assert set(cut.numbers) == set(pool.numbers[inside])
 
@@ -76,25 +76,25 @@ def test_a_limit_of_the_upper_end_is_for_phones_that_must_not_be_slower(
 ) -> None:
     high = pool.costs["decode_high_ms"].median()
     limits = ConstraintConfig(max=Limits(decode_high_ms=high))
-    cut = screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size))
+    cut = Screening(tiny, load_default(), DEVICE, limits).pool(np.arange(tiny.size))
     assert 0 < len(cut.numbers) < tiny.size
     assert cut.costs["decode_high_ms"].max() <= high
     expected = ConstraintConfig(max=Limits(decode_ms=high))
     assert set(cut.numbers) < set(
-        screen(tiny, load_default(), DEVICE, expected, np.arange(tiny.size)).numbers
+        Screening(tiny, load_default(), DEVICE, expected).pool(np.arange(tiny.size)).numbers
     )
 
 
 def test_impossible_constraints_state_the_range(tiny: SearchSpace) -> None:
     limits = ConstraintConfig(max=Limits(decode_ms=0.01))
     with pytest.raises(EmptyPool, match=r"constraints.max.decode_ms=0.01 \(the space spans"):
-        screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size))
+        Screening(tiny, load_default(), DEVICE, limits).pool(np.arange(tiny.size))
 
 
 def test_a_band_cuts_beside_the_constraints(tiny: SearchSpace, pool: Pool) -> None:
     limits = ConstraintConfig(max=Limits(kmac_per_px=pool.costs["kmac_per_px"].median()))
     numbers, band = np.arange(tiny.size), Band(25.0, 0.04)
-    cut = screen(tiny, load_default(), DEVICE, limits, numbers, band)
+    cut = Screening(tiny, load_default(), DEVICE, limits, band).pool(numbers)
     near = (pool.costs["decode_ms"] - 25).abs() <= 1
     small = pool.costs["kmac_per_px"] <= pool.costs["kmac_per_px"].median()
     assert set(cut.numbers) == set(pool.numbers[near & small])
@@ -114,14 +114,16 @@ def test_an_empty_band_is_said_as_it_was_asked_for(
 ) -> None:
     limits = ConstraintConfig(max=Limits(decode_ms=most_ms))
     with pytest.raises(EmptyPool, match=spans) as error:
-        screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size), Band(100.0, 0.05))
+        Screening(tiny, load_default(), DEVICE, limits, Band(100.0, 0.05)).pool(
+            np.arange(tiny.size)
+        )
     assert "search.target_ms=100 search.tolerance=0.05, which is 95 to 105 ms" in str(error.value)
 
 
 def test_constraints_that_nothing_meets_are_said_whatever_the_band(tiny: SearchSpace) -> None:
     limits = ConstraintConfig(max=Limits(decode_ms=0.01))
     with pytest.raises(EmptyPool, match=r"no architecture meets constraints.max.decode_ms=0.01"):
-        screen(tiny, load_default(), DEVICE, limits, np.arange(tiny.size), Band(25.0, 0.05))
+        Screening(tiny, load_default(), DEVICE, limits, Band(25.0, 0.05)).pool(np.arange(tiny.size))
 
 
 def test_stratified_starts_are_distinct_and_span_the_latencies(pool: Pool) -> None:

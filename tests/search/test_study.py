@@ -4,13 +4,24 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+import yaml
 from numpy.typing import NDArray
 from optuna.trial import TrialState
 
-from search.config import Sampler
+from search.config import CONFIGS, Sampler
 from search.goal import Band, Front
 from search.journal import Journal, drop_torn_line
-from search.study import Asker, Costs, Exhausted, counted, objective_values, open_study
+from search.screening import drawn
+from search.study import (
+    Asker,
+    Costs,
+    Exhausted,
+    Known,
+    Numbers,
+    counted,
+    objective_values,
+    open_study,
+)
 from space.architecture import Architecture
 from space.search_space import SearchSpace
 
@@ -187,3 +198,31 @@ def test_the_lock_of_a_killed_process_can_be_seen_to_be_stale(
     open_study(Journal.of(folder))
     assert links
     assert all(Path(target).is_absolute() for target in links)
+
+
+def test_a_large_space_has_pools_one_after_another_also_when_continued(tmp_path: Path) -> None:
+    loaded = yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text())
+    large = SearchSpace.from_config(loaded)
+    rng = np.random.default_rng(0)
+    pools: list[Numbers] = []
+
+    def renew(best: Numbers, tried: Numbers) -> tuple[Numbers, Known]:
+        pools.append(drawn(large, 100, rng, best, tried))
+        return pools[-1], known(pools[-1])
+
+    def known(numbers: Numbers) -> Known:
+        decode_ms = [price(large.architecture(n))["decode_ms"] for n in numbers.tolist()]
+        return {1: np.log(decode_ms)}
+
+    ids = []
+    for trials in (14, 8):
+        study = open_study(Journal.of(tmp_path))
+        first = drawn(large, 100, rng)
+        asking = Asker(
+            study, large, first, known(first), price, Sampler.grey_box, seed=0, renew=renew
+        )
+        ids += finish(study, asking, trials)
+    assert len(set(ids)) == len(ids) == len(counted(study.trials))
+    assert len(pools) > 2
+    asked = {large.architecture(number).id for number in pools[-1].tolist()}
+    assert set(ids[:14]) <= asked

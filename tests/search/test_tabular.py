@@ -102,6 +102,63 @@ def test_a_search_is_replayed_to_the_tables_own_front(
     assert not (folder / "samples").exists()
 
 
+@pytest.mark.parametrize(
+    ("sampler", "mode"),
+    [(Sampler.grey_box, Mode.pareto), (Sampler.grey_box, Mode.band), (Sampler.nsga2, Mode.pareto)],
+)
+def test_rungs_spare_training_and_keep_the_front(
+    sampler: Sampler, mode: Mode, config: Config, tiny: SearchSpace, path: Path
+) -> None:
+    """After the whole table, the front is that of the search without rungs."""
+    rng = np.random.default_rng(0)
+    kept = {tiny.architecture(n).id for n in rng.permutation(tiny.size)[:60]} | {tiny.reference.id}
+    frame = pd.read_parquet(path)
+    frame = frame[frame["id"].isin(kept)]
+    noise = 0.004 * rng.standard_normal(len(frame))
+    frame["psnr"] += np.where(frame["steps"] == 0, noise, 0)
+    frame.to_parquet(path)
+    config.sampler, config.search.mode = sampler, mode
+    if mode is Mode.band:
+        config.search.target_ms, config.search.tolerance = 26.0, 0.2
+    config.search.trials, config.search.workers = len(kept), 2
+    fronts = []
+    for rungs in ((), (0,)):
+        config.proxy.rungs, config.run.name = rungs, f"with{len(rungs)}"
+        folder = run(config, Console(quiet=True))
+        trials = pd.read_parquet(folder / "trials.parquet")
+        fronts.append(pd.read_csv(folder / "front.csv").iloc[: 1 if mode is Mode.band else None])
+    assert fronts[1][["id", "bd_rate_percent"]].equals(fronts[0][["id", "bd_rate_percent"]])
+    ended = trials["bd_rate_percent"].notna()
+    assert (ended ^ trials["stopped_at"].notna()).all()
+    assert ended.mean() < 0.6
+    assert (trials.loc[~ended, "stopped_at"] == 0).all()
+    page = (folder / "report.html").read_text()
+    assert f"{(~ended).sum()} stopped early" in page
+
+
+def test_a_search_with_rungs_goes_on_after_it_was_killed(
+    config: Config, tiny: SearchSpace, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.proxy.rungs, config.search.trials = (0,), 20
+    asked = 0
+
+    def dies(self: Table, handle: tuple[str, int]) -> tuple[str, int]:
+        nonlocal asked
+        asked += 1
+        if asked == 4:
+            raise KeyboardInterrupt
+        return handle[0], handle[1] + 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Table, "resume", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, Console(quiet=True))
+    folder = run(config, Console(quiet=True))
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert len(trials) == 20 == trials["id"].nunique()
+    assert (trials["bd_rate_percent"].notna() ^ trials["stopped_at"].notna()).all()
+
+
 def test_a_band_is_searched_for_quality_alone(
     config: Config, tiny: SearchSpace, path: Path
 ) -> None:
@@ -113,11 +170,11 @@ def test_a_band_is_searched_for_quality_alone(
     folder = run(config, said)
 
     table = Table.load(path, 10, "psnr")
-    anchor = table.curves[tiny.reference.id]
+    anchor = table.scores[tiny.reference.id][0].curve
     numbers = table.numbers(tiny)
     costs = SpaceCosts(tiny, load_default(), config.device).of(numbers)["decode_ms"].to_numpy()
     inside = [tiny.architecture(n).id for n in numbers[np.abs(costs - 26) <= 26 * 0.004]]
-    rates = {id: bd_rate_percent(anchor, table.curves[id], "psnr") for id in inside}
+    rates = {id: bd_rate_percent(anchor, table.scores[id][0].curve, "psnr") for id in inside}
     trials = pd.read_parquet(folder / "trials.parquet")
     assert len(inside) > 12
     assert sorted(trials["id"]) == sorted(inside)
