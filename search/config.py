@@ -159,7 +159,7 @@ class Config:
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     data: DataConfig = field(default_factory=DataConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
-    sampler: Sampler = Sampler.tpe
+    sampler: Sampler = Sampler.grey_box
     search: SearchConfig = field(default_factory=SearchConfig)
     constraints: ConstraintConfig = field(default_factory=ConstraintConfig)
 
