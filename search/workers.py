@@ -63,6 +63,8 @@ class RayEvaluator:
     metric: str
     """The one that is measured at rungs."""
     seed: int
+    gpus: int
+    """That one evaluation takes."""
 
     @classmethod
     def share(
@@ -70,7 +72,8 @@ class RayEvaluator:
     ) -> RayEvaluator:
         """Put the data into Ray's shared memory once."""
         data = tuple(ray.put(x) for x in (photographs.train, photographs.select, start))
-        return cls(data, config, metric, seed)
+        gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
+        return cls(data, config, metric, seed, gpus)
 
     def submit(self, architecture: Architecture) -> Stage:
         """The first stage of an architecture's evaluation."""
@@ -84,8 +87,7 @@ class RayEvaluator:
         ends = (*self.config.rungs, self.config.steps)
         last = number == len(self.config.rungs)
         metrics = self.config.metrics if last else (self.metric,)
-        gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
-        task = _evaluate.options(num_gpus=gpus, num_returns=2)
+        task = _evaluate.options(num_gpus=self.gpus, num_returns=2)
         asked = (*self.data, self.config, self.seed, metrics, ends[number])
         score, training = cast("Any", task).remote(begun, *asked)
         return Stage(number, score, training)
