@@ -97,12 +97,13 @@ class TestSamplers:
 def test_a_space_is_exhausted_once_all_of_it_was_asked_for(
     tiny: SearchSpace, tmp_path: Path
 ) -> None:
-    study = open_study(Journal.of(tmp_path))
-    asking = asker(study, tiny)
-    ids = {asking.ask().architecture.id for _ in range(tiny.size)}
-    assert len(ids) == tiny.size
-    with pytest.raises(Exhausted):
-        asking.ask()
+    journal = Journal.of(tmp_path)
+    asking = asker(open_study(journal), tiny)
+    with journal.at_once():
+        ids = {asking.ask().architecture.id for _ in range(tiny.size)}
+        assert len(ids) == tiny.size
+        with pytest.raises(Exhausted):
+            asking.ask()
 
 
 def test_enqueued_architectures_come_first(tiny: SearchSpace, tmp_path: Path) -> None:
@@ -155,8 +156,10 @@ def test_a_failed_architecture_is_not_tried_again(tiny: SearchSpace, tmp_path: P
     candidate = asker(study, tiny).ask()
     candidate.trial.set_user_attr("error", "the loss is nan at step 3")
     study.tell(candidate.trial, state=TrialState.FAIL)
-    again = asker(open_study(Journal.of(tmp_path)), tiny)
-    ids = {again.ask().architecture.id for _ in range(tiny.size - 1)}
+    journal = Journal.of(tmp_path)
+    again = asker(open_study(journal), tiny)
+    with journal.at_once():
+        ids = {again.ask().architecture.id for _ in range(tiny.size - 1)}
     assert candidate.architecture.id not in ids
 
 
@@ -174,13 +177,15 @@ def test_a_torn_last_line_costs_that_line_alone(tiny: SearchSpace, tmp_path: Pat
 
 
 def test_an_architecture_evaluated_elsewhere_is_a_trial(tiny: SearchSpace, tmp_path: Path) -> None:
-    study = open_study(Journal.of(tmp_path))
+    journal = Journal.of(tmp_path)
+    study = open_study(journal)
     asking = asker(study, tiny)
     for _ in range(2):
         asking.add(tiny.reference, 0.0, {"costs": {"decode_ms": 20.0}})
     assert [t.user_attrs["id"] for t in counted(study.trials)] == [tiny.reference.id]
     assert study.best_trials[0].values == [0.0, 20.0]
-    asked = {asking.ask().architecture.id for _ in range(tiny.size - 1)}
+    with journal.at_once():
+        asked = {asking.ask().architecture.id for _ in range(tiny.size - 1)}
     assert tiny.reference.id not in asked
 
 
