@@ -104,7 +104,8 @@ class Search:
             candidate = self._asker.ask()
         except Exhausted:
             self._exhausted = True
-            return False
+            # Now those that wait need wait no longer.
+            return self._go_on(budget)
         handle = self._evaluator.submit(candidate.architecture)
         self._running[handle] = _Evaluation(candidate)
         return True

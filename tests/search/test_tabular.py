@@ -120,7 +120,7 @@ def test_rungs_spare_training_and_keep_the_front(
     config.sampler, config.search.mode = sampler, mode
     if mode is Mode.band:
         config.search.target_ms, config.search.tolerance = 26.0, 0.2
-    config.search.trials, config.search.workers = len(kept), 2
+    config.search.trials, config.search.workers = len(kept) + 1, 2
     fronts = []
     for rungs in ((), (0,)):
         config.proxy.rungs, config.run.name = rungs, f"with{len(rungs)}"
