@@ -26,8 +26,9 @@ class Candidates:
         distributions: Mapping[str, BaseDistribution],
     ) -> None:
         """`table` has a row per candidate and a column per parameter; `known` its values [rows]
-        of some objectives, by their number.
+        of some objectives, by their number. Raises ValueError where they do not fit.
         """
+        _check(table, known, distributions)
         self._table = table
         self.known = {number: np.asarray(v, dtype=float) for number, v in known.items()}
         coded = Coded(table)
@@ -40,6 +41,9 @@ class Candidates:
         keys = row_keys(coded.words, coded.codes)
         self._order = keys.argsort(kind="stable")
         self._sorted = keys[self._order]
+        repeated = len(keys) - len(np.unique(self._sorted))
+        if repeated:
+            raise ValueError(f"{repeated:,} of {len(keys):,} candidates are there already")
 
     def __len__(self) -> int:
         return len(self._table)
@@ -52,6 +56,13 @@ class Candidates:
     def point(self, row: int) -> dict[str, Any]:
         """The parameters of a candidate, as values of Python, which Optuna's storages ask for."""
         return {name: _plain(self._table[name].iat[row]) for name in self._codes}
+
+    def agreeing(self, fixed: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """Which rows have these values of some parameters; others than the pool's do not count."""
+        kept = np.ones(len(self), dtype=bool)
+        for name in fixed.keys() & self._codes.keys():
+            kept &= (self._table[name] == fixed[name]).to_numpy()
+        return kept
 
     def rows(self, points: Iterable[Mapping[str, Any]]) -> Rows:
         """Rows [n] of n points, -1 for one that the pool lacks."""
@@ -67,6 +78,27 @@ class Candidates:
         place = np.searchsorted(self._sorted, keys).clip(max=len(self._sorted) - 1)
         found = here & (self._sorted[place] == keys)
         return np.where(found, self._order[place], -1)
+
+
+def _check(
+    table: pd.DataFrame,
+    known: Mapping[int, Vector],
+    distributions: Mapping[str, BaseDistribution],
+) -> None:
+    if set(table) != set(distributions):
+        raise ValueError(
+            f"a pool of {', '.join(map(str, table))}: expected the parameters of the "
+            f"distributions, {', '.join(distributions)}"
+        )
+    if table.empty or table.isna().any(axis=None):
+        raise ValueError("expected a pool of candidates, with a value of each parameter")
+    for number, values in known.items():
+        if np.shape(values) != (len(table),) or not np.isfinite(values).all():
+            raise ValueError(
+                f"objective {number} is known as {np.size(values):,} values, "
+                f"{np.size(values) - np.isfinite(values).sum():,} of them not finite: "
+                f"expected {len(table):,} finite ones, one per candidate"
+            )
 
 
 def _plain(value: Any) -> Any:

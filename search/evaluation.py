@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from search.proxy import Score
@@ -38,6 +39,20 @@ class Evaluator(Protocol):
         ...
 
 
+@dataclass
+class Times:
+    """Seconds of an evaluation, over all its rungs."""
+
+    train_s: float = 0.0
+    score_s: float = 0.0
+
+    def added(self, score: Score) -> Score:
+        """The next score, with the seconds of those before."""
+        self.train_s += score.train_s
+        self.score_s += score.score_s
+        return replace(score, train_s=self.train_s, score_s=self.score_s)
+
+
 def evaluate_reference(
     evaluator: Evaluator, architecture: Architecture, steps: int, metric: str
 ) -> Score:
@@ -46,8 +61,8 @@ def evaluate_reference(
     Raises ReferenceFailed, since nothing can be compared without it.
     """
     try:
-        handle = evaluator.submit(architecture)
-        while (score := evaluator.score(handle)).steps < steps:
+        handle, spent = evaluator.submit(architecture), Times()
+        while (score := spent.added(evaluator.score(handle))).steps < steps:
             handle = evaluator.resume(handle)
         bd_rate_percent(score.curve, score.curve, metric)
     except (EvaluationFailed, CurveError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -119,13 +120,18 @@ def find_band(search: SearchConfig) -> Band | None:
                 f"search.target_ms={target:g}: expected only beside search.mode=band, "
                 f"not with search.mode=pareto"
             )
+        if tolerance != SearchConfig.tolerance:
+            raise ConfigError(
+                f"search.tolerance={tolerance:g}: expected only beside search.mode=band, "
+                f"not with search.mode=pareto"
+            )
         return None
     if target is None:
         raise ConfigError(
             "search.mode=band: expected search.target_ms=MS beside it, "
             "the milliseconds that candidates are to decode in"
         )
-    if not target > 0:
+    if not 0 < target < math.inf:
         raise ConfigError(f"search.target_ms={target:g}: expected milliseconds, above 0")
     if not 0 < tolerance < 1:
         raise ConfigError(

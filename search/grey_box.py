@@ -1,8 +1,8 @@
 """A sampler for searches in which some objectives are known before anything is evaluated.
 
 What a candidate costs on a phone is predicted; only its quality has to be learned. So the quality
-alone gets a surrogate, and what each candidate may add to the front's hypervolume is computed for
-all of them.
+alone gets a surrogate. What a candidate may add to the front's hypervolume is bounded for all of
+them, and computed for those of the largest bounds.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class GreyBoxSampler(BaseSampler):
 
     For any Optuna study whose trials one process asks for, from several threads if need be: trials
     that are running count as if they gave what is expected of them, and those that failed as if
-    they were as bad as the worst. No candidate is suggested twice. Parameters outside the pool are
-    drawn at random.
+    they were as bad as the worst; of pruned ones nothing is learned but by `foresee`. No candidate
+    is suggested twice. Parameters outside the pool are drawn at random.
     """
 
     def __init__(
@@ -84,7 +84,8 @@ class GreyBoxSampler(BaseSampler):
         """`pool` has a row per candidate and a column per parameter, whose values are in its
         distribution. `known` has, by number of the objective, every row's value in the direction
         of the study, on any rising scale; the hypervolume is that of this scale. The first `start`
-        trials, 1 or more, are spread over the first of them.
+        trials, 1 or more, are spread over the first of them. Raises ValueError for a pool that
+        repeats a candidate or does not fit the distributions, and for costs that do not fit it.
 
         Where there are too many candidates for one pool, `renew` gives another one whenever the
         surrogate's weights are searched anew. It should have what was asked for already, since
@@ -95,11 +96,13 @@ class GreyBoxSampler(BaseSampler):
         self._distributions = dict(distributions)
         self._pool = Candidates(pool, known, self._distributions)
         self._renew, self._foresee = renew, foresee
+        if start < 1:
+            raise ValueError(f"start={start}: expected at least 1")
         self._start = start
         self._rng = np.random.default_rng(seed)
         self._others = RandomSampler(seed=seed)
         self._learned: dict[int, Surrogate] = {}
-        self._handed: list[Mapping[str, Any]] = []
+        self._handed: dict[int, Mapping[str, Any]] = {}
         self._lock = Lock()
         self._searched_at = 0
 
@@ -117,7 +120,7 @@ class GreyBoxSampler(BaseSampler):
         with self._lock:
             row = self._next(study, trial)
             point = self._pool.point(row)
-            self._handed.append(point)
+            self._handed[trial.number] = point
         return point
 
     def sample_independent(
@@ -132,44 +135,86 @@ class GreyBoxSampler(BaseSampler):
 
     def _next(self, study: Study, trial: FrozenTrial) -> int:
         trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        points = [t.system_attrs.get("fixed_params", {}) | t.params for t in trials]
-        flipped = np.array(
-            [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
-        )
+        flipped = self._flipped(study)
         seen = dict(self._foresee(study, trials)) | {
             t.number: t.values for t in trials if t.state == TrialState.COMPLETE
         }
         search = len(seen) >= max(self._start, self._searched_at * REFIT)
-        if search and self._renew:
-            best = moocore.is_nondominated(np.array(list(seen.values())) * flipped)
-            params = {t.number: t.params for t in trials}
-            front = [params[number] for number, kept in zip(seen, best, strict=True) if kept]
-            self._take(*self._renew(self._whole(front), self._whole(points) + self._handed))
-        rows = self._pool.rows(points)
-        # Those that run or wait, of this process also where the study does not say so yet.
-        asked = np.concatenate([rows, self._pool.rows(self._handed)])
-        taken = set(asked[asked >= 0].tolist())
-        free = np.ones(len(self._pool), dtype=bool)
-        free[list(taken)] = False
+        if search:
+            self._searched_at = len(seen)
+            self._take_another(trials, seen, flipped)
+        free = self._free(trials)
+        if not free.any():
+            self._take_another(trials, seen, flipped)
+            free = self._free(trials)
         if not free.any():
             raise PoolExhausted(f"all {len(free):,} candidates have been asked for")
-        row_of = {t.number: row for t, row in zip(trials, rows.tolist(), strict=True) if row >= 0}
-        seen = {number: values for number, values in seen.items() if number in row_of}
-        if len(seen) < self._start:
+        agreeing = free & self._pool.agreeing(trial.system_attrs.get("fixed_params", {}))
+        free = agreeing if agreeing.any() else free
+        given = self._given(trials, seen, flipped)
+        if len(given.done) < self._start:
             return self._spread(free)
-        self._searched_at = len(seen) if search else self._searched_at
-        done = [row_of[number] for number in seen]
-        ended = {row_of[t.number] for t in trials if t.number in row_of and t.state.is_finished()}
-        failed = {
-            row_of[t.number] for t in trials if t.number in row_of and t.state == TrialState.FAIL
-        }
-        given = Given(
-            np.array(done),
-            np.array(list(seen.values())) * flipped,
-            _sorted(taken - ended - set(done)),
-            _sorted(failed - set(done)),
-        )
         return self._best(free, given, flipped, search)
+
+    def _flipped(self, study: Study) -> Vector:
+        """What values [objectives] are multiplied by to be minimised."""
+        most = max(self._pool.known, default=-1)
+        if most >= len(study.directions):
+            raise ValueError(
+                f"objective {most} is known, but the study has {len(study.directions)}; "
+                f"objectives are counted from 0"
+            )
+        return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
+
+    def _asked(self, trials: Sequence[FrozenTrial]) -> dict[int, Mapping[str, Any]]:
+        """By number, the points of all trials, also where the study does not have them yet."""
+        asked = {t.number: t.system_attrs.get("fixed_params", {}) | t.params for t in trials}
+        missing = {n: p for n, p in self._handed.items() if not asked.get(n)}
+        return asked | missing
+
+    def _free(self, trials: Sequence[FrozenTrial]) -> NDArray[np.bool_]:
+        """Rows that nobody has asked for."""
+        rows = self._pool.rows(self._asked(trials).values())
+        free = np.ones(len(self._pool), dtype=bool)
+        free[rows[rows >= 0]] = False
+        return free
+
+    def _given(
+        self, trials: Sequence[FrozenTrial], seen: Mapping[int, Sequence[float]], flipped: Vector
+    ) -> Given:
+        asked = self._asked(trials)
+        rows = self._pool.rows(asked.values()).tolist()
+        row_of = {number: row for number, row in zip(asked, rows, strict=True) if row >= 0}
+        states = {t.number: t.state for t in trials}
+        values = {n: values for n, values in seen.items() if n in row_of}
+        done = {row_of[number] for number in values}
+        # What was cut off, and is evaluated again, has failed and runs.
+        ended = {n for n, state in states.items() if state.is_finished()}
+        running = {row for n, row in row_of.items() if n not in ended}
+        failed = {row for n, row in row_of.items() if states.get(n) == TrialState.FAIL}
+        table = np.array(list(values.values()), dtype=float).reshape(-1, len(flipped)) * flipped
+        return Given(
+            np.array([row_of[number] for number in values], dtype=np.int64),
+            _finite(table),
+            _sorted(running - done),
+            _sorted(failed - done - running),
+        )
+
+    def _take_another(
+        self,
+        trials: Sequence[FrozenTrial],
+        seen: Mapping[int, Sequence[float]],
+        flipped: Vector,
+    ) -> None:
+        """Renew the pool, where that is possible, near the front of what was `seen`."""
+        if not self._renew:
+            return
+        asked = self._asked(trials)
+        front: list[Mapping[str, Any]] = []
+        if seen:
+            best = moocore.is_nondominated(np.array(list(seen.values())) * flipped)
+            front = [asked[number] for number, kept in zip(seen, best, strict=True) if kept]
+        self._take(*self._renew(self._whole(front), self._whole(list(asked.values()))))
 
     def _whole(self, points: Points) -> list[Mapping[str, Any]]:
         """Those points that have every parameter."""
@@ -207,11 +252,12 @@ class GreyBoxSampler(BaseSampler):
             means[:, m] = costs * flipped[m]
             worst[m] = means[:, m].max()
         for m in learned:
+            new = m not in self._learned
             surrogate = self._learned.setdefault(m, Surrogate(self._pool.encoding))
             # What failed is as bad as the worst, or it would be tried again all around.
             worst_seen = np.full(len(given.failed), values[:, m].max())
             rows = np.concatenate([done, given.failed])
-            surrogate.fit(rows, np.concatenate([values[:, m], worst_seen]), search)
+            surrogate.fit(rows, np.concatenate([values[:, m], worst_seen]), search or new)
             means[:, m], worst[m] = surrogate.means(), ceiling(values[:, m])
         # A point is worth what was measured of it, and what is known: not what a study was told.
         points = means[np.concatenate([done, given.pending])]
@@ -260,6 +306,13 @@ class GreyBoxSampler(BaseSampler):
         unsure = np.broadcast_to(deviation, corners.shape)
         bounds[filled] = expected_gain(corners, unsure, points, worst)
         return bounds[cells]
+
+
+def _finite(values: Matrix) -> Matrix:
+    """With the worst finite value of its objective in place of one that is not finite."""
+    finite = np.isfinite(values)
+    worst = np.where(finite, values, -np.inf).max(axis=0, initial=-np.inf)
+    return np.where(finite, values, np.where(np.isfinite(worst), worst, 0.0))
 
 
 def _sorted(rows: set[int]) -> Rows:

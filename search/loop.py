@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.evaluation import EvaluationFailed, Evaluator, bd_rate_or_none, outcome, seconds
+from search.evaluation import (
+    EvaluationFailed,
+    Evaluator,
+    Times,
+    bd_rate_or_none,
+    outcome,
+    seconds,
+)
 from search.goal import objective_values
 from search.journal import Journal
 from search.proxy import Score
@@ -31,8 +38,7 @@ class _Evaluation:
 
     candidate: Candidate
     rung_rates: dict[str, float] = field(default_factory=dict)
-    train_s: float = 0.0
-    score_s: float = 0.0
+    times: Times = field(default_factory=Times)
 
     @property
     def number(self) -> int:
@@ -43,12 +49,6 @@ class _Evaluation:
     def steps(self) -> int:
         """Of the last rung that it came to."""
         return max(map(int, self.rung_rates))
-
-    def with_times(self, score: Score) -> Score:
-        """The score with the seconds of all rungs so far."""
-        self.train_s += score.train_s
-        self.score_s += score.score_s
-        return replace(score, train_s=self.train_s, score_s=self.score_s)
 
 
 class Search:
@@ -83,7 +83,7 @@ class Search:
         """Evaluate until `budget` trials are counted or the pool is exhausted."""
         while True:
             with self._journal.at_once():
-                while len(self._running) < slots and (self._go_on(budget) or self._begin(budget)):
+                while len(self._running) < slots and self._employ(budget):
                     pass
             self._on_change(len(self._running), len(self._waiting))
             if not self._running:
@@ -96,6 +96,13 @@ class Search:
         begun = len(counted(self._trials())) + len(self._running) + len(self._waiting)
         return begun < budget and not self._exhausted
 
+    def _employ(self, budget: int) -> bool:
+        """Give a worker something to do, if there is anything."""
+        if self._go_on(budget) or self._begin(budget):
+            return True
+        # Where nothing is left to begin, those that wait need wait no longer.
+        return self._exhausted and self._go_on(budget)
+
     def _begin(self, budget: int) -> bool:
         """Ask for a candidate and start it, if there is one to come."""
         if not self._may_begin(budget):
@@ -104,8 +111,7 @@ class Search:
             candidate = self._asker.ask()
         except Exhausted:
             self._exhausted = True
-            # Now those that wait need wait no longer.
-            return self._go_on(budget)
+            return False
         handle = self._evaluator.submit(candidate.architecture)
         self._running[handle] = _Evaluation(candidate)
         return True
@@ -137,7 +143,7 @@ class Search:
     def _receive(self, evaluation: _Evaluation, handle: Any) -> None:
         trial = evaluation.candidate.trial
         try:
-            score = evaluation.with_times(self._evaluator.score(handle))
+            score = evaluation.times.added(self._evaluator.score(handle))
             if score.steps < self._steps:
                 self._pause(evaluation, handle, score)
                 return
@@ -160,14 +166,14 @@ class Search:
             self._running[self._evaluator.resume(handle)] = evaluation
             return
         evaluation.rung_rates[str(score.steps)] = rate
-        evaluation.candidate.trial.set_user_attr(RUNG_RATES, evaluation.rung_rates)
+        evaluation.candidate.trial.set_user_attr(RUNG_RATES, dict(evaluation.rung_rates))
         self._waiting[handle] = evaluation
 
     def _stop(self, evaluation: _Evaluation, expected_percent: float) -> None:
         """Tell the study that a candidate is not trained on."""
         trial = evaluation.candidate.trial
         trial.set_user_attr(EXPECTED_PERCENT, expected_percent)
-        trial.set_user_attr("seconds", seconds(evaluation.train_s, evaluation.score_s))
+        trial.set_user_attr("seconds", seconds(evaluation.times.train_s, evaluation.times.score_s))
         self._study.tell(trial, state=TrialState.PRUNED)
 
     def _trials(self) -> list[FrozenTrial]:

@@ -142,6 +142,7 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
         config.sampler,
         config.run.seed,
         None if config.search.tabular or run.space.size <= WHOLE else partial(run.renewed, rng),
+        max(1, config.search.start_trials),
     )
     starts = run.pool.stratified(config.search.start_trials, rng)
     asker.enqueue(map(run.space.architecture, starts.tolist()))
@@ -161,7 +162,8 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
             ).run(budget, slots)
     done = len(counted(study.get_trials(deepcopy=False)))
     if done < budget:
-        console.print(f"Every architecture within {run.record.goal.limits} has been tried: {done}.")
+        what = "screened architecture" if run.space.size > WHOLE else "architecture"
+        console.print(f"Every {what} within {run.record.goal.limits} has been tried: {done}.")
     write_report(folder)
 
 

@@ -129,8 +129,10 @@ def most_promising(waiting: Mapping[int, Outlook], others: Sequence[Outlook]) ->
     points = np.array([[o.rate.mean, *np.log(o.known)] for o in (*waiting.values(), *others)])
     mean, front = points[: len(waiting)], points[len(waiting) :]
     deviation = np.zeros_like(mean)
-    # While nobody knows how far training may differ, the means alone count.
-    deviation[:, 0] = [o.rate.stdev if math.isfinite(o.rate.stdev) else 0 for o in waiting.values()]
+    deviation[:, 0] = [outlook.rate.stdev for outlook in waiting.values()]
+    if not np.isfinite(deviation).all():
+        # While nobody knows how far training may differ, the means alone count.
+        deviation[:] = 0
     # The costliest would add nothing else.
     worst = points.max(axis=0) + 1e-3 * np.ptp(points, axis=0) + 1e-9
     return list(waiting)[int(expected_gain(mean, deviation, front, worst).argmax())]

@@ -13,7 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from search.config import Sampler
-from search.grey_box import GreyBoxSampler, Renewal
+from search.grey_box import START, GreyBoxSampler, Renewal
 from search.rungs import foreseen
 
 
@@ -24,6 +24,7 @@ def make_sampler(
     distributions: Mapping[str, BaseDistribution],
     seed: int,
     renew: Renewal | None = None,
+    start: int = START,
 ) -> BaseSampler:
     """A sampler that draws by `seed`.
 
@@ -35,7 +36,13 @@ def make_sampler(
         match name:
             case Sampler.grey_box if distributions:
                 return GreyBoxSampler(
-                    pool, known, distributions, seed=seed, renew=renew, foresee=foreseen
+                    pool,
+                    known,
+                    distributions,
+                    seed=seed,
+                    renew=renew,
+                    start=start,
+                    foresee=foreseen,
                 )
             case Sampler.tpe:
                 return TPESampler(seed=seed, multivariate=True, constant_liar=True)

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.config import Sampler
 from search.goal import Front, objective_values
-from search.grey_box import Points, PoolExhausted
+from search.grey_box import START, Points, PoolExhausted
 from search.journal import Journal
 from search.samplers import make_sampler
 from space.architecture import Architecture
@@ -90,12 +90,13 @@ class Asker:
         sampler: Sampler,
         seed: int,
         renew: Renewal | None = None,
+        start: int = START,
     ) -> None:
         """`pool` numbers the architectures that meet the constraints; `price` is None for others.
 
         `known` has, by number of the objective, those [pool] that nobody has to evaluate, on the
         scale that the hypervolume counts. Of a space that has more than one pool, `renew` gives
-        another one.
+        another one. The sampler learns from `start` trials before it chooses.
         """
         self._study, self._space, self._pool, self._price = study, space, pool, price
         self._distributions: dict[str, BaseDistribution] = {
@@ -113,6 +114,7 @@ class Asker:
             self._distributions,
             int(entropy.generate_state(1)[0]),
             renew and partial(self._renewed, renew),
+            start,
         )
         self._rng = np.random.default_rng(entropy)
         self._seen = {trial.user_attrs["id"] for trial in counted(trials)}

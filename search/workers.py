@@ -120,11 +120,14 @@ def _evaluate(
     seed: int,
     metrics: tuple[str, ...],
     steps: int,
-) -> tuple[Score, Training | None]:
+) -> tuple[Score, Architecture | Training | None]:
     """The score after `steps`, and what to go on from where that is not the end."""
     import torch
 
     torch.set_num_threads(1)
     training = begin(begun, start, config, seed) if isinstance(begun, Architecture) else begun
     score = evaluate(training, train, select, config.qualities, metrics, steps)
-    return score, training if steps < config.steps else None
+    if steps == config.steps:
+        return score, None
+    # What was not trained yet can be begun anew, and is a hundred bytes instead of many megabytes.
+    return score, training if steps else begun

@@ -97,6 +97,15 @@ class TestErrors:
                 ["run", "+space=pico_tiny", "search.mode=band", "search.target_ms=100"],
                 "no architecture lies in search.target_ms=100 search.tolerance=0.05",
             ),
+            (
+                ["run", "+space=pico_tiny", "search.tolerance=0.2"],
+                "search.tolerance=0.2: expected only beside search.mode=band",
+            ),
+            (
+                ["run", "+space=pico_tiny", "proxy.rungs=[10,50]"],
+                "proxy.rungs=[10, 50]: expected rising numbers of steps from 0 to below "
+                "proxy.steps=50",
+            ),
             (["report", "nothing"], "no run 'nothing'"),
             (
                 ["run", "+space=pico_tiny", "data.root=~/no such place"],
@@ -218,6 +227,22 @@ def evaluated(folder: Path) -> dict[int, tuple[str, list[float]]]:
         t.number: (t.user_attrs["id"], t.values)
         for t in counted(open_study(Journal.of(run)).trials)
     }
+
+
+@pytest.mark.slow
+def test_candidates_are_trained_on_from_rung_to_rung(tmp_path: Path) -> None:
+    words = (*TINY, "proxy.steps=2", "proxy.rungs=[0,1]", "search.trials=9")
+    done = call(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "results/pico_tiny"
+    trials = pd.read_parquet(run / "trials.parquet")
+    assert len(trials) == trials["id"].nunique() == 9
+    assert trials["error"].isna().all()
+    ended = trials[trials["bd_rate_percent"].notna()]
+    assert len(ended) > 2
+    assert trials.loc[trials["bd_rate_percent"].isna(), "stopped_at"].isin([0, 1]).all()
+    assert ended["curve_ms_ssim"].notna().all()
+    assert set(pd.read_csv(run / "front.csv")["id"]) <= set(ended["id"])
 
 
 def wait_for(condition: object, seconds: float = 120) -> None:
