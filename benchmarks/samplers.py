@@ -236,13 +236,13 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--tables", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
-    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
+    parser.add_argument("--others", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     jobs = [
         Job(table, sampler, seed, arguments.work)
-        for sampler in arguments.samplers
+        for sampler in {OURS: None, **dict.fromkeys(arguments.others)}
         for table in arguments.tables
         for seed in range(arguments.seeds)
     ]
