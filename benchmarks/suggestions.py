@@ -57,19 +57,19 @@ def timed(name: str) -> dict[str, Any]:
 
     def renew(best: Points, tried: Points) -> tuple[pd.DataFrame, dict[int, np.ndarray]]:
         renewed = pool(numbers(best), numbers(tried))
-        return space.points(renewed.numbers), {1: renewed.known}
+        return space.points(renewed.numbers), {1: renewed.log_ms}
 
     started = time.process_time()
     first = pool()
     sampler = GreyBoxSampler(
-        space.points(first.numbers), {1: first.known}, distributions, seed=0,
+        space.points(first.numbers), {1: first.log_ms}, distributions, seed=0,
         renew=None if space.size <= WHOLE else renew,
     )  # fmt: skip
     made_s = time.process_time() - started
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
     rows = rng.choice(len(first.numbers), TOLD, replace=False)
     told = space.points(first.numbers[rows]).to_dict("records")
-    for point, known in zip(told, first.known[rows], strict=True):
+    for point, known in zip(told, first.log_ms[rows], strict=True):
         values = [quality(point), known]
         study.add_trial(create_trial(params=point, distributions=distributions, values=values))
     seconds = []

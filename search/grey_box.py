@@ -7,7 +7,6 @@ them, and computed for those of the largest bounds.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -22,9 +21,9 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from search.acquisition import best_row
 from search.candidates import Candidates
 from search.encoding import Rows
-from search.improvement import expected_gain
 from search.surrogate import Surrogate, ceiling
 
 Matrix = NDArray[np.float64]
@@ -40,11 +39,6 @@ START = 12
 """Trials spread over the known objectives before a surrogate is fitted."""
 REFIT = 1.1
 """Growth of the number of trials after which the surrogate's weights are searched anew."""
-CELLS = 2**14
-"""Of a grid of means and costs at whose lower corners upper bounds of gains are computed."""
-CHUNK, CHUNKS = 16_384, 4
-"""Candidates whose gain is computed exactly at a time, by falling upper bound, until none of the
-others can gain more; and how often at most, which bounds the time of a suggestion."""
 
 
 class PoolExhausted(RuntimeError):
@@ -265,47 +259,8 @@ class GreyBoxSampler(BaseSampler):
         # Else the costliest candidate would gain nothing, nor would candidates of equal cost.
         span = np.ptp(np.minimum(points, worst), axis=0)
         worst += np.where(span > 0, 1e-3 * span, 1.0)
-        rows = np.flatnonzero(free)
-        if len(rows) > CHUNK:
-            bound = self._bounds(means[rows], points, worst, learned)
-            most = min(CHUNK * CHUNKS, len(rows))
-            order = np.argpartition(-bound, most - 1)[:most]
-            order = order[np.argsort(-bound[order])]
-            rows, bound = rows[order], bound[order]
-        else:
-            bound = np.full(len(rows), np.inf)
-        best_row, best_gain = -1, -np.inf
-        for first in range(0, len(rows), CHUNK):
-            if bound[first] <= best_gain:
-                break
-            asked = rows[first : first + CHUNK]
-            mean, deviation = means[asked], np.zeros((len(asked), objectives))
-            for m in learned:
-                mean[:, m], deviation[:, m] = self._learned[m].posterior(asked)
-            gains = expected_gain(mean, deviation, points, worst)
-            if gains.max() > best_gain:
-                best_row, best_gain = int(asked[gains.argmax()]), float(gains.max())
-        return best_row
-
-    def _bounds(self, means: Matrix, points: Matrix, worst: Vector, learned: list[int]) -> Vector:
-        """Upper bounds of expected gains: those of a grid's lower corners, as unsure as can be.
-
-        An expected gain falls with every mean and rises with every deviation.
-        """
-        deviation = np.zeros(len(worst))
-        for m in learned:
-            deviation[m] = self._learned[m].prior_deviation
-        low, high = means.min(axis=0), means.max(axis=0)
-        steps = round(CELLS ** (1 / len(worst)))
-        width = np.maximum(high - low, 1e-12) / steps
-        shape = [steps + 1] * len(worst)
-        cells = np.ravel_multi_index(tuple(((means - low) / width).astype(np.int64).T), shape)
-        bounds = np.zeros(math.prod(shape))
-        filled = np.flatnonzero(np.bincount(cells, minlength=len(bounds)))
-        corners = low + np.stack(np.unravel_index(filled, shape), axis=1) * width
-        unsure = np.broadcast_to(deviation, corners.shape)
-        bounds[filled] = expected_gain(corners, unsure, points, worst)
-        return bounds[cells]
+        surrogates = {m: self._learned[m] for m in learned}
+        return best_row(np.flatnonzero(free), means, surrogates, points, worst)
 
 
 def _finite(values: Matrix) -> Matrix:

@@ -48,8 +48,8 @@ class Pool:
     """How many were priced; all of the space where that is its size."""
 
     @property
-    def known(self) -> NDArray[np.float64]:
-        """The second objective [architectures] on the scale that the hypervolume counts."""
+    def log_ms(self) -> NDArray[np.float64]:
+        """Logarithm [architectures] of the predicted decode time."""
         return np.log(self.costs["decode_ms"].to_numpy())
 
     def stratified(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -57,7 +57,7 @@ class Pool:
 
         The first is the fastest of all, which no front can lack.
         """
-        log_ms = self.known
+        log_ms = self.log_ms
         order = np.argsort(log_ms)
         low, high = log_ms[order[[0, -1]]]
         n = min(n, len(order))

@@ -11,7 +11,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from search import grey_box, surrogate
+from search import acquisition, surrogate
 from search.grey_box import GreyBoxSampler, Points, PoolExhausted
 
 WIDTHS, DEPTHS, KINDS = range(16, 129, 16), range(6), ("plain", "gated", "wide")
@@ -107,16 +107,16 @@ def test_the_start_is_spread_over_cost() -> None:
 def test_what_cannot_win_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, cut = study(seed=1), study(seed=1)
     expected = run(whole, 30)
-    monkeypatch.setattr(grey_box, "CHUNK", 20)
-    monkeypatch.setattr(grey_box, "CHUNKS", 99)
+    monkeypatch.setattr(acquisition, "CHUNK", 20)
+    monkeypatch.setattr(acquisition, "CHUNKS", 99)
     assert run(cut, 30) == expected
 
 
 def test_what_cannot_win_a_single_objective_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     for chunk in (len(POOL), 20):
-        monkeypatch.setattr(grey_box, "CHUNK", chunk)
-        monkeypatch.setattr(grey_box, "CHUNKS", 99)
+        monkeypatch.setattr(acquisition, "CHUNK", chunk)
+        monkeypatch.setattr(acquisition, "CHUNKS", 99)
         of = optuna.create_study(sampler=GreyBoxSampler(POOL, {}, SPACE, seed=1))
         of.optimize(lambda trial: error(of_pool(trial)), n_trials=30)
         asked.append([trial.params for trial in of.trials])
