@@ -21,6 +21,8 @@ from search.rungs import (
     outlooks,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
 
 def study_of(trials: list[FrozenTrial]) -> optuna.Study:
     study = optuna.create_study(directions=["minimize"] * 2)
