@@ -24,7 +24,8 @@ from search.metrics import KNOWN
 from search.records import ReferenceRecord, RunRecord
 
 GREY, BLUE, RED = "#9aa0a6", "#1a5fb4", "#c01c28"
-MOST_SAMPLES = 4
+MOST_SAMPLES, MOST_CURVES = 4, 8
+"""Of the best, how many are shown where more could not be told apart."""
 
 
 def plot_outcome(
@@ -124,7 +125,8 @@ def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
 
 
 def plot_curves(best: pd.DataFrame, reference: ReferenceRecord) -> Figure:
-    """Rate-distortion of the best and of the reference, one panel per metric."""
+    """Rate-distortion of some of the best and of the reference, one panel per metric."""
+    best = _some(best, MOST_CURVES)
     metrics = [name for name in reference.curve if name != "bpp"]
     rows = -(-len(metrics) // 2)
     figure, panels = plt.subplots(
@@ -166,10 +168,15 @@ def plot_space(screened: pd.DataFrame, record: RunRecord) -> Figure:
     return figure
 
 
+def _some(best: pd.DataFrame, most: int) -> pd.DataFrame:
+    """So many rows, spread evenly, the first and the last among them."""
+    return best.iloc[np.unique(np.linspace(0, len(best) - 1, most).round().astype(int))]
+
+
 def samples(folder: Path, best: pd.DataFrame, record: RunRecord) -> Image.Image:
     """The original crop beside reconstructions of some of the best, at the middle quality."""
     middle = len(record.qualities) // 2
-    rows = best.iloc[np.unique(np.linspace(0, len(best) - 1, MOST_SAMPLES).round().astype(int))]
+    rows = _some(best, MOST_SAMPLES)
     tiles = [("original", "original")]
     for row in rows.to_dict("records"):
         bpp, score = row["curve_bpp"][middle], row[f"curve_{record.metric}"][middle]

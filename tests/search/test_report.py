@@ -13,6 +13,7 @@ from search.config import Sampler
 from search.costs import costs_of
 from search.journal import Journal
 from search.metrics import METRICS
+from search.plots import plot_curves
 from search.records import SCREEN_FILE, RecordError, ReferenceRecord, RunRecord
 from search.report import write_report
 from search.study import Asker, Costs, objective_values, open_study
@@ -87,6 +88,20 @@ def test_decoders_unlike_the_calibration_are_marked_and_counted(
     assert front["decode_distance"].tolist() == distances
     trials = pd.read_parquet(tmp_path / "trials.parquet")
     assert set(costs) <= set(trials.columns)
+
+
+@pytest.mark.filterwarnings("error:constrained_layout not applied")
+def test_the_curves_of_a_long_front_leave_room_for_themselves(costs: Costs, tmp_path: Path) -> None:
+    curves = {f"curve_{name}": values for name, values in CURVE.items()}
+    front = pd.DataFrame(
+        [{"bd_rate_percent": -n, "decode_ms": 10.0 + n} | curves for n in range(40)]
+    )
+    figure = plot_curves(front, ReferenceRecord("reference", costs, **OUTCOME))
+    figure.savefig(tmp_path / "curves.png")
+    said = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert len(said) < 12
+    assert said[0] == "+0.0 %, 10 ms"
+    assert said[-2:] == ["-39.0 %, 49 ms", "reference"]
 
 
 def test_no_word_of_it_where_all_are_alike(costs: Costs, tiny: SearchSpace, tmp_path: Path) -> None:
