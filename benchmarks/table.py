@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--parent", type=Path, default=SHIPPED / f"{SPACE}.safetensors")
     parser.add_argument("--count", type=int, default=40, help="architectures to train")
-    parser.add_argument("--brief", type=int, default=400, help="others, to the first rung")
+    parser.add_argument("--brief", type=int, default=284, help="others, to the first rung")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     work: Path = arguments.work
