@@ -7,7 +7,7 @@ Every architecture is measured as it is inherited from the parent, at step 0. Th
 at every rung; one in six of them again from another seed. `--brief` random ones are trained to the
 first rung only. Writes WORK/pico_small.parquet, a row per architecture, rung and seed; what is done
 is kept in WORK, which belongs to one parent and one state of the code, and the same command
-continues. About 150 CPU minutes. `benchmarks/proxy.py` and `benchmarks/rungs.py` read the committed
+continues. About 130 CPU minutes. `benchmarks/proxy.py` and `benchmarks/rungs.py` read the committed
 table, and so does `search.tabular`.
 """
 
