@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from search.bench_commands import bench
 from search.codec_commands import decode, encode, train
 from search.commands import pretrain, report, run
+from search.promote_command import promote
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "run": (run, "+space=NAME [key=value ...]   search a space; continues a run of the same name"),
@@ -20,6 +21,10 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "report": (
         report,
         "RUN                           write the report of a run, by name or folder",
+    ),
+    "promote": (
+        promote,
+        "RUN --id ID [recipe=quick]    train candidates of a run to the end",
     ),
     "train": (
         train,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 INTERRUPTED = 130
+PATHS = ("data.root", "run.root", "latency_model", "parent", "search.tabular")
+"""Keys whose values Hydra must not parse."""
 _OVERRIDE = re.compile(r"(~|\+{0,2}(?=[^=]+=))(?P<key>[^=@+~]+)(@[^=]*)?(=.*)?$", re.DOTALL)
 
 
@@ -48,7 +50,7 @@ def _composed(command: str, words: list[str], work: Callable[[Config, Console], 
         assert isinstance(config, Config)
         codes.append(_guarded(config, work))
 
-    words = [_for_hydra(word) for word in words]
+    words = [for_hydra(word, PATHS) for word in words]
     try:
         _check_overrides(words)
     except ConfigError as error:
@@ -67,17 +69,12 @@ def _composed(command: str, words: list[str], work: Callable[[Config, Console], 
     return max(codes, default=0)
 
 
-def _for_hydra(word: str) -> str:
+def for_hydra(word: str, paths: Sequence[str]) -> str:
     """An override as Hydra's grammar wants it: a plus before `space=`, quotes around a path."""
     key, separator, value = word.partition("=")
     if key == "space":
         return f"+{word}"
-    if (
-        key in ("data.root", "run.root", "latency_model", "parent", "search.tabular")
-        and separator
-        and value != "null"
-        and value[:1] not in "'\""
-    ):
+    if key in paths and separator and value != "null" and value[:1] not in "'\"":
         escaped = value.replace("'", "\\'")
         return f"{key}='{escaped}'"
     return word
@@ -104,10 +101,10 @@ def _guarded(config: Config, work: Callable[[Config, Console], None]) -> int:
 
     from latency_predictor import UnknownDevice
     from latency_predictor.artefact import ArtefactError
+    from search.checkpoint import CheckpointError
     from search.evaluation import ReferenceFailed
     from search.optimisation import ProxyError
     from search.photographs import DataError
-    from search.pretraining import CheckpointError
     from search.records import RecordError
     from search.screening import EmptyPool
     from search.tabular import TableError

@@ -29,7 +29,7 @@ FAN_IN = 64
 """Inputs per output of a weight that learns with the branches' full rate."""
 CONTEXT_RATE = 0.03
 """Of the branches' rate, what the context's weights learn with: its errors count in whole steps of
-quantisation. At 1 a codec is worse after 150 steps than before."""
+quantisation. At 1 a codec is worse after 150 steps than before. Longer trainings take more."""
 BRANCH_END = ".branch.4.weight"
 LAST_RATE = 0.1
 """Of the branches' rate, what their last weights learn with, which start at zero. At 1 the noise of
@@ -59,6 +59,13 @@ class Start(Protocol):
     def start(self, architecture: Architecture) -> Codec:
         """A codec of its own to train."""
         ...
+
+
+class Rates(Protocol):
+    """Peak learning rates."""
+
+    trunk_rate: float
+    branch_rate: float
 
 
 class ProxyError(RuntimeError):
@@ -157,9 +164,13 @@ def objective(coded: Coded, image: Tensor, level: Tensor, config: ProxyConfig) -
 
     Divided by lambda's root, so that high and low rates pull equally hard.
     """
-    weight = RATE_WEIGHTS.to(image.device)[level]
-    bpp = coded.bits / image[0, 0].numel()
-    error = distortion(image, coded.image, config.loss or MSE)
+    return rate_and(distortion(image, coded.image, config.loss or MSE), coded, level)
+
+
+def rate_and(error: Tensor, coded: Coded, level: Tensor) -> Tensor:
+    """Mean over a batch of (bpp + lambda * error) / sqrt(lambda), for errors [N] at levels [N]."""
+    weight = RATE_WEIGHTS.to(error.device)[level]
+    bpp = coded.bits / coded.image[0, 0].numel()
     return ((bpp + weight * error) / weight.sqrt()).mean()
 
 
@@ -170,12 +181,19 @@ def log_distortion(coded: Coded, image: Tensor, config: ProxyConfig) -> Tensor:
 
 
 def optimiser(
-    parameters: Iterable[tuple[str, Tensor]], config: ProxyConfig, settled: bool
+    parameters: Iterable[tuple[str, Tensor]],
+    config: Rates,
+    settled: bool,
+    context_share: float = CONTEXT_RATE,
 ) -> torch.optim.Optimizer:
-    """Adam, for parameters by their names in a codec."""
+    """Adam, for parameters by their names in a codec.
+
+    `context_share` is what the context's weights learn with, of the branches' rate.
+    """
     groups: dict[float, list[Tensor]] = {}
     for name, parameter in parameters:
-        groups.setdefault(_rate(name, parameter, config, settled), []).append(parameter)
+        rate = _rate(name, parameter, config, settled, context_share)
+        groups.setdefault(rate, []).append(parameter)
     of_rate = [{"params": group, "lr": rate} for rate, group in groups.items()]
     return torch.optim.Adam(of_rate, fused=True)
 
@@ -186,7 +204,9 @@ def one_cycle(optimiser: torch.optim.Optimizer, steps: int) -> LRScheduler:
     return OneCycleLR(optimiser, rates, total_steps=max(steps, 1), cycle_momentum=False)
 
 
-def _rate(name: str, parameter: Tensor, config: ProxyConfig, settled: bool) -> float:
+def _rate(
+    name: str, parameter: Tensor, config: Rates, settled: bool, context_share: float
+) -> float:
     """Peak learning rate of a parameter.
 
     The skeleton's convolutions learn slowly, since they start at an optimum of their own. Where
@@ -202,7 +222,7 @@ def _rate(name: str, parameter: Tensor, config: ProxyConfig, settled: bool) -> f
     if not settled:
         rate *= FAN_IN / parameter[0].numel()
     if name.startswith("decoder.context."):
-        return rate * CONTEXT_RATE
+        return rate * context_share
     return rate * LAST_RATE if name.endswith(BRANCH_END) else rate
 
 

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from search import checkpoint
+from search.checkpoint import CheckpointError, moments, restore_moments
 from search.config import ProxyConfig
 from search.optimisation import (
     SYNTHESIS,
@@ -28,14 +30,6 @@ from search.photographs import Crops
 from space.architecture import Architecture
 from space.parent import Parent, codec_name
 from space.search_space import SearchSpace, extreme
-from space.tensor_file import read_tensors, write_tensors
-
-KEY = "codec-search checkpoint 1"
-"""Kind and version of a checkpoint."""
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that this training cannot go on from."""
 
 
 class Pretraining:
@@ -92,34 +86,23 @@ class Pretraining:
 
     def save(self, path: Path, about: dict[str, Any]) -> None:
         """Write a checkpoint, whole or not at all; `about` must be equal where it is resumed."""
-        state = self._optimiser.state_dict()
         tensors = {f"weights.{name}": value.detach() for name, value in self._trained.items()}
-        for index, moments in state["state"].items():
-            tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
         said = {
-            "about": about,
             "step": self.step,
-            "groups": state["param_groups"],
+            "groups": self._optimiser.state_dict()["param_groups"],
             "schedule": self._schedule.state_dict(),
         }
-        write_tensors(path, KEY, said, tensors)
+        checkpoint.save(path, about, said, tensors | moments(self._optimiser, "adam."))
 
-    @torch.no_grad()
     def resume(self, path: Path, about: dict[str, Any]) -> None:
         """Go on from what `save` wrote. Raises CheckpointError for anything else."""
-        said, tensors = read_tensors(path, KEY, CheckpointError)
+        said, tensors = checkpoint.load(path, about, "run.name=NAME")
         try:
-            begun = said["about"]
-            changed = [name for name in about if begun.get(name) != about[name]]
-            if changed:
-                raise CheckpointError(
-                    f"{path.parent} was begun with other values of {', '.join(changed)}; "
-                    "run.name=NAME starts another"
-                )
             self._restore(said, tensors)
         except (AttributeError, KeyError, RuntimeError, TypeError) as error:
             raise CheckpointError(f"{path}: damaged, or of other code ({error})") from error
 
+    @torch.no_grad()
     def _restore(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         rates = [
             [group["max_lr"] for group in groups]
@@ -129,13 +112,7 @@ class Pretraining:
             raise KeyError("other learning rates")
         for name, weight in self._trained.items():
             weight.copy_(tensors[f"weights.{name}"])
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            if part == "adam":
-                index, _, moment = rest.partition(".")
-                moments.setdefault(int(index), {})[moment] = value
-        self._optimiser.load_state_dict({"state": moments, "param_groups": said["groups"]})
+        restore_moments(self._optimiser, "adam.", tensors, said["groups"])
         self._schedule.load_state_dict(said["schedule"])
         self.step = said["step"]
 

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from search.checkpoint import CheckpointError
 from search.config import ProxyConfig
 from search.optimisation import objective, one_cycle, optimiser, to_tensor
 from search.photographs import Crops, load_photographs
-from search.pretraining import CheckpointError, Pretraining
+from search.pretraining import Pretraining
 from space.architecture import LEVELS
 from space.parent import Parent, codec_name
 from space.search_space import SearchSpace, extreme

@@ -1,0 +1,1 @@
+"""Promotion: from a point of a run to a fully trained model with a card."""

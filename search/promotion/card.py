@@ -1,0 +1,123 @@
+"""The card of a promoted model: what it is, what it costs, and what it does."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import jinja2
+import pandas as pd
+
+from search.front import FARTHEST_CALIBRATED
+from search.metrics import find
+from search.promotion.trial import LOOKS, MODEL, SHOWN
+from search.records import RecordError, RunRecord
+from space.writing import write_whole
+
+README = "README.md"
+TEMPLATE = "card.md.jinja"
+BENCH = "bench.md"
+"""What `bench` says of the model, where it was asked."""
+PICTURES = "pictures.png"
+COSTS = (
+    "decode_ms", "decode_low_ms", "decode_high_ms", "decode_total_ms", "decode_distance",
+    "encode_ms", "encode_low_ms", "encode_high_ms", "encode_total_ms", "encode_distance",
+    "kmac_per_px", "encoder_kmac_per_px", "parameters_m", "encoder_parameters_m", "peak_mb",
+    "encoder_peak_mb", "size_mb", "encoder_size_mb",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model before it is trained."""
+
+    FILE: ClassVar[str] = "promotion.json"
+
+    run: str
+    space: str
+    id: str
+    architecture: dict[str, Any]
+    device: str
+    metric: str
+    bd_rate_percent: float | None
+    """Of the candidate against the space's reference, by the proxy task."""
+    costs: dict[str, float]
+    recipe: dict[str, Any]
+    start: str
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        trial: Mapping[Hashable, Any],
+        record: RunRecord,
+        recipe: dict[str, Any],
+        start: str,
+        seed: int,
+    ) -> Self:
+        """The card of a row of the run's trials."""
+        rate = trial["bd_rate_percent"]
+        return cls(
+            run=record.name,
+            space=record.space,
+            id=trial["id"],
+            architecture=json.loads(trial["architecture"]),
+            device=record.device,
+            metric=record.metric,
+            bd_rate_percent=None if math.isnan(rate) else rate,
+            costs={name: float(trial[name]) for name in COSTS if name in trial},
+            recipe=recipe,
+            start=start,
+            seed=seed,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the file whole or not at all."""
+        write_whole(folder / self.FILE, json.dumps(asdict(self), indent=2).encode() + b"\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what `write` wrote. Raises RecordError for anything else."""
+        try:
+            return cls(**json.loads((folder / cls.FILE).read_text()))
+        except (OSError, TypeError, ValueError) as error:
+            raise RecordError(f"{folder / cls.FILE}: no card of a promotion ({error})") from error
+
+
+def write_card(folder: Path) -> Path:
+    """Write README.md of a promoted model from what lies in its folder. Raises RecordError."""
+    card = Card.read(folder)
+    looks = pd.read_csv(folder / LOOKS) if (folder / LOOKS).is_file() else pd.DataFrame()
+    bench = (folder / BENCH).read_text() if (folder / BENCH).is_file() else ""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("search", "promotion"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        # Markdown, of figures of our own alone.
+        autoescape=False,
+    )
+    page = environment.get_template(TEMPLATE).render(
+        card=card,
+        label=find(card.metric).label,
+        unmeasured=[
+            half for half in ("decode", "encode")
+            if card.costs.get(f"{half}_distance", 0.0) > FARTHEST_CALIBRATED
+        ],
+        looks=_last(looks),
+        shown={name: find(name).label for name in SHOWN},
+        model=MODEL,
+        bench=bench,
+        pictures=PICTURES if (folder / PICTURES).is_file() else None,
+    )  # fmt: skip
+    write_whole(folder / README, page.encode())
+    return folder / README
+
+
+def _last(looks: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The look after the last step."""
+    return looks[looks["step"] == looks["step"].max()].to_dict("records") if len(looks) else []
