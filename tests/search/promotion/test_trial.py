@@ -1,0 +1,99 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from search.checkpoint import CheckpointError
+from search.photographs import Photographs, load_photographs
+from search.promotion.loop import Lessons
+from search.promotion.recipe import Phase, Recipe
+from search.promotion.start import Promoted
+from search.promotion.trial import CHECKPOINT, LOOKS, LOSSES, MODEL, SAMPLE, Data, Job, train
+from search.proxy import skeleton_of
+from space.model import Model
+from space.search_space import SearchSpace
+
+RECIPE = Recipe(batch=1, look_every=2, perceptual=Phase(steps=4, loss={"psnr": 1.0}), average=0.5)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def loaded(photographs: Path) -> Photographs:
+    return load_photographs(str(photographs), 100, train_crops=8, select_crops=2)
+
+
+@pytest.fixture
+def data(loaded: Photographs) -> Data:
+    return Data(Lessons(loaded.train, None), loaded.select, skeleton_of(loaded.train))
+
+
+def job(space: SearchSpace, folder: Path, recipe: Recipe = RECIPE) -> Job:
+    folder.mkdir(exist_ok=True)
+    return Job(space.reference, folder, recipe, 0, 1, "the skeleton", "digest")
+
+
+def nothing(figures: dict[str, float]) -> None:
+    pass
+
+
+def test_a_killed_trial_leaves_what_an_uninterrupted_one_does(
+    tiny: SearchSpace, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.promotion.trial.REPORT_EVERY", 1)
+    reported: list[dict[str, float]] = []
+
+    def die_at_three(figures: dict[str, float]) -> None:
+        if figures["step"] == 3:
+            raise Killed
+
+    train(job(tiny, tmp_path / "whole"), data, reported.append)
+    with pytest.raises(Killed):
+        train(job(tiny, tmp_path / "killed"), data, die_at_three)
+    train(job(tiny, tmp_path / "killed"), data, nothing)
+    assert [figures["step"] for figures in reported] == [1, 2, 3, 4]
+    for name in (LOSSES, LOOKS, SAMPLE, MODEL):
+        whole, killed = (tmp_path / folder / name for folder in ("whole", "killed"))
+        assert whole.read_bytes() == killed.read_bytes(), name
+    losses = pd.read_csv(tmp_path / "whole" / LOSSES)
+    assert losses["loss"].tolist() == pytest.approx([f["loss"] for f in reported], rel=1e-12)
+    looks = pd.read_csv(tmp_path / "whole" / LOOKS)
+    assert sorted(looks["step"].unique()) == [2, 4]
+    assert (np.diff(looks[looks["step"] == 4]["bpp"]) > 0).all()
+    assert Model.load(tmp_path / "whole" / MODEL).architecture == tiny.reference
+    assert list((tmp_path / "whole/tensorboard").iterdir())
+
+
+def test_an_earlier_promotion_is_where_another_starts(
+    tiny: SearchSpace, data: Data, tmp_path: Path
+) -> None:
+    train(job(tiny, tmp_path / "first"), data, nothing)
+    start = Promoted.load(tmp_path / "first")
+    assert not start.settled(tiny.reference)
+    started = Model.of(start.start(tiny.reference).eval())
+    assert started.id == Model.load(tmp_path / "first" / MODEL).id
+    other = tiny.architecture(0)
+    with pytest.raises(CheckpointError, match=f"its weights are not of {other.id}"):
+        start.start(other)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        Promoted.load(tmp_path / "nowhere")
+
+
+def test_other_settings_do_not_go_on(tiny: SearchSpace, data: Data, tmp_path: Path) -> None:
+    train(job(tiny, tmp_path / "one"), data, nothing)
+    assert (tmp_path / "one" / CHECKPOINT).is_file()
+    other = replace(RECIPE, batch=2)
+    with pytest.raises(CheckpointError, match=r"other values of recipe.batch; name=NAME"):
+        train(job(tiny, tmp_path / "one", other), data, nothing)
+    # How often one looks changes nothing.
+    train(job(tiny, tmp_path / "one", replace(RECIPE, look_every=3)), data, nothing)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
