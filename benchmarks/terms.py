@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from search.images import ImageError, read_rgb
 from search.photographs import find_photographs, split
 from search.promotion.text_mask import TextDetector
-from search.promotion.trial import MODEL
 from space import files, tiling
 from space.model import Model
 
@@ -66,7 +65,7 @@ def pictures(paths: list[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
 
 def rows(folder: Path, photos: list[Path], screens: list[Path]) -> Iterator[dict[str, object]]:
     """Errors of a model, by picture and quality."""
-    model, detector = Model.load(folder / MODEL), TextDetector()
+    model, detector = Model.load(folder), TextDetector()
     for kind, paths in (("seam", photos), ("text", screens)):
         for path, pixels in pictures(paths):
             mask = detector.mask(pixels) if kind == "text" else None

@@ -27,12 +27,18 @@ def bench(words: list[str]) -> int:
     from search.bench.store import StoreError
     from search.metrics import MetricError
     from search.photographs import DataError
+    from search.promotion.card import keep_bench
+    from search.records import RecordError
 
     arguments = _parser().parse_args(words)
     try:
-        report, summary = run.bench(_request(arguments), Console(stderr=True))
+        request = _request(arguments)
+        report, summary = run.bench(request, Console(stderr=True))
+        for model in arguments.model:
+            keep_bench(model, report, summary, request.metrics)
     except (
-        CodecError, DataError, MetricError, OSError, PoolError, StoreError, run.BenchError,
+        CodecError, DataError, MetricError, OSError, PoolError, RecordError, StoreError,
+        run.BenchError,
     ) as error:  # fmt: skip
         print(*(line.strip() for line in str(error).splitlines()), file=sys.stderr)
         return 2
@@ -51,7 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("photographs", metavar="PHOTOS", help="folder of photographs, nested")
     parser.add_argument(
-        "--model", type=Path, action="extend", nargs="+", default=[], help="what `train` wrote"
+        "--model",
+        type=Path,
+        action="extend",
+        nargs="+",
+        default=[],
+        help="what `train` or `promote` wrote",
     )
     parser.add_argument(
         "--codecs", type=_names, metavar="NAMES",
@@ -79,10 +90,11 @@ def _parser() -> argparse.ArgumentParser:
 def _request(arguments: argparse.Namespace) -> Request:
     """Raises CodecError for an anchor that is no codec, MetricError for an unknown metric."""
     from search.bench.anchors import BUILT_IN
+    from search.bench.measure import name_of
     from search.bench.run import Request
     from search.metrics import METRICS, find
 
-    models = {path.stem: path for path in arguments.model}
+    models = {name_of(path): path for path in arguments.model}
     sources = [*(arguments.codecs or BUILT_IN), *arguments.model]
     anchor = models.get(arguments.anchor, arguments.anchor)
     metrics = arguments.metrics or tuple(METRICS)

@@ -48,7 +48,7 @@ def encode(words: list[str]) -> int:
     parser = _parser("encode", "Compress an image; it is coded in 8 bits and sRGB.")
     parser.add_argument("image", type=Path, help="PNG, JPEG, WebP, TIFF, HEIC or AVIF")
     parser.add_argument("out", type=Path, help="file to write")
-    parser.add_argument("--model", type=Path, required=True, help="what `train` wrote")
+    parser.add_argument("--model", type=Path, required=True, help="what `train` or `promote` wrote")
     parser.add_argument("--quality", type=_quality, default=4.0, help="0 to 7 (%(default)s)")
     return _guarded(_encode, parser.parse_args(words))
 

@@ -19,6 +19,8 @@ from space.tensor_file import read_tensors, write_tensors
 
 KEY = "codec-search model 1"
 """Kind and version of the file."""
+FILE = "model.safetensors"
+"""Name of a model that has a folder of its own."""
 ID_BYTES = 8
 
 
@@ -55,10 +57,11 @@ class Model:
 
     @classmethod
     def load(cls, path: Path) -> Model:
-        """Read what `save` wrote; nothing in the file is executed.
+        """Read what `save` wrote, or FILE of a folder; nothing in the file is executed.
 
         Raises ModelError for a file that is missing, of another kind or version, or damaged.
         """
+        path = path / FILE if path.is_dir() else path
         said, tensors = read_tensors(path, KEY, ModelError)
         try:
             return cls._assembled(said, tensors)

@@ -18,7 +18,7 @@ from search.metrics import find
 from space.architecture import LEVELS
 
 Source = str | Path
-"""Name of an anchor or path of a model file."""
+"""Name of an anchor, or path of a model file or of a folder that `promote` wrote."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,16 @@ class Task:
 
 @cache
 def codec_of(source: Source) -> Codec:
-    """The codec of an anchor's name or of a model file, by whose stem it is called.
+    """The codec of an anchor's name or of a model.
 
     Raises CodecError for one that is unknown, is no model, or cannot run here.
     """
     return _codec_of_model(source) if isinstance(source, Path) else anchor(source)
+
+
+def name_of(path: Path) -> str:
+    """What a model is called: its file without suffix, or its folder."""
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def probe(path: Path) -> Photograph | str:
@@ -105,9 +110,10 @@ def _codec_of_model(path: Path) -> Codec:
         model = Model.load(path)
     except ModelError as error:
         raise CodecError(str(error)) from error
+    name = name_of(path)
     return Codec(
-        path.stem,
-        path.stem,
+        name,
+        name,
         f"model {model.id.hex()}",
         tuple(float(level) for level in range(LEVELS)),
         lambda pixels, quality: files.encode(pixels, model, quality),

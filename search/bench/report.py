@@ -36,7 +36,7 @@ def write_report(folder: Path, results: Results, summary: Sequence[str]) -> Path
     """
     for metric in results.metrics:
         figure = plot_rate_distortion(results, metric)
-        figure.savefig(folder / _picture(metric), dpi=130)
+        figure.savefig(folder / picture_of(metric), dpi=130)
         plt.close(figure)
     text = "\n\n".join(
         [
@@ -46,7 +46,7 @@ def write_report(folder: Path, results: Results, summary: Sequence[str]) -> Path
             "Means over the photographs; medians of CPU seconds, of all threads together.",
             _curves(results),
             *(
-                f"![{find(metric).label} over bpp]({_picture(metric)})"
+                f"![{find(metric).label} over bpp]({picture_of(metric)})"
                 for metric in results.metrics
             ),
             "## Codecs",
@@ -138,5 +138,6 @@ def _items(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _picture(metric: str) -> str:
+def picture_of(metric: str) -> str:
+    """File of the plot by a metric."""
     return f"rate_{metric}.png"

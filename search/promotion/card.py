@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Mapping
+import shutil
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,10 +13,12 @@ from typing import Any, ClassVar, Self
 import jinja2
 import pandas as pd
 
+from search.bench.report import picture_of
 from search.front import FARTHEST_CALIBRATED
 from search.metrics import find
-from search.promotion.trial import LOOKS, MODEL, SHOWN
+from search.promotion.trial import LOOKS, SHOWN
 from search.records import RecordError, RunRecord
+from space.model import FILE
 from space.writing import write_whole
 
 README = "README.md"
@@ -110,12 +113,28 @@ def write_card(folder: Path) -> Path:
         ],
         looks=_last(looks),
         shown={name: find(name).label for name in SHOWN},
-        model=MODEL,
+        model=FILE,
         bench=bench,
         pictures=PICTURES if (folder / PICTURES).is_file() else None,
     )  # fmt: skip
     write_whole(folder / README, page.encode())
     return folder / README
+
+
+def keep_bench(folder: Path, report: Path, summary: Sequence[str], metrics: Sequence[str]) -> None:
+    """Put what `bench` found on the card of a promoted model; nothing happens to other models.
+
+    `report` is its page, beside which the plots by `metrics` are, `summary` its tables. Raises
+    RecordError.
+    """
+    if not (folder / Card.FILE).is_file():
+        return
+    pictures = []
+    for metric in metrics:
+        shutil.copyfile(report.parent / picture_of(metric), folder / picture_of(metric))
+        pictures.append(f"![{find(metric).label} over bpp]({picture_of(metric)})")
+    write_whole(folder / BENCH, "\n\n".join([*summary, *pictures]).encode() + b"\n")
+    write_card(folder)
 
 
 def _last(looks: pd.DataFrame) -> list[dict[Hashable, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -14,9 +15,10 @@ from rich.console import Console
 from search import checkpoint
 from search.config import ConfigError
 from search.photographs import CROP_CACHE, Photographs, load_photographs
-from search.promotion.card import Card, write_card
+from search.promotion.card import PICTURES, Card, write_card
 from search.promotion.cluster import train_all
 from search.promotion.loop import Lessons
+from search.promotion.pictures import draw
 from search.promotion.recipe import Promotion, check
 from search.promotion.shortlist import Wish, chosen, find_run, trials_of
 from search.promotion.start import find_start
@@ -24,6 +26,7 @@ from search.promotion.text_mask import masks_of
 from search.promotion.trial import CHECKPOINT, Data, Job
 from search.records import RunRecord
 from space.architecture import Architecture
+from space.model import Model
 
 FOLDER = "promoted"
 """Below a run: a folder per model."""
@@ -67,10 +70,19 @@ def promote(run: str, wish: Wish, promotion: Promotion, console: Console) -> lis
             _begin(jobs, candidates, record)
             train_all(jobs, Data(lessons, photographs.select, start), promotion, console)
             for job in jobs:
-                write_card(job.folder)
+                _finish(job, photographs)
     except Timeout:
         raise ConfigError(f"models of {folder} are being trained by another process") from None
     return [job.folder for job in jobs]
+
+
+def _finish(job: Job, photographs: Photographs) -> None:
+    """Pictures and the card of a trained model."""
+    figure = draw(Model.load(job.folder), photographs.report)
+    if figure:
+        figure.savefig(job.folder / PICTURES, dpi=100)
+        plt.close(figure)
+    write_card(job.folder)
 
 
 def _tell(jobs: Sequence[Job], photographs: Photographs, started: str, console: Console) -> None:

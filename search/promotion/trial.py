@@ -22,10 +22,10 @@ from search.promotion.loop import CURVE, FullTraining, Lessons
 from search.promotion.recipe import Recipe
 from search.proxy import measure
 from space.architecture import Architecture
-from space.model import Model
+from space.model import FILE, Model
 from space.writing import write_whole
 
-MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 LOSSES, LOOKS = "losses.csv", "looks.csv"
 SAMPLE = "sample.png"
 BOARD = "tensorboard"
@@ -152,4 +152,4 @@ def _look(training: FullTraining, job: Job, select: Crops, board: SummaryWriter)
 def _write(training: FullTraining, job: Job) -> None:
     losses = pd.DataFrame(training.curve, columns=pd.Index(CURVE)).rename_axis("step")
     write_whole(job.folder / LOSSES, losses.to_csv().encode())
-    Model.of(training.codec.eval()).save(job.folder / MODEL)
+    Model.of(training.codec.eval()).save(job.folder / FILE)

@@ -11,9 +11,9 @@ from search.photographs import Photographs, load_photographs
 from search.promotion.loop import Lessons
 from search.promotion.recipe import Phase, Recipe
 from search.promotion.start import Promoted
-from search.promotion.trial import CHECKPOINT, LOOKS, LOSSES, MODEL, SAMPLE, Data, Job, train
+from search.promotion.trial import CHECKPOINT, LOOKS, LOSSES, SAMPLE, Data, Job, train
 from search.proxy import skeleton_of
-from space.model import Model
+from space.model import FILE, Model
 from space.search_space import SearchSpace
 
 RECIPE = Recipe(batch=1, look_every=2, perceptual=Phase(steps=4, loss={"psnr": 1.0}), average=0.5)
@@ -57,7 +57,7 @@ def test_a_killed_trial_leaves_what_an_uninterrupted_one_does(
         train(job(tiny, tmp_path / "killed"), data, die_at_three)
     train(job(tiny, tmp_path / "killed"), data, nothing)
     assert [figures["step"] for figures in reported] == [1, 2, 3, 4]
-    for name in (LOSSES, LOOKS, SAMPLE, MODEL):
+    for name in (LOSSES, LOOKS, SAMPLE, FILE):
         whole, killed = (tmp_path / folder / name for folder in ("whole", "killed"))
         assert whole.read_bytes() == killed.read_bytes(), name
     losses = pd.read_csv(tmp_path / "whole" / LOSSES)
@@ -65,7 +65,7 @@ def test_a_killed_trial_leaves_what_an_uninterrupted_one_does(
     looks = pd.read_csv(tmp_path / "whole" / LOOKS)
     assert sorted(looks["step"].unique()) == [2, 4]
     assert (np.diff(looks[looks["step"] == 4]["bpp"]) > 0).all()
-    assert Model.load(tmp_path / "whole" / MODEL).architecture == tiny.reference
+    assert Model.load(tmp_path / "whole").architecture == tiny.reference
     assert list((tmp_path / "whole/tensorboard").iterdir())
 
 
@@ -76,7 +76,7 @@ def test_an_earlier_promotion_is_where_another_starts(
     start = Promoted.load(tmp_path / "first")
     assert not start.settled(tiny.reference)
     started = Model.of(start.start(tiny.reference).eval())
-    assert started.id == Model.load(tmp_path / "first" / MODEL).id
+    assert started.id == Model.load(tmp_path / "first").id
     other = tiny.architecture(0)
     with pytest.raises(CheckpointError, match=f"its weights are not of {other.id}"):
         start.start(other)
