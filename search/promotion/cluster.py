@@ -38,8 +38,8 @@ def train_all(jobs: Sequence[Job], data: Data, promotion: Promotion, console: Co
     slots = start_ray(promotion.address, None)
     gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
     several = promotion.processes > 1
-    # A driver of several processes computes nothing itself.
-    resources: dict[str, float] = {"cpu": 0} if several else {"cpu": 1, "gpu": gpus}
+    # A driver of several processes computes nothing itself, but Tune wants it to ask for something.
+    resources: dict[str, float] = {"memory": 1} if several else {"cpu": 1, "gpu": gpus}
     named = {job.folder.name: job for job in jobs}
     trainable = tune.with_parameters(_driver if several else _alone, jobs=named, data=data)
     with Display(named, console) as display, tempfile.TemporaryDirectory() as records:

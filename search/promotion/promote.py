@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,16 +65,25 @@ def promote(run: str, wish: Wish, promotion: Promotion, console: Console) -> lis
     _tell(jobs, photographs, started, console)
     with console.status("Looking for text"):
         lessons = _lessons(promotion, photographs, cache)
-    (folder / FOLDER).mkdir(exist_ok=True)
-    try:
-        with FileLock(folder / FOLDER / ".lock", timeout=0):
-            _begin(jobs, candidates, record)
-            train_all(jobs, Data(lessons, photographs.select, start), promotion, console)
-            for job in jobs:
-                _finish(job, photographs)
-    except Timeout:
-        raise ConfigError(f"models of {folder} are being trained by another process") from None
+    with ExitStack() as held:
+        for job in jobs:
+            held.enter_context(_alone(job))
+        _begin(jobs, candidates, record)
+        train_all(jobs, Data(lessons, photographs.select, start), promotion, console)
+        for job in jobs:
+            _finish(job, photographs)
     return [job.folder for job in jobs]
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[None]:
+    """Keep other processes from a model's folder. Raises ConfigError where one is there."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(job.folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(f"{job.folder} is being trained by another process") from None
 
 
 def _finish(job: Job, photographs: Photographs) -> None:
@@ -109,5 +119,4 @@ def _begin(jobs: Sequence[Job], candidates: pd.DataFrame, record: RunRecord) -> 
         if (job.folder / CHECKPOINT).is_file():
             checkpoint.load(job.folder / CHECKPOINT, job.about, "name=NAME")
     for job, row in zip(jobs, candidates.to_dict("records"), strict=True):
-        job.folder.mkdir(exist_ok=True)
         Card.of(row, record, asdict(job.recipe), job.start, job.seed).write(job.folder)
