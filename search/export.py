@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,16 @@ from latency_predictor import placement
 from latency_predictor.coreml import TARGET, convert, package_sha256
 from latency_predictor.ops import Kind, OpTable, occurrences
 from latency_predictor.package_ops import PackageError, PackageOps, read_package
-from search import onnx_networks
+from latency_predictor.package_run import PackageProgram
+from search.export_checks import (
+    PICTURE_DIFFERENCE,
+    UNEQUAL_SYMBOLS,
+    Agreement,
+    Run,
+    compare,
+    with_half_weights,
+)
+from search.onnx_networks import OnnxNetwork, missing, write_onnx
 from space import payload, scales, tiling
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, QUALITY_STEPS
 from space.lowering import figures_of, lower
@@ -50,22 +61,21 @@ def export(model: Model, folder: Path, progress: Progress = iter) -> dict[str, A
     """Write a model, in float32 and on the CPU, as the folder; returns its manifest.
 
     The folder is replaced if it exists, and is written whole or not at all. ONNX is left out where
-    `onnx_networks.missing`. Raises ExportError and OSError.
+    packages are `missing`. Raises ExportError and OSError.
     """
-    with whole_folder(folder) as partial:
-        with_onnx = not onnx_networks.missing()
+    with whole_folder(folder) as work:
+        with_onnx = not missing()
         networks = {
-            name: _write_network(model, name, partial, with_onnx)
-            for name in progress(list(SEGMENTS))
+            name: _write_network(model, name, work, with_onnx) for name in progress(list(SEGMENTS))
         }
-        write_tensors(partial / TABLES, TABLES_KEY, {"id": model.id.hex()}, _tables(model))
+        write_tensors(work / TABLES, TABLES_KEY, {"id": model.id.hex()}, _tables(model))
         manifest = {
             **_facts(model),
             "networks": networks,
-            "onnx_check": _onnx_check(model, partial) if with_onnx else None,
-            "sha256": {path.name: _sha256(path) for path in sorted(partial.iterdir())},
+            "checks": _checks(model, work, with_onnx),
+            "sha256": {path.name: _sha256(path) for path in sorted(work.iterdir())},
         }
-        write_whole(partial / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+        write_whole(work / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
     return manifest
 
 
@@ -106,7 +116,7 @@ def _write_network(model: Model, name: str, folder: Path, with_onnx: bool) -> di
         raise ExportError(str(error)) from error
     check_ops(name, package.table, predicted_ops(model, name))
     if with_onnx:
-        onnx_networks.write_onnx(module, shapes, OUTPUTS[name], folder / ONNX[name])
+        write_onnx(module, shapes, OUTPUTS[name], folder / ONNX[name])
     returned = inputs(model.architecture, "encoder" if name == "decoder" else "decoder")
     return {
         "core_ml": PACKAGES[name],
@@ -171,17 +181,29 @@ def _facts(model: Model) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _onnx_check(model: Model, folder: Path) -> dict[str, Any]:
-    """How far ONNX Runtime is from torch. Raises ExportError where that is too far."""
-    agreement = onnx_networks.compare(model, *(folder / name for name in ONNX.values()))
-    if not agreement.holds:
+def _checks(model: Model, folder: Path, with_onnx: bool) -> dict[str, Any]:
+    """How far what was written is from the model. Raises ExportError where that is too far."""
+    packages = [PackageProgram(folder / PACKAGES[name]) for name in SEGMENTS]
+    exact, rounded = ([partial(p, half=half) for p in packages] for half in (False, True))
+    float16 = compare(model, *rounded)
+    if not math.isfinite(float16.picture_difference):
+        raise ExportError("in float16 the pictures of the packages are no numbers")
+    found = {"core_ml": _close(with_half_weights(model), exact, "the Core ML packages")}
+    if with_onnx:
+        networks = [OnnxNetwork(folder / ONNX[name]) for name in SEGMENTS]
+        found["onnx"] = _close(model, networks, "the ONNX files")
+    return {name: asdict(one) for name, one in {**found, "core_ml_float16": float16}.items()}
+
+
+def _close(model: Model, networks: Sequence[Run], what: str) -> Agreement:
+    """Raises ExportError where an encoder and a decoder do not compute what a model does."""
+    agreement = compare(model, *networks)
+    if not agreement.close:
         raise ExportError(
-            f"ONNX Runtime computes something else than torch: of {agreement.symbols} symbols "
-            f"{agreement.unequal_symbols} differ, and samples of the picture by "
-            f"{agreement.picture_difference:.2g}; accepted are a share of "
-            f"{onnx_networks.UNEQUAL_SYMBOLS:g} and {onnx_networks.PICTURE_DIFFERENCE:g}"
+            f"{what} do not compute what the model does: {agreement}; accepted are "
+            f"{100 * UNEQUAL_SYMBOLS:g} % and {PICTURE_DIFFERENCE:g}"
         )
-    return asdict(agreement)
+    return agreement
 
 
 def _sha256(path: Path) -> str:

@@ -15,6 +15,12 @@ from search.commands import INTERRUPTED
 
 MODEL = "model.safetensors"
 """The model in a folder that is given in place of one."""
+CHECKS = {
+    "core_ml": "Core ML programs, run in torch",
+    "onnx": "ONNX Runtime",
+    "core_ml_float16": "Core ML programs, rounding to float16",
+}
+"""What the summary calls the checks of a manifest."""
 
 
 def export(words: list[str]) -> int:
@@ -48,9 +54,9 @@ def export(words: list[str]) -> int:
 
 
 def _export(given: Path, out: Path | None) -> str:
-    from search import onnx_networks
     from search.codec_commands import shown
     from search.export import ExportError, export
+    from search.onnx_networks import missing
     from space.model import Model
 
     path = given / MODEL if given.is_dir() else given
@@ -59,9 +65,9 @@ def _export(given: Path, out: Path | None) -> str:
     )
     model = Model.load(path)
     _check_place(folder)
-    if missing := onnx_networks.missing():
+    if lacking := missing():
         print(
-            f"ONNX is left out, for {', '.join(missing)} is not installed: "
+            f"ONNX is left out, for {', '.join(lacking)} is not installed: "
             "pip install 'codec-search[export]'",
             file=sys.stderr,
         )
@@ -74,20 +80,18 @@ def _export(given: Path, out: Path | None) -> str:
 
 def _summary(manifest: dict[str, Any]) -> str:
     """Model, costs of both networks, and what was checked."""
+    from search.export_checks import Agreement
+
     area = manifest["tile"]["side_px"] ** 2
     networks = " and ".join(
         f"{name} of {network['macs'] / area / 1e3:.1f} kMAC/px in {sum(network['ops'].values())} "
         "ops as predicted"
         for name, network in manifest["networks"].items()
     )
-    said = f"model {manifest['model']['id']}, {networks}"
-    if check := manifest["onnx_check"]:
-        said += (
-            f"; ONNX Runtime against torch on {check['tiles']} tiles: {check['unequal_symbols']} "
-            f"of {check['symbols']:,} symbols differ, the picture by at most "
-            f"{check['picture_difference']:.1g}"
-        )
-    return said
+    checks = [
+        f"  {CHECKS[name]}: {Agreement(**found)}" for name, found in manifest["checks"].items()
+    ]
+    return "\n".join([f"model {manifest['model']['id']}, {networks}", *checks])
 
 
 def _check_place(folder: Path) -> None:
