@@ -5,10 +5,11 @@
 Each is exported as `python -m search export` does it, with weights drawn at random: Core ML's
 converter would merge the equal parts of an untrained codec. Prints, in Markdown, whether the op
 list of each saved package is the one that its times are predicted from: the same fused ops of the
-same shapes, and so the same MACs. Then, on tiles of four photographs, the share of symbols that are
-not the model's, and the largest difference of a sample in [0, 1] that both decode from the same
-symbols: for the programs of the packages, run in torch against weights of float16, for ONNX Runtime,
-and for the programs with every value rounded to float16. Megabytes are of packages and tables.
+same shapes, and so the same MACs. Then, on tiles of four photographs, the share of symbols that
+are not the model's, and the largest difference of a sample in [0, 1] that both decode from the same
+symbols: for the programs of the packages, run in torch, against weights of float16; for ONNX
+Runtime; and for the programs with every value rounded to float16. Megabytes are of packages and
+tables.
 """
 
 from __future__ import annotations

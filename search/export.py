@@ -173,7 +173,7 @@ def _facts(model: Model) -> dict[str, Any]:
         },
         "quality": {"levels": LEVELS, "steps_per_level": QUALITY_STEPS},
         "entropy_coding": {
-            "file": TABLES, "tables": scales.TABLES, "z_max": scales.Z_MAX,
+            "tables": scales.TABLES, "z_max": scales.Z_MAX,
             "multiplier_bits": scales.MULTIPLIER_BITS, "fraction_bits": scales.FRACTION_BITS,
             "block": payload.BLOCK, "flag_table": payload.FLAG_TABLE,
             "flagged_table": payload.FLAGGED_TABLE,

@@ -48,7 +48,7 @@ class Agreement:
 
     def __str__(self) -> str:
         share = 100 * self.unequal_symbols / self.symbols
-        return f"{share:.2g} % of symbols and samples by {self.picture_difference:.1g} differ"
+        return f"{share:.2g} % of symbols differ, samples by at most {self.picture_difference:.1g}"
 
 
 @torch.inference_mode()
