@@ -117,6 +117,7 @@ def _write_network(model: Model, name: str, folder: Path, with_onnx: bool) -> di
     check_ops(name, package.table, predicted_ops(model, name))
     if with_onnx:
         write_onnx(module, shapes, OUTPUTS[name], folder / ONNX[name])
+    # Each network takes what the other returns.
     returned = inputs(model.architecture, "encoder" if name == "decoder" else "decoder")
     return {
         "core_ml": PACKAGES[name],
