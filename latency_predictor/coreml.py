@@ -27,17 +27,24 @@ TARGET = "iOS17"
 """The first that takes float16 inputs and outputs of every rank on all units."""
 
 
-def convert(module: nn.Module, inputs: Mapping[str, Sequence[int]], path: Path) -> MLModel:
+def convert(
+    module: nn.Module,
+    inputs: Mapping[str, Sequence[int]],
+    path: Path,
+    outputs: Sequence[str] | None = None,
+) -> MLModel:
     """Write `module`, in inference form, to the package `path`, which is replaced.
 
-    `inputs` gives the shapes of what `forward` takes, by name and in order. Inputs and outputs are
-    float16 arrays, the outputs called output_0, output_1 and so on: float32 ones would cost a cast
-    each. Weights and arithmetic are float16. The model that is returned has been compiled nowhere.
+    `inputs` gives the shapes of what `forward` takes, by name and in order; `outputs` names what it
+    returns (default: output_0, output_1 and so on). Both are float16 arrays: float32 ones would
+    cost a cast each. Weights and arithmetic are float16. The model that is returned has been
+    compiled nowhere.
     """
     coremltools = quiet_coremltools()
     program = _exported(module, inputs)
     half = np.float16
-    outputs = range(len(program.graph_signature.user_outputs))
+    returned = len(program.graph_signature.user_outputs)
+    names = outputs or [f"output_{number}" for number in range(returned)]
     with silence():
         model = coremltools.convert(
             program,
@@ -48,9 +55,7 @@ def convert(module: nn.Module, inputs: Mapping[str, Sequence[int]], path: Path) 
                 coremltools.TensorType(name=name, shape=tuple(shape), dtype=half)
                 for name, shape in inputs.items()
             ],
-            outputs=[
-                coremltools.TensorType(name=f"output_{number}", dtype=half) for number in outputs
-            ],
+            outputs=[coremltools.TensorType(name=name, dtype=half) for name in names],
             skip_model_load=True,
         )
         shutil.rmtree(path, ignore_errors=True)

@@ -7,7 +7,8 @@ so that a whole search space lowers and is priced without a Python loop over arc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
@@ -115,6 +116,29 @@ class OpTable:
 
 
 COLUMNS = tuple(field.name for field in fields(OpTable) if field.name != "programs")
+
+
+def one_program(rows: Sequence[Mapping[str, int]]) -> OpTable:
+    """The table of a single program; each row gives all of `COLUMNS` but `program`."""
+    columns = {
+        name: np.array([row[name] for row in rows], dtype=np.int64)
+        for name in COLUMNS
+        if name != "program"
+    }
+    return OpTable(program=np.zeros(len(rows), dtype=np.int64), **columns, programs=1)
+
+
+OCCURRENCE = tuple(name for name in COLUMNS if name not in ("program", "count"))
+"""What tells one op from another."""
+
+
+def occurrences(table: OpTable) -> Counter[tuple[int, ...]]:
+    """How often each op, as its columns `OCCURRENCE`, is in the programs of a table together."""
+    found: Counter[tuple[int, ...]] = Counter()
+    columns = [getattr(table, name).tolist() for name in OCCURRENCE]
+    for op, count in zip(zip(*columns, strict=True), table.count.tolist(), strict=True):
+        found[op] += count
+    return +found
 
 
 def concatenate(tables: Sequence[OpTable]) -> OpTable:

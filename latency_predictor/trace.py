@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -19,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from latency_predictor.ops import COLUMNS, Kind, OpTable
+from latency_predictor.ops import Kind, OpTable, one_program
 
 aten = torch.ops.aten
 
@@ -73,7 +72,7 @@ def trace(module: nn.Module, *input_shapes: Sequence[int]) -> OpTable:
     }
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), tracer:
         torch.func.functional_call(module, state, examples)
-    return tracer.table()
+    return one_program(tracer.rows)
 
 
 class _Tracer(TorchDispatchMode):
@@ -86,14 +85,6 @@ class _Tracer(TorchDispatchMode):
         super().__init__()
         self.producer = WeakTensorKeyDictionary()
         self.rows: list[dict[str, int]] = []
-
-    def table(self) -> OpTable:
-        columns = {
-            name: np.array([row[name] for row in self.rows], dtype=np.int64)
-            for name in COLUMNS
-            if name != "program"
-        }
-        return OpTable(program=np.zeros(len(self.rows), dtype=np.int64), programs=1, **columns)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))

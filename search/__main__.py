@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from search.bench_commands import bench
 from search.codec_commands import decode, encode, train
 from search.commands import pretrain, report, run
+from search.export_command import export
 from search.promote_command import promote
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
@@ -32,6 +33,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     ),
     "encode": (encode, "IMAGE OUT --model M           compress a photograph"),
     "decode": (decode, "FILE OUT --model M            what encode wrote, as PNG"),
+    "export": (export, "MODEL [--out DIR]             Core ML packages, ONNX, tables, a manifest"),
     "bench": (bench, "PHOTOS [--model M]             compare codecs and models over photographs"),
 }
 

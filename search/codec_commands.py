@@ -77,12 +77,12 @@ def _train(arguments: argparse.Namespace) -> str:
         photographs,
         arguments.steps,
         arguments.seed,
-        lambda steps: _shown(steps, "Training"),
+        lambda steps: shown(steps, "Training"),
     )
     model = Model.of(codec)
     model.save(arguments.model)
-    shown = ("psnr", "ssimulacra2")
-    curve, _ = measure(codec, photographs.select, (SHOWN_QUALITY,), shown)
+    metrics = ("psnr", "ssimulacra2")
+    curve, _ = measure(codec, photographs.select, (SHOWN_QUALITY,), metrics)
     size_mb = arguments.model.stat().st_size / 1e6
     return (
         f"{arguments.model}: model {model.id.hex()}, {size_mb:.1f} MB; held-out photographs at "
@@ -102,7 +102,7 @@ def _encode(arguments: argparse.Namespace) -> str:
     pixels = read_rgb(arguments.image).pixels
     with _naming(arguments.image, BitstreamError), _naming(arguments.model, ModelError):
         data = files.encode(
-            pixels, model, arguments.quality, lambda tiles: _shown(tiles, "Encoding")
+            pixels, model, arguments.quality, lambda tiles: shown(tiles, "Encoding")
         )
     write_whole(arguments.out, data)
     height, width, _ = pixels.shape
@@ -121,7 +121,7 @@ def _decode(arguments: argparse.Namespace) -> str:
     model = _load(arguments.model)
     data = arguments.file.read_bytes()
     with _naming(arguments.file, BitstreamError), _naming(arguments.model, ModelError):
-        pixels = files.decode(data, model, lambda tiles: _shown(tiles, "Decoding"))
+        pixels = files.decode(data, model, lambda tiles: shown(tiles, "Decoding"))
     write_png(pixels, arguments.out)
     return f"{arguments.out}: {pixels.shape[1]}x{pixels.shape[0]}"
 
@@ -188,8 +188,8 @@ _quality.__name__ = f"number from 0 to {LEVELS - 1}"
 _natural.__name__ = "whole number from 0 to 2^63 - 1"
 
 
-def _shown(items: Sequence[T], what: str) -> Iterable[T]:
-    """The items, with a bar on standard error while they last if that is a terminal."""
+def shown(items: Sequence[T], what: str) -> Iterable[T]:
+    """Passes on the items, with a bar on standard error while they last if that is a terminal."""
     from rich.console import Console
     from rich.progress import track
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from latency_predictor.ops import OpTable
-from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS
+from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, Architecture
 from space.codec import Codec, EncoderNetwork
 from space.lowering import DECODER, ENCODER, lower
 from space.search_space import SearchSpace, SpaceError
@@ -27,13 +27,16 @@ from space.tiling import TILE
 _SPACES = files("configs") / "space"
 _SMALL = 0.02
 """Standard deviation of biases and of the logarithms of scales."""
-_SEGMENTS = {"encoder": ENCODER, "decoder": DECODER}
+SEGMENTS = {"encoder": ENCODER, "decoder": DECODER}
+"""The op list of each network, for `lowering.lower`."""
+OUTPUTS = {"encoder": ("symbols", "z"), "decoder": ("image",)}
+"""Names of what each network returns, in order."""
 
 
 class CodecPrograms:
     """Encoder and decoder networks on one tile, for every architecture of a space."""
 
-    programs = tuple(_SEGMENTS)
+    programs = tuple(SEGMENTS)
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
@@ -46,7 +49,7 @@ class CodecPrograms:
 
     def lower(self, numbers: NDArray[np.int64], program: str) -> OpTable:
         """Op lists of the encoders or the decoders of these architectures."""
-        return lower(_SEGMENTS[program], self._space.columns(numbers))
+        return lower(SEGMENTS[program], self._space.columns(numbers))
 
     def build(self, number: int, program: str) -> nn.Module:
         """The folded network, with parameters drawn at random from `number`.
@@ -55,20 +58,12 @@ class CodecPrograms:
         """
         codec = Codec(self._space.architecture(number)).fold().eval()
         network = EncoderNetwork(codec) if program == "encoder" else codec.decoder
-        _randomise(network, seed=number)
+        randomise(network, seed=number)
         return network
 
     def inputs(self, number: int, program: str) -> dict[str, tuple[int, ...]]:
         """Shapes by name, in the order in which the network takes them."""
-        if program == "encoder":
-            return {"image": (1, 3, TILE, TILE), "levels": (1, LEVELS)}
-        architecture = self._space.architecture(number)
-        latent, hyper = TILE // LATENT_STRIDE, TILE // HYPER_STRIDE
-        return {
-            "symbols": (1, architecture.latent_channels, latent, latent),
-            "z": (1, architecture.hyper_channels, hyper, hyper),
-            "levels": (1, LEVELS),
-        }
+        return inputs(self._space.architecture(number), program)
 
     def describe(self, number: int) -> dict[str, Any]:
         """The architecture as JSON."""
@@ -78,6 +73,18 @@ class CodecPrograms:
     def identify(self, number: int) -> str:
         """The architecture's id."""
         return self._space.architecture(number).id
+
+
+def inputs(architecture: Architecture, program: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of what a network takes for one tile, by name and in order."""
+    if program == "encoder":
+        return {"image": (1, 3, TILE, TILE), "levels": (1, LEVELS)}
+    latent, hyper = TILE // LATENT_STRIDE, TILE // HYPER_STRIDE
+    return {
+        "symbols": (1, architecture.latent_channels, latent, latent),
+        "z": (1, architecture.hyper_channels, hyper, hyper),
+        "levels": (1, LEVELS),
+    }
 
 
 def names() -> list[str]:
@@ -107,7 +114,7 @@ def find(name: str) -> CodecPrograms | None:
     return CodecPrograms(SearchSpace.from_config(config))
 
 
-def _randomise(network: nn.Module, seed: int) -> None:
+def randomise(network: nn.Module, seed: int) -> None:
     """Draw all parameters: weights so that a signal keeps its size, the others small.
 
     None is left zero, and no two alike, which a converter would leave out.

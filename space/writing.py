@@ -1,8 +1,10 @@
-"""Writing files so that a failure leaves no half of one."""
+"""Writing files and folders so that a failure leaves no half of one."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -16,3 +18,21 @@ def write_whole(path: Path, data: bytes) -> None:
             partial.replace(path)
     except OSError as error:
         raise OSError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `path` if the block ends without an error.
+
+    Raises OSError that names `path`, also where it came up in the block.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as work:
+            partial, former = Path(work) / "partial", Path(work) / "former"
+            partial.mkdir()
+            yield partial
+            if path.exists():
+                path.rename(former)
+            partial.rename(path)
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from space.writing import write_whole
+from space.writing import whole_folder, write_whole
 
 
 def test_a_file_is_written_or_replaced(tmp_path: Path) -> None:
@@ -45,3 +45,29 @@ def test_places_that_cannot_be_written(name: str, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=rf"{name}: cannot be written \("):
         write_whole(tmp_path / name, b"data")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def fill(path: Path, *names: str) -> None:
+    with whole_folder(path) as folder:
+        for name in names:
+            (folder / name).write_text(name)
+
+
+def test_a_folder_is_written_or_replaced(tmp_path: Path) -> None:
+    for names in (["first", "both"], ["second", "both"]):
+        fill(tmp_path / "a", *names)
+        assert [path.name for path in tmp_path.iterdir()] == ["a"]
+        assert {path.name for path in (tmp_path / "a").iterdir()} == set(names)
+
+
+def test_a_failure_leaves_the_older_folder(tmp_path: Path) -> None:
+    fill(tmp_path / "a", "older")
+
+    def fill_the_disk() -> None:
+        with whole_folder(tmp_path / "a") as folder:
+            (folder / "newer").touch()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match=r"a: cannot be written \(No space left on device\)"):
+        fill_the_disk()
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["a", "a/older"]

@@ -1,0 +1,83 @@
+"""What the op list's rules leave open, in predicted time. Takes some seconds.
+
+    python benchmarks/unpriced_moves.py
+
+Slices count as views and an interleaved concatenation as two moves, in codecs as in the networks
+that the predictor learned from. Prints, in Markdown, for random architectures of `pico_large` with
+a grid or checkerboard context, how predicted times would change if every strided slice were a copy,
+and if an interleaved concatenation were one move: median, least and largest change in percent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import yaml
+
+from latency_predictor import load_default
+from latency_predictor.ops import COLUMNS, Kind, OpTable
+from search.config import CONFIGS
+from space.lowering import lower
+from space.programs import SEGMENTS
+from space.search_space import SearchSpace
+
+PHONES = ("iphone13", "iphone16pro")
+SAMPLED = 400
+
+
+def main() -> None:
+    config = yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text())
+    space = SearchSpace.from_config(config)
+    columns = space.columns(space.sample(SAMPLED, np.random.default_rng(0)))
+    phased = np.isin(columns["context"], ["grid", "checkerboard"])
+    columns = {name: column[phased] for name, column in columns.items()}
+    model = load_default()
+    print("| network | phone | slices are copies | interleaved concatenation is one move |")
+    print("|---|---|---|---|")
+    for name, segments in SEGMENTS.items():
+        table = lower(segments, columns)
+        for phone in PHONES:
+            before = model.predict(table, phone).ms
+            changes = [
+                100 * (model.predict(other, phone).ms / before - 1)
+                for other in (with_slices(table), without_shuffles(table))
+            ]
+            said = [f"{np.median(c):+.0f} % ({c.min():+.0f} to {c.max():+.0f})" for c in changes]
+            print(f"| {name} | {phone} | {said[0]} | {said[1]} |")
+    print(f"\n{int(phased.sum())} architectures.")
+
+
+def with_slices(table: OpTable) -> OpTable:
+    """Each gathering of the four phases of a latent cut before: in two by rows, then by columns."""
+    gathers = (
+        (table.kind == Kind.MOVE)
+        & (table.out_channels == 4 * table.in_channels)
+        & (table.in_px == 4 * table.out_px)
+    )
+    gathered = {name: getattr(table, name)[gathers] for name in COLUMNS}
+    channels, px, count = (gathered[name] for name in ("in_channels", "in_px", "count"))
+    by_row = {"out_channels": channels, "out_px": px // 2, "count": 2 * count}
+    by_column = {
+        "out_channels": channels, "in_px": px // 2, "out_px": px // 4, "count": 4 * count
+    }  # fmt: skip
+    whole = {
+        name: np.concatenate(
+            [getattr(table, name), *(({**gathered, **c})[name] for c in (by_row, by_column))]
+        )
+        for name in COLUMNS
+    }
+    order = np.argsort(whole["program"], kind="stable")
+    return OpTable(
+        **{name: column[order] for name, column in whole.items()}, programs=table.programs
+    )
+
+
+def without_shuffles(table: OpTable) -> OpTable:
+    """The channel shuffle where phases are joined left out."""
+    shuffles = (table.kind == Kind.MOVE) & (table.in_channels == table.out_channels)
+    return replace(table, count=np.where(shuffles, 0, table.count))
+
+
+if __name__ == "__main__":
+    main()
