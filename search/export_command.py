@@ -13,8 +13,6 @@ from typing import Any
 
 from search.commands import INTERRUPTED
 
-MODEL = "model.safetensors"
-"""The model in a folder that is given in place of one."""
 CHECKS = {
     "core_ml": "Core ML programs, run in torch",
     "onnx": "ONNX Runtime",
@@ -30,9 +28,7 @@ def export(words: list[str]) -> int:
         description="Write a model as Core ML packages and ONNX, with its integer tables and a "
         "manifest.",
     )
-    parser.add_argument(
-        "model", type=Path, metavar="MODEL", help=f"what `train` wrote, or a folder with {MODEL}"
-    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="what `train` or `promote` wrote")
     parser.add_argument(
         "--out", type=Path, metavar="DIR",
         help="folder to write; an older export is replaced (NAME-export beside a model "
@@ -59,11 +55,10 @@ def _export(given: Path, out: Path | None) -> str:
     from search.onnx_networks import missing
     from space.model import Model
 
-    path = given / MODEL if given.is_dir() else given
     folder = out or (
         given / "export" if given.is_dir() else given.with_name(given.stem + "-export")
     )
-    model = Model.load(path)
+    model = Model.load(given)
     _check_place(folder)
     if lacking := missing():
         print(
@@ -74,7 +69,7 @@ def _export(given: Path, out: Path | None) -> str:
     try:
         manifest = export(model, folder, lambda names: shown(names, "Exporting"))
     except ExportError as error:
-        raise ExportError(f"{path}: {error}") from error
+        raise ExportError(f"{given}: {error}") from error
     return f"{folder}: {_summary(manifest)}"
 
 

@@ -15,10 +15,8 @@ from search.images import ImageError, read_rgb
 from space import files
 from space.model import Model
 
-SIDE = 512
-"""Of what is coded, from the middle of a photograph, px."""
-SHOWN = 320
-"""Of what is shown of that, px."""
+SIDE = 376
+"""Of what is coded and shown of a photograph, its middle, px; with margins a multiple of 64."""
 QUALITY = 2.0
 """Of the model: low enough for differences to be seen."""
 MOST = 3
@@ -44,7 +42,7 @@ def draw(model: Model, photographs: Sequence[Path]) -> Figure | None:
             (f"this model, {len(data):,} bytes", files.decode(data, model)),
         )
         for axis, (title, pixels) in zip(row, shown, strict=True):
-            axis.imshow(_middle(pixels, SHOWN), interpolation="none")
+            axis.imshow(pixels, interpolation="none")
             axis.set_title(title, fontsize=10)
             axis.axis("off")
     return figure
@@ -57,12 +55,12 @@ def _middles(photographs: Sequence[Path]) -> Iterator[Pixels]:
         except ImageError:
             continue
         if min(pixels.shape[:2]) >= SIDE:
-            yield _middle(pixels, SIDE)
+            yield _middle(pixels)
 
 
-def _middle(pixels: Pixels, side: int) -> Pixels:
-    top, left = ((length - side) // 2 for length in pixels.shape[:2])
-    return np.ascontiguousarray(pixels[top : top + side, left : left + side])
+def _middle(pixels: Pixels) -> Pixels:
+    top, left = ((length - SIDE) // 2 for length in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + SIDE, left : left + SIDE])
 
 
 def _jpeg_of(pixels: Pixels, least_bytes: int) -> bytes:
