@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -107,6 +107,7 @@ def write_card(folder: Path) -> Path:
     page = environment.get_template(TEMPLATE).render(
         card=card,
         label=find(card.metric).label,
+        phases=list(_phases(card.recipe)),
         unmeasured=[
             half for half in ("decode", "encode")
             if card.costs.get(f"{half}_distance", 0.0) > FARTHEST_CALIBRATED
@@ -135,6 +136,16 @@ def keep_bench(folder: Path, report: Path, summary: Sequence[str], metrics: Sequ
         pictures.append(f"![{find(metric).label} over bpp]({picture_of(metric)})")
     write_whole(folder / BENCH, "\n\n".join([*summary, *pictures]).encode() + b"\n")
     write_card(folder)
+
+
+def _phases(recipe: dict[str, Any]) -> Iterator[str]:
+    """What each phase that had steps minimised beside the rate."""
+    for name in ("mse", "perceptual"):
+        phase = recipe[name]
+        terms = phase["loss"] | {term: phase[term] for term in ("tiling", "text", "gan")}
+        weighed = " + ".join(f"{weight:g} {term}" for term, weight in terms.items() if weight)
+        if phase["steps"]:
+            yield f"{phase['steps']:,} steps by {weighed}"
 
 
 def _last(looks: pd.DataFrame) -> list[dict[Hashable, Any]]:

@@ -38,8 +38,7 @@ def test_the_card_carries_times_with_intervals_and_says_that_none_was_measured(
     low, high = costs["decode_low_ms"], costs["decode_high_ms"]
     assert f"{costs['decode_ms']:.0f} ms ({low:.0f} to {high:.0f})" in page
     assert "No phone was measured" in page
-    assert "3 steps by" in page
-    assert ", tiling 0.1" in page
+    assert "`mine`: 3 steps by 1 psnr, then 5 steps by 1 ms_ssim + 0.1 tiling; from" in page
     assert "Held-out crops" not in page
 
 
