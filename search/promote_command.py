@@ -29,7 +29,7 @@ def promote(words: list[str]) -> int:
     from search.checkpoint import CheckpointError
     from search.config import ConfigError
     from search.photographs import DataError
-    from search.promotion.cluster import PromotionFailed
+    from search.promotion.promote import PromotionFailed
     from search.promotion.promote import promote as work
     from search.promotion.shortlist import Wish
     from search.records import RecordError

@@ -1,14 +1,17 @@
 """Models trained side by side: Ray Tune trials, each in one process or in several of Ray Train.
 
 What survives a kill are the trainings' own checkpoints. Tune's records of the experiment are
-pickled Python, which nothing here reads, so they go to a folder that is dropped.
+pickled Python, which nothing here reads; they go to a folder that all nodes share and is dropped.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -23,18 +26,15 @@ from search.promotion.trial import Data, Job, train
 from search.workers import start_ray
 
 
-class PromotionFailed(RuntimeError):
-    """Models whose training did not end."""
-
-
-def train_all(jobs: Sequence[Job], data: Data, promotion: Promotion, console: Console) -> None:
-    """Train all jobs to their ends.
-
-    Raises PromotionFailed that names those that failed, when the others are done.
-    """
+def train_all(
+    jobs: Sequence[Job], data: Data, promotion: Promotion, console: Console
+) -> dict[str, str]:
+    """Train all jobs to their ends; why those that did not come there failed, by folder's name."""
     # Ctrl-C ends at once: checkpoints are the trainings' own.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    # What failed is said once, in a line.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     slots = start_ray(promotion.address, None)
     gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
     several = promotion.processes > 1
@@ -42,7 +42,7 @@ def train_all(jobs: Sequence[Job], data: Data, promotion: Promotion, console: Co
     resources: dict[str, float] = {"memory": 1} if several else {"cpu": 1, "gpu": gpus}
     named = {job.folder.name: job for job in jobs}
     trainable = tune.with_parameters(_driver if several else _alone, jobs=named, data=data)
-    with Display(named, console) as display, tempfile.TemporaryDirectory() as records:
+    with Display(named, console) as display, _records(jobs[0].folder, "trials") as records:
         results = tune.Tuner(
             tune.with_resources(trainable, resources),
             param_space={"model": tune.grid_search(list(named))},
@@ -57,13 +57,22 @@ def train_all(jobs: Sequence[Job], data: Data, promotion: Promotion, console: Co
                 verbose=0,
             ),
         ).fit()
-    failed = [
-        f"{result.config['model']}: {_reason(result.error)}"
+    return {
+        result.config["model"]: _reason(result.error)
         for result in map(results.__getitem__, range(len(results)))
         if result.error and result.config
-    ]
-    if failed:
-        raise PromotionFailed("\n".join(["These models were not trained to the end:", *failed]))
+    }
+
+
+@contextmanager
+def _records(folder: Path, name: str) -> Iterator[str]:
+    """A folder for what Ray writes down of trials, empty, and gone afterwards."""
+    records = folder / f".ray-{name}"
+    shutil.rmtree(records, ignore_errors=True)
+    try:
+        yield str(records)
+    finally:
+        shutil.rmtree(records, ignore_errors=True)
 
 
 def _reason(error: Exception) -> str:
@@ -86,7 +95,7 @@ def _driver(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None
 
     job = jobs[config["model"]]
     report: Any = TuneReportCallback()
-    with tempfile.TemporaryDirectory() as records:
+    with _records(job.folder, "processes") as records:
         TorchTrainer(
             _member,
             train_loop_config={"job": job, "data": ray.put(data)},

@@ -33,6 +33,10 @@ FOLDER = "promoted"
 """Below a run: a folder per model."""
 
 
+class PromotionFailed(RuntimeError):
+    """Models whose training did not end; the others have their cards."""
+
+
 def promote(run: str, wish: Wish, promotion: Promotion, console: Console) -> list[Path]:
     """Train the candidates of a run that are wished for to the end; the models' folders.
 
@@ -69,10 +73,14 @@ def promote(run: str, wish: Wish, promotion: Promotion, console: Console) -> lis
         for job in jobs:
             held.enter_context(_alone(job))
         _begin(jobs, candidates, record)
-        train_all(jobs, Data(lessons, photographs.select, start), promotion, console)
-        for job in jobs:
+        failed = train_all(jobs, Data(lessons, photographs.select, start), promotion, console)
+        trained = [job for job in jobs if job.folder.name not in failed]
+        for job in trained:
             _finish(job, photographs)
-    return [job.folder for job in jobs]
+    if failed:
+        reasons = (f"{name}: {reason}" for name, reason in failed.items())
+        raise PromotionFailed("\n".join(["These models were not trained to the end:", *reasons]))
+    return [job.folder for job in trained]
 
 
 @contextmanager
