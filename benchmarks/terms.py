@@ -13,6 +13,7 @@ Each model is a folder of `promote`; the first was trained without either term. 
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,8 +48,6 @@ def seams(error: Error) -> Iterator[float]:
 
 def held_out(folder: str) -> list[Path]:
     """Photographs of a folder that `promote` did not train on."""
-    import hashlib
-
     by_hash = {hashlib.sha256(p.read_bytes()).hexdigest(): p for p in find_photographs(folder)}
     parts = split(by_hash)
     return sorted(by_hash[content] for content in (*parts.select, *parts.report))
@@ -72,6 +71,8 @@ def rows(folder: Path, photos: list[Path], screens: list[Path]) -> Iterator[dict
     for kind, paths in (("seam", photos), ("text", screens)):
         for path, pixels in pictures(paths):
             mask = detector.mask(pixels) if kind == "text" else None
+            if mask is not None and not mask.any():
+                continue
             for quality in QUALITIES:
                 data = files.encode(pixels, model, quality)
                 error = (files.decode(data, model).astype(np.float32) - pixels) / 255
@@ -83,35 +84,32 @@ def rows(folder: Path, photos: list[Path], screens: list[Path]) -> Iterator[dict
                 }  # fmt: skip
 
 
-def at_rates(table: pd.DataFrame, bpp: NDArray[np.float64], column: str) -> NDArray[np.float64]:
-    """A column of one picture's rows at other rates, on straight lines over log rate."""
-    known = table.sort_values("bpp")
-    return np.interp(np.log(bpp), np.log(known["bpp"]), known[column])
+def at_same_rates(base: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one picture by one model, with another's figures on straight lines over log rate.
+
+    Rates that the other does not reach are left out.
+    """
+    base, own = base.sort_values("bpp"), own.sort_values("bpp")
+    base = base[base["bpp"].between(own["bpp"].min(), own["bpp"].max())]
+    figures = {
+        name: np.interp(np.log(base["bpp"]), np.log(own["bpp"]), own[name])
+        for name in ("error", "psnr")
+    }
+    return base.assign(other_error=figures["error"], other_psnr=figures["psnr"])
 
 
 def compared(table: pd.DataFrame, without: str) -> pd.DataFrame:
-    """Mean errors of each model at the rates of `without`, and by how much they are smaller."""
+    """Mean errors of each model at the rates of `without`, and how many times smaller they are."""
     lines = []
+    base = dict(iter(table[table["model"] == without].groupby(["kind", "picture"])))
     for (kind, model), part in table.groupby(["kind", "model"], sort=False):
-        base = table[(table["kind"] == kind) & (table["model"] == without)]
-        pairs = []
-        for picture, own in part.groupby("picture"):
-            reference = base[base["picture"] == picture].sort_values("bpp")
-            bpp = reference["bpp"].to_numpy()
-            low, high = own["bpp"].min(), own["bpp"].max()
-            inside = (bpp >= low) & (bpp <= high)
-            pairs += [
-                (e, at, p, q)
-                for e, at, p, q, keep in zip(
-                    reference["error"], at_rates(own, bpp, "error"), reference["psnr"],
-                    at_rates(own, bpp, "psnr"), inside, strict=True,
-                )
-                if keep
-            ]  # fmt: skip
-        before, after, psnr, other = np.mean(pairs, axis=0)
+        pictures = part.groupby("picture")
+        pairs = pd.concat(at_same_rates(base[kind, name], own) for name, own in pictures)
+        mean = pairs[["error", "other_error", "psnr", "other_psnr"]].mean()
         lines.append(
-            {"error": kind, "model": model, "without": before, "with": after,
-             "times smaller": before / after, "PSNR, dB": other - psnr}
+            {"error": kind, "model": model, "without": mean["error"], "with": mean["other_error"],
+             "times smaller": mean["error"] / mean["other_error"],
+             "PSNR, dB": mean["other_psnr"] - mean["psnr"]}
         )  # fmt: skip
     return pd.DataFrame(lines)
 

@@ -35,7 +35,8 @@ def bench(words: list[str]) -> int:
         request = _request(arguments)
         report, summary = run.bench(request, Console(stderr=True))
         for model in arguments.model:
-            keep_bench(model, report, summary, request.metrics)
+            folder = model if model.is_dir() else model.parent
+            keep_bench(folder, request.photographs, report, summary, request.metrics)
     except (
         CodecError, DataError, MetricError, OSError, PoolError, RecordError, StoreError,
         run.BenchError,
@@ -88,10 +89,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _request(arguments: argparse.Namespace) -> Request:
-    """Raises CodecError for an anchor that is no codec, MetricError for an unknown metric."""
+    """Raises CodecError, MetricError and BenchError for what cannot be asked for."""
     from search.bench.anchors import BUILT_IN
     from search.bench.measure import name_of
-    from search.bench.run import Request
+    from search.bench.run import BenchError, Request
     from search.metrics import METRICS, find
 
     models = {name_of(path): path for path in arguments.model}
@@ -100,6 +101,8 @@ def _request(arguments: argparse.Namespace) -> Request:
     metrics = arguments.metrics or tuple(METRICS)
     for name in metrics:
         find(name)
+    if arguments.out.resolve() in [path.resolve() for path in arguments.model]:
+        raise BenchError(f"--out {arguments.out}: is the folder of a model; give another")
     return Request(
         photographs=arguments.photographs,
         sources=(anchor, *(source for source in sources if source != anchor)),

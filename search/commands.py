@@ -52,7 +52,8 @@ def _composed(command: str, words: list[str], work: Callable[[Config, Console], 
 
     words = [for_hydra(word, PATHS) for word in words]
     try:
-        _check_overrides(words)
+        check_overrides(words, {"space", *names_of(asdict(Config()))}, ("space.", "proxy.loss."))
+        _check_space(words)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -151,28 +152,36 @@ def report(words: list[str]) -> int:
     return 0
 
 
-def _check_overrides(words: list[str]) -> None:
-    """Raise ConfigError for a word or key that Hydra would answer less helpfully."""
-    known = {"space", *_names(asdict(Config()))}
-    keys = set()
+def check_overrides(words: Sequence[str], known: set[str], free: tuple[str, ...]) -> None:
+    """Raise ConfigError for a word or key that Hydra would answer less helpfully.
+
+    Keys are `known` ones, those that begin with one of `free`, and Hydra's own.
+    """
     for before, word in zip(["", *words], words, strict=False):
         match = _OVERRIDE.match(word)
         if word.startswith("-") or (before.startswith("-") and "=" not in word):
             continue
         if match is None:
-            raise ConfigError(f"'{word}' is not an override; expected key=value or +space=NAME")
-        keys.add(key := match["key"])
-        if key not in known and not key.startswith(("space.", "proxy.loss.", "hydra.", "hydra/")):
+            space = " or +space=NAME" if "space" in known else ""
+            raise ConfigError(f"'{word}' is not an override; expected key=value{space}")
+        key = match["key"]
+        if key not in known and not key.startswith((*free, "hydra.", "hydra/")):
             near = get_close_matches(key, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "see --help"
             raise ConfigError(f"unknown key '{key}' in '{word}'; {hint}")
-    if "space" not in keys and not any(word.startswith("-") for word in words):
+
+
+def _check_space(words: Sequence[str]) -> None:
+    """Raise ConfigError where no space is chosen."""
+    chosen = any((match := _OVERRIDE.match(word)) and match["key"] == "space" for word in words)
+    if not chosen and not any(word.startswith("-") for word in words):
         spaces = sorted(path.stem for path in (CONFIGS / "space").glob("*.yaml"))
         raise ConfigError(f"no space chosen: add +space=NAME with one of {', '.join(spaces)}")
 
 
-def _names(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def names_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted keys of a tree, inner ones too."""
     for key, value in tree.items():
         yield prefix + key
         if isinstance(value, Mapping):
-            yield from _names(value, f"{prefix}{key}.")
+            yield from names_of(value, f"{prefix}{key}.")

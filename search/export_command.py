@@ -95,7 +95,9 @@ def _check_place(folder: Path) -> None:
 
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder}: is a file; give the name of a folder to write")
-    if folder.is_dir() and (others := {path.name for path in folder.iterdir()} - WRITTEN):
+    # A Mac leaves .DS_Store wherever a folder was looked at.
+    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if others := {name for name in held - WRITTEN if not name.startswith(".")}:
         raise FileExistsError(
             f"{folder}: holds {min(others)}, which no export wrote, and will not be replaced; give "
             "a new folder or an older export"

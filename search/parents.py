@@ -16,13 +16,13 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemaining
 from search.checks import check_values
 from search.config import Config, ConfigError
 from search.images import to_pillow
+from search.looks import add_look
 from search.photographs import CROP_CACHE, Photographs, load_photographs
 from search.pretraining import Pretraining
 from search.proxy import measure, skeleton_of
 from space.architecture import Architecture
 from space.parent import Parent
 from space.search_space import SearchSpace, extreme
-from space.writing import write_whole
 
 SHIPPED = Path(__file__).parent / "shipped_parents"
 FOLDER = "parents"
@@ -160,17 +160,14 @@ def _look(
         "reference": space.reference,
         "largest": extreme(space, space.reference, max),
     }
-    path = folder / CURVES
-    known = pd.read_csv(path) if path.exists() else pd.DataFrame({"step": []}, dtype=int)
-    # A training that was interrupted here looks again.
-    tables, said = [known[known["step"] < step]], []
+    tables, said = [], []
     device = next(iter(parent.weights.values())).device
     for name, architecture in children.items():
         codec = parent.start(architecture).to(device)
         curve, sample = measure(codec, photographs.select, config.proxy.qualities, SHOWN)
-        tables.append(pd.DataFrame({"step": step, "child": name, **curve}))
+        tables.append(pd.DataFrame({"child": name, **curve}))
         to_pillow(sample).save(folder / f"{name}.png")
         middle = len(config.proxy.qualities) // 2
         said.append(f"{name} {curve['bpp'][middle]:.3f} bpp, {curve['psnr'][middle]:.2f} dB")
-    write_whole(path, pd.concat(tables).to_csv(index=False).encode())
+    add_look(folder / CURVES, step, pd.concat(tables))
     return f"step {step}: " + "; ".join(said)

@@ -8,16 +8,19 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from search.commands import INTERRUPTED, for_hydra
-from search.config import CONFIGS
+from search.commands import INTERRUPTED, check_overrides, for_hydra, names_of
+from search.config import CONFIGS, ConfigError
 
 if TYPE_CHECKING:
     from search.promotion.recipe import Promotion
 
 PATHS = ("data.root", "start")
 """Keys whose values Hydra must not parse."""
+LOSSES = ("recipe.mse.loss.", "recipe.perceptual.loss.")
+"""What keys of metrics' weights begin with."""
 
 
 def promote(words: list[str]) -> int:
@@ -27,7 +30,6 @@ def promote(words: list[str]) -> int:
     from rich.console import Console
 
     from search.checkpoint import CheckpointError
-    from search.config import ConfigError
     from search.photographs import DataError
     from search.promotion.promote import PromotionFailed
     from search.promotion.promote import promote as work
@@ -46,7 +48,8 @@ def promote(words: list[str]) -> int:
         folders = work(arguments.run, wish, _composed(overrides), console)
     except (HydraException, OmegaConfBaseException) as error:
         # The cause's first line says what is wrong, its others what OmegaConf calls it.
-        print(error, str(error.__cause__ or "").partition("\n")[0], file=sys.stderr)
+        said = (str(part or "").partition("\n")[0] for part in (error, error.__cause__))
+        print(*said, file=sys.stderr)
         return 2
     except (
         CheckpointError, ConfigError, DataError, OSError, ParentError, PromotionFailed, RecordError,
@@ -83,14 +86,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _composed(overrides: list[str]) -> Promotion:
-    """The configuration that the overrides describe."""
+    """The configuration that the overrides describe. Raises ConfigError, and what Hydra does."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
     from search.promotion.recipe import Promotion
 
+    check_overrides(overrides, set(names_of(asdict(Promotion()))), LOSSES)
+    recipes = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
+    for word in overrides:
+        key, _, value = word.partition("=")
+        if key.partition("@")[0] == "recipe" and value not in recipes:
+            raise ConfigError(f"{word}: expected one of {', '.join(recipes)}")
+    # A recipe names some metrics; others are added.
+    added = [f"++{word}" if word.startswith(LOSSES) else word for word in overrides]
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        composed = compose("promote", [for_hydra(word, PATHS) for word in overrides])
+        composed = compose("promote", [for_hydra(word, PATHS) for word in added])
     promotion = OmegaConf.to_object(composed)
     assert isinstance(promotion, Promotion)
     return promotion

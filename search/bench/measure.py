@@ -54,7 +54,11 @@ def codec_of(source: Source) -> Codec:
 
 
 def name_of(path: Path) -> str:
-    """What a model is called: its file without suffix, or its folder."""
+    """What a model is called: its file without suffix, or the folder that is its own."""
+    from space.model import FILE
+
+    if path.name == FILE:
+        path = path.parent
     return path.resolve().name if path.is_dir() else path.stem
 
 

@@ -72,7 +72,8 @@ class Card:
             device=record.device,
             metric=record.metric,
             bd_rate_percent=None if math.isnan(rate) else rate,
-            costs={name: float(trial[name]) for name in COSTS if name in trial},
+            # Tables of earlier versions lack some.
+            costs={name: float(trial[name]) for name in COSTS if pd.notna(trial.get(name))},
             recipe=recipe,
             start=start,
             seed=seed,
@@ -122,19 +123,25 @@ def write_card(folder: Path) -> Path:
     return folder / README
 
 
-def keep_bench(folder: Path, report: Path, summary: Sequence[str], metrics: Sequence[str]) -> None:
+def keep_bench(
+    folder: Path, photographs: str, report: Path, summary: Sequence[str], metrics: Sequence[str]
+) -> None:
     """Put what `bench` found on the card of a promoted model; nothing happens to other models.
 
-    `report` is its page, beside which the plots by `metrics` are, `summary` its tables. Raises
-    RecordError.
+    `photographs` is the folder that was coded, `report` the page of `bench`, beside which the plots
+    by `metrics` are, `summary` its tables. Raises RecordError.
     """
     if not (folder / Card.FILE).is_file():
         return
+    where = (
+        f"Over the photographs of `{Path(photographs).resolve().name}`, whether or not the model "
+        "was trained on some of them."
+    )
     pictures = []
     for metric in metrics:
         shutil.copyfile(report.parent / picture_of(metric), folder / picture_of(metric))
         pictures.append(f"![{find(metric).label} over bpp]({picture_of(metric)})")
-    write_whole(folder / BENCH, "\n\n".join([*summary, *pictures]).encode() + b"\n")
+    write_whole(folder / BENCH, "\n\n".join([where, *summary, *pictures]).encode() + b"\n")
     write_card(folder)
 
 

@@ -21,21 +21,35 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from search.checkpoint import CheckpointError
+from search.config import ConfigError
+from search.optimisation import ProxyError
 from search.promotion.recipe import Promotion
 from search.promotion.trial import Data, Job, train
 from search.workers import start_ray
+
+FAILED = "failed"
+"""Key of a report that says why a training ended early."""
 
 
 def train_all(
     jobs: Sequence[Job], data: Data, promotion: Promotion, console: Console
 ) -> dict[str, str]:
-    """Train all jobs to their ends; why those that did not come there failed, by folder's name."""
+    """Train all jobs to their ends; why those that did not come there failed, by folder's name.
+
+    Raises ConfigError for a cluster that is not there or too small.
+    """
     # Ctrl-C ends at once: checkpoints are the trainings' own.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     # What failed is said once, in a line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    slots = start_ray(promotion.address, None)
+    slots = _joined(promotion.address)
+    if promotion.processes > slots:
+        raise ConfigError(
+            f"processes={promotion.processes}: expected at most {slots}, as many as the cluster "
+            "has GPUs, or CPUs where it has none"
+        )
     gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
     several = promotion.processes > 1
     # A driver of several processes computes nothing itself, but Tune wants it to ask for something.
@@ -57,11 +71,22 @@ def train_all(
                 verbose=0,
             ),
         ).fit()
-    return {
-        result.config["model"]: _reason(result.error)
-        for result in map(results.__getitem__, range(len(results)))
-        if result.error and result.config
-    }
+    failed = {}
+    for result in map(results.__getitem__, range(len(results))):
+        config, metrics = result.config or {}, result.metrics or {}
+        if result.error:
+            failed[config["model"]] = _reason(result.error)
+        elif FAILED in metrics:
+            failed[config["model"]] = metrics[FAILED]
+    return failed
+
+
+def _joined(address: str | None) -> int:
+    """Trainings of one process that the cluster runs at a time. Raises ConfigError."""
+    try:
+        return start_ray(address, None)
+    except (ConnectionError, ValueError) as error:
+        raise ConfigError(f"address={address}: {str(error).splitlines()[0]}") from error
 
 
 @contextmanager
@@ -84,7 +109,11 @@ def _reason(error: Exception) -> str:
 
 def _alone(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None:
     """A trial of one process."""
-    train(jobs[config["model"]], data, tune.report)
+    try:
+        train(jobs[config["model"]], data, tune.report)
+    except (CheckpointError, OSError, ProxyError) as error:
+        # Another try would fail alike; Tune retries what is raised.
+        tune.report({FAILED: f"{type(error).__name__}: {error}"})
 
 
 def _driver(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None:
@@ -142,8 +171,9 @@ class Display(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **_: Any
     ) -> None:
         """Move a model's bar."""
-        self._progress.update(
-            self._bars[trial.config["model"]],
-            completed=result["step"],
-            loss=f"loss {result['loss']:.3f}",
-        )
+        if FAILED not in result:
+            self._progress.update(
+                self._bars[trial.config["model"]],
+                completed=result["step"],
+                loss=f"loss {result['loss']:.3f}",
+            )

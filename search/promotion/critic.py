@@ -13,9 +13,10 @@ SLOPE = 0.2
 
 
 class Critic(nn.Module):
-    """Image [N, 3, H, W] in [0, 1] to a logit per patch [N, H/16, W/16], above 0 for originals.
+    """Image [N, 3, H, W] in [0, 1] to logits [N, H/16, W/16], above 0 for originals.
 
-    Weights are of spectral norm one (Miyato et al., arXiv 1802.05957).
+    Each sees 78 px, and their values as a decoder writes them, clipped. Weights are of spectral
+    norm one (Miyato et al., arXiv 1802.05957).
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class Critic(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         # In bfloat16 where a GPU has fast units for it; two-core measurements had it slower.
         with torch.autocast(image.device.type, torch.bfloat16, enabled=image.is_cuda):
-            return self.layers(image * 2 - 1)[:, 0].float()
+            return self.layers(image.clamp(0, 1) * 2 - 1)[:, 0].float()
 
 
 def critic_loss(critic: Critic, original: Tensor, reconstruction: Tensor) -> Tensor:
@@ -41,11 +42,10 @@ def critic_loss(critic: Critic, original: Tensor, reconstruction: Tensor) -> Ten
 def codec_loss(critic: Critic, reconstruction: Tensor, text_mask: Tensor | None) -> Tensor:
     """What the codec minimises [N]: logistic loss of passing for an original.
 
-    Patches count by the share that is not inside `text_mask` [N, H, W]: letters that look real may
-    be other letters.
+    Inside `text_mask` [N, H, W], of 0 and 1, pixels have no gradient: letters that look real may be
+    other letters.
     """
-    loss = functional.softplus(-critic(reconstruction))
     if text_mask is not None:
-        patch = text_mask.shape[-1] // loss.shape[-1]
-        loss = loss * (1 - functional.avg_pool2d(text_mask[:, None], patch)[:, 0])
-    return loss.mean(dim=(1, 2))
+        inside = text_mask[:, None] > 0
+        reconstruction = torch.where(inside, reconstruction.detach(), reconstruction)
+    return functional.softplus(-critic(reconstruction)).mean(dim=(1, 2))

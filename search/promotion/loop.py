@@ -75,7 +75,7 @@ class FullTraining:
     def advance(self) -> dict[str, float]:
         """Take one step; its figures of CURVE, before it.
 
-        Raises ProxyError where the loss is not finite.
+        Raises ProxyError where loss or gradient are not finite.
         """
         phase, done = self._recipe.at(self.step)
         image, level, mask = self._batch(phase)
@@ -87,7 +87,9 @@ class FullTraining:
         self._optimiser.zero_grad()
         loss.backward()
         _mean_over_processes(self._weights)
-        nn.utils.clip_grad_norm_(self._weights, 1.0)
+        norm = nn.utils.clip_grad_norm_(self._weights, 1.0)
+        if not norm.isfinite():
+            raise ProxyError(f"the gradient is {norm.item()} at step {self.step}")
         share = self._recipe.rate_at(self.step)
         for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate * share

@@ -10,24 +10,26 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import yaml
 from filelock import FileLock, Timeout
 from rich.console import Console
 
 from search import checkpoint
+from search.checks import CONFIG_FILE
 from search.config import ConfigError
 from search.photographs import CROP_CACHE, Photographs, load_photographs
-from search.promotion.card import PICTURES, Card, write_card
+from search.promotion.card import PICTURES, README, Card, write_card
 from search.promotion.cluster import train_all
 from search.promotion.loop import Lessons
 from search.promotion.pictures import draw
 from search.promotion.recipe import Promotion, check
 from search.promotion.shortlist import Wish, chosen, find_run, trials_of
-from search.promotion.start import find_start
+from search.promotion.start import Promoted, find_start
 from search.promotion.text_mask import masks_of
 from search.promotion.trial import CHECKPOINT, Data, Job
 from search.records import RunRecord
 from space.architecture import Architecture
-from space.model import Model
+from space.model import FILE, Model
 
 FOLDER = "promoted"
 """Below a run: a folder per model."""
@@ -47,17 +49,56 @@ def promote(run: str, wish: Wish, promotion: Promotion, console: Console) -> lis
     folder = find_run(run)
     record = RunRecord.read(folder)
     candidates = chosen(wish, trials_of(folder), record)
+    cache = folder.parent / CROP_CACHE
+    with console.status("Reading the photographs"):
+        photographs = _photographs(promotion, folder, cache)
+    start, started = find_start(promotion.start, folder, photographs.train)
+    jobs = _jobs(promotion, folder, candidates, started, photographs)
+    if isinstance(start, Promoted):
+        for job in jobs:
+            start.start(job.architecture)
+    with console.status("Looking for text"):
+        data = Data(_lessons(promotion, photographs, cache), photographs.select, start)
+    with ExitStack() as held:
+        for job in jobs:
+            held.enter_context(_alone(job))
+        left = _begin(jobs, candidates, record)
+        _tell(jobs, left, photographs, console)
+        failed = train_all(left, data, promotion, console) if left else {}
+        for job in left:
+            if job.folder.name not in failed:
+                _finish(job, photographs)
+    if failed:
+        reasons = (f"{name}: {reason}" for name, reason in failed.items())
+        raise PromotionFailed("\n".join(["These models were not trained to the end:", *reasons]))
+    return [job.folder for job in jobs]
+
+
+def _photographs(promotion: Promotion, run: Path, cache: Path) -> Photographs:
+    """Those that the user names, else those of the run."""
+    data = promotion.data
+    config = run / CONFIG_FILE
+    of_run = yaml.safe_load(config.read_text())["data"]["root"] if config.is_file() else None
+    return load_photographs(
+        data.root or of_run, data.max_photographs, promotion.recipe.crops, data.select_crops, cache
+    )
+
+
+def _jobs(
+    promotion: Promotion,
+    run: Path,
+    candidates: pd.DataFrame,
+    started: str,
+    photographs: Photographs,
+) -> list[Job]:
+    """A job per candidate. Raises ConfigError for a name that makes no folder."""
     name = promotion.name or promotion.recipe.name
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(f"name={name}: expected letters, digits, dots, dashes and underscores")
-    cache = folder.parent / CROP_CACHE
-    with console.status("Reading the photographs"):
-        photographs = load_photographs(**vars(promotion.data), cache=cache)
-    start, started = find_start(promotion.start, folder, photographs.train)
-    jobs = [
+    return [
         Job(
             architecture=Architecture.from_json(row["architecture"]),
-            folder=(folder / FOLDER / f"{row['id']}-{name}").resolve(),
+            folder=(run / FOLDER / f"{row['id']}-{name}").resolve(),
             recipe=promotion.recipe,
             seed=promotion.seed,
             processes=promotion.processes,
@@ -66,21 +107,14 @@ def promote(run: str, wish: Wish, promotion: Promotion, console: Console) -> lis
         )
         for row in candidates.to_dict("records")
     ]
-    _tell(jobs, photographs, started, console)
-    with console.status("Looking for text"):
-        lessons = _lessons(promotion, photographs, cache)
-    with ExitStack() as held:
-        for job in jobs:
-            held.enter_context(_alone(job))
-        _begin(jobs, candidates, record)
-        failed = train_all(jobs, Data(lessons, photographs.select, start), promotion, console)
-        trained = [job for job in jobs if job.folder.name not in failed]
-        for job in trained:
-            _finish(job, photographs)
-    if failed:
-        reasons = (f"{name}: {reason}" for name, reason in failed.items())
-        raise PromotionFailed("\n".join(["These models were not trained to the end:", *reasons]))
-    return [job.folder for job in trained]
+
+
+def _lessons(promotion: Promotion, photographs: Photographs, cache: Path) -> Lessons:
+    """Crops, and masks of text where a phase needs them."""
+    phases = promotion.recipe.phases
+    if not any(phase.steps and (phase.text or phase.gan) for phase in phases):
+        return Lessons(photographs.train, None)
+    return Lessons(photographs.train, masks_of(photographs.train, cache))
 
 
 @contextmanager
@@ -94,6 +128,39 @@ def _alone(job: Job) -> Iterator[None]:
         raise ConfigError(f"{job.folder} is being trained by another process") from None
 
 
+def _begin(jobs: Sequence[Job], candidates: pd.DataFrame, record: RunRecord) -> list[Job]:
+    """Write what is known of each model; those that are not yet trained to the end.
+
+    What was begun otherwise is refused before any work.
+    """
+    left = []
+    for job in jobs:
+        path = job.folder / CHECKPOINT
+        step = checkpoint.load(path, job.about, "name=NAME")[0]["step"] if path.is_file() else 0
+        written = all((job.folder / name).is_file() for name in (FILE, README))
+        if step < job.recipe.steps or not written:
+            left.append(job)
+    for job, row in zip(jobs, candidates.to_dict("records"), strict=True):
+        Card.of(row, record, asdict(job.recipe), job.start, job.seed).write(job.folder)
+    return left
+
+
+def _tell(
+    jobs: Sequence[Job], left: Sequence[Job], photographs: Photographs, console: Console
+) -> None:
+    for job in jobs:
+        if job not in left:
+            console.print(f"{job.folder.name} is trained already.", highlight=False)
+    if left:
+        recipe = left[0].recipe
+        console.print(
+            f"{len(left)} to train, from {left[0].start}: {recipe.mse.steps} steps by the first "
+            f"loss and {recipe.perceptual.steps} by the second, on {len(photographs.train)} crops; "
+            f"of {photographs.used} photographs some are held out.",
+            highlight=False,
+        )
+
+
 def _finish(job: Job, photographs: Photographs) -> None:
     """Pictures and the card of a trained model."""
     figure = draw(Model.load(job.folder), photographs.report)
@@ -101,30 +168,3 @@ def _finish(job: Job, photographs: Photographs) -> None:
         figure.savefig(job.folder / PICTURES, dpi=100)
         plt.close(figure)
     write_card(job.folder)
-
-
-def _tell(jobs: Sequence[Job], photographs: Photographs, started: str, console: Console) -> None:
-    recipe = jobs[0].recipe
-    console.print(
-        f"{len(jobs)} of the candidates, from {started}, for {recipe.mse.steps} steps by the first "
-        f"loss and {recipe.perceptual.steps} by the second, on {len(photographs.train)} crops of "
-        f"{photographs.used} photographs.",
-        highlight=False,
-    )
-
-
-def _lessons(promotion: Promotion, photographs: Photographs, cache: Path) -> Lessons:
-    """Crops, and masks of text where a phase needs them."""
-    phases = promotion.recipe.phases
-    if not any(phase.steps and phase.text for phase in phases):
-        return Lessons(photographs.train, None)
-    return Lessons(photographs.train, masks_of(photographs.train, cache))
-
-
-def _begin(jobs: Sequence[Job], candidates: pd.DataFrame, record: RunRecord) -> None:
-    """Write what is known of each model; what was begun otherwise is refused before any work."""
-    for job in jobs:
-        if (job.folder / CHECKPOINT).is_file():
-            checkpoint.load(job.folder / CHECKPOINT, job.about, "name=NAME")
-    for job, row in zip(jobs, candidates.to_dict("records"), strict=True):
-        Card.of(row, record, asdict(job.recipe), job.start, job.seed).write(job.folder)

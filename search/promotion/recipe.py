@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hydra.core.config_store import ConfigStore
 
-from search.config import ConfigError, DataConfig
+from search.config import ConfigError
 from search.metrics import MetricError
 from search.metrics.loss import check_weights
 
@@ -40,6 +40,8 @@ class Recipe:
     """Full training in two phases, PICO's (arXiv 2605.05148): the MSE, then what people see."""
 
     name: str = "quick"
+    crops: int = 2000
+    """Crops of photographs, cut once, that batches are drawn from."""
     batch: int = 2
     """Crops of 256x256 per step and process."""
     trunk_rate: float = 2e-4
@@ -82,6 +84,16 @@ class Recipe:
 
 
 @dataclass
+class Photos:
+    """Which photographs a model is trained on and looked at with."""
+
+    root: str | None = None
+    """Folder of photographs; by default the run's."""
+    max_photographs: int = 400
+    select_crops: int = 12
+
+
+@dataclass
 class Promotion:
     """Everything `python -m search promote` reads beside the run and its candidates."""
 
@@ -90,9 +102,10 @@ class Promotion:
     """Below the run, models go to `promoted/ID-NAME`; by default the recipe's name."""
     start: str = "inherit"
     """`inherit` starts where the run's candidates did, from its parent; `skeleton` from nothing
-    that was trained; else the folder of an earlier promotion of the same architecture."""
+    that was trained; else a parent's file, or the folder of an earlier promotion of the same
+    architecture."""
     seed: int = 0
-    data: DataConfig = field(default_factory=DataConfig)
+    data: Photos = field(default_factory=Photos)
     at_once: int | None = None
     """Models trained at a time; by default one per CPU, or per GPU where there are any."""
     processes: int = 1
@@ -104,9 +117,10 @@ class Promotion:
 
 
 LEAST = {
-    "batch": 1, "trunk_rate": 0, "branch_rate": 0, "context_share": 0, "critic_rate": 0,
+    "crops": 1, "batch": 1, "trunk_rate": 0, "branch_rate": 0, "context_share": 0, "critic_rate": 0,
     "look_every": 1,
 }  # fmt: skip
+MAX_SEED = 2**63 - 1
 LEAST_OF_PHASE = {"steps": 0, "rate": 0, "tiling": 0, "text": 0, "gan": 0, "gan_warm_up": 0}
 
 
@@ -115,7 +129,9 @@ def check(promotion: Promotion) -> None:
     recipe = promotion.recipe
     for key, value, least in _least(promotion):
         if value is not None and not least <= value < math.inf:
-            raise ConfigError(f"{key}={value:g}: expected at least {least}")
+            raise ConfigError(f"{key}={value:g}: expected a finite number of at least {least}")
+    if promotion.seed > MAX_SEED:
+        raise ConfigError(f"seed={promotion.seed}: expected at most {MAX_SEED}")
     if not 0 <= recipe.average < 1:
         raise ConfigError(f"recipe.average={recipe.average:g}: expected 0 or more, below 1")
     if not recipe.steps:
@@ -133,6 +149,8 @@ def _least(promotion: Promotion) -> Iterator[tuple[str, float | None, int]]:
         yield name, getattr(promotion, name), 1
     for name in ("seed", "retries"):
         yield name, getattr(promotion, name), 0
+    yield "data.max_photographs", promotion.data.max_photographs, 2
+    yield "data.select_crops", promotion.data.select_crops, 1
     recipe = promotion.recipe
     for name, least in LEAST.items():
         yield f"recipe.{name}", getattr(recipe, name), least

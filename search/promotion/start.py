@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+import safetensors.torch
 from torch import Tensor
 
 from search.checkpoint import KEY, CheckpointError
@@ -27,11 +29,19 @@ class Promoted:
     def __init__(self, folder: Path, weights: dict[str, Tensor]) -> None:
         self._folder, self._weights = folder, weights
 
+    @property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights."""
+        return hashlib.sha256(safetensors.torch.save(self._weights)).hexdigest()[:16]
+
     @classmethod
     def load(cls, folder: Path) -> Promoted:
         """Raises CheckpointError for a folder without the checkpoint of a promotion."""
+        folder = folder.expanduser()
         _, tensors = read_tensors(folder / CHECKPOINT, KEY, CheckpointError)
         weights = {n.removeprefix(AVERAGE): v for n, v in tensors.items() if n.startswith(AVERAGE)}
+        if not weights:
+            raise CheckpointError(f"{folder / CHECKPOINT}: not of a promotion")
         return cls(folder, weights)
 
     def settled(self, architecture: Architecture) -> bool:
@@ -53,16 +63,31 @@ class Promoted:
 def find_start(chosen: str, run: Path, train: Crops) -> tuple[Start, str]:
     """What `start=chosen` means for a run, and in a line what it is.
 
-    Raises ConfigError and CheckpointError where it is not there.
+    Raises CheckpointError, ConfigError and ParentError where it is not there.
     """
     if chosen == "skeleton":
         return skeleton_of(train), "the skeleton"
     if chosen != "inherit":
-        return Promoted.load(Path(chosen).expanduser()), f"the weights of {chosen}"
-    digest = RunRecord.read(run).parent
+        path = Path(chosen).expanduser()
+        if path.is_file():
+            parent = Parent.load(path)
+            return parent, f"the parent {parent.digest}"
+        promoted = Promoted.load(path)
+        return promoted, f"the weights {promoted.digest} of {path.name}"
+    return _inherited(run, train)
+
+
+def _inherited(run: Path, train: Crops) -> tuple[Start, str]:
+    """Where the candidates of a run started."""
+    record = RunRecord.read(run)
+    digest, space = record.parent, record.space
+    if record.table is not None:
+        raise ConfigError(
+            f"start=inherit: run '{run.name}' trained nothing, its scores are those of "
+            f"{record.table}; expected start=skeleton, a parent's file or a promotion's folder"
+        )
     if digest is None:
         return skeleton_of(train), "the skeleton, as the candidates of the run did"
-    space = RunRecord.read(run).space
     places = (run, run.parent / FOLDER / space)
     files = [*(place / PARENT for place in places), SHIPPED / f"{space}.safetensors"]
     for path in files:

@@ -15,6 +15,7 @@ from tensorboardX import SummaryWriter
 from torch import distributed
 
 from search.images import to_pillow
+from search.looks import add_look
 from search.metrics import find
 from search.optimisation import Start
 from search.photographs import Crops
@@ -92,22 +93,26 @@ def train(job: Job, data: Data, report: Report) -> None:
     first = not distributed.is_initialized() or distributed.get_rank() == 0
     training = _begun(job, data)
     steps = job.recipe.steps
-    with SummaryWriter(str(job.folder / BOARD), purge_step=training.step) as board:
-        saved_at = time.monotonic()
-        while training.step < steps:
-            figures = training.advance()
-            ended = training.step == steps
-            looked_at = ended or training.step % job.recipe.look_every == 0
-            if first and (looked_at or time.monotonic() - saved_at > SAVE_EVERY_S):
-                training.save(job.folder / CHECKPOINT, job.about)
-                saved_at = time.monotonic()
-            if first and looked_at:
-                _look(training, job, data.select, board)
-            if training.step % REPORT_EVERY == 0 or ended:
-                if first:
-                    _log(figures, training.step, board)
-                report({"step": training.step, "loss": figures["loss"]})
-    if first:
+    # What was logged after the checkpoint is logged again.
+    purged = {"purge_step": training.step + 1} if training.step else {}
+    board = SummaryWriter(str(job.folder / BOARD), **purged) if first else None
+    saved_at = time.monotonic()
+    while training.step < steps:
+        figures = training.advance()
+        ended = training.step == steps
+        looked_at = ended or training.step % job.recipe.look_every == 0
+        if board and looked_at:
+            _look(training, job, data.select, board)
+        # After the look: a kill between both repeats it.
+        if board and (looked_at or time.monotonic() - saved_at > SAVE_EVERY_S):
+            training.save(job.folder / CHECKPOINT, job.about)
+            saved_at = time.monotonic()
+        if training.step % REPORT_EVERY == 0 or ended:
+            if board:
+                _log(figures, training.step, board)
+            report({"step": training.step, "loss": figures["loss"]})
+    if board:
+        board.close()
         _write(training, job)
 
 
@@ -134,13 +139,7 @@ def _look(training: FullTraining, job: Job, select: Crops, board: SummaryWriter)
     """Measure the averaged weights on held-out crops; a table, a picture and TensorBoard."""
     step = training.step
     curve, sample = measure(training.codec, select, QUALITIES, SHOWN)
-    path = job.folder / LOOKS
-    known = pd.read_csv(path) if path.exists() else pd.DataFrame({"step": []}, dtype=int)
-    # A training that was interrupted here looks again.
-    table = pd.concat(
-        [known[known["step"] < step], pd.DataFrame({"step": step, "quality": QUALITIES, **curve})]
-    )
-    write_whole(path, table.to_csv(index=False).encode())
+    add_look(job.folder / LOOKS, step, pd.DataFrame({"quality": QUALITIES, **curve}))
     to_pillow(sample).save(job.folder / SAMPLE)
     board.add_image("sample", sample.numpy(), step)
     for number, quality in enumerate(QUALITIES):

@@ -13,6 +13,8 @@ from space.search_space import SearchSpace
 
 SPACES = sorted(path.stem for path in (CONFIGS / "space").glob("*.yaml"))
 PROXIES = sorted(path.stem for path in (CONFIGS / "proxy").glob("*.yaml"))
+RECIPES = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
+"""Of which tests/search/promotion/test_recipe.py composes every one."""
 POINTS = sorted(path.stem for path in (CONFIGS / "architecture").glob("*.yaml"))
 
 
@@ -40,6 +42,8 @@ def test_every_named_point_is_an_architecture(name: str) -> None:
 def test_no_configuration_file_is_left_out() -> None:
     tested = {
         "run.yaml",
+        "promote.yaml",
+        *(f"recipe/{r}.yaml" for r in RECIPES),
         *(f"space/{s}.yaml" for s in SPACES),
         *(f"proxy/{p}.yaml" for p in PROXIES),
         *(f"architecture/{p}.yaml" for p in POINTS),

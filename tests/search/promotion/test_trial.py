@@ -69,6 +69,23 @@ def test_a_killed_trial_leaves_what_an_uninterrupted_one_does(
     assert list((tmp_path / "whole/tensorboard").iterdir())
 
 
+def test_a_look_that_is_interrupted_is_made_again(
+    tiny: SearchSpace, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(job(tiny, tmp_path / "whole"), data, nothing)
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as broken:
+        broken.setattr("search.promotion.trial.measure", die)
+        with pytest.raises(Killed):
+            train(job(tiny, tmp_path / "killed"), data, nothing)
+    train(job(tiny, tmp_path / "killed"), data, nothing)
+    whole, killed = (tmp_path / folder / LOOKS for folder in ("whole", "killed"))
+    assert whole.read_bytes() == killed.read_bytes()
+
+
 def test_an_earlier_promotion_is_where_another_starts(
     tiny: SearchSpace, data: Data, tmp_path: Path
 ) -> None:
