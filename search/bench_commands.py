@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         help="folder for measurements and report (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--workers", type=_at_least_one, default=os.cpu_count() or 1, metavar="N",
+        "--workers", type=at_least_one, default=os.cpu_count() or 1, metavar="N",
         help="processes, one thread each (one per core: %(default)s)",
     )  # fmt: skip
     return parser
@@ -120,7 +120,8 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _at_least_one(text: str) -> int:
+def at_least_one(text: str) -> int:
+    """A word of the command line as a count. Raises ValueError."""
     value = int(text)
     if value < 1:
         raise ValueError(text)
@@ -128,4 +129,4 @@ def _at_least_one(text: str) -> int:
 
 
 _names.__name__ = "list of names with commas between them"
-_at_least_one.__name__ = "whole number of at least 1"
+at_least_one.__name__ = "whole number of at least 1"

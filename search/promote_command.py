@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from search.bench_commands import at_least_one
 from search.commands import INTERRUPTED, check_overrides, for_hydra, names_of
 from search.config import CONFIGS, ConfigError
 
@@ -81,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         help="the least BD-rate among those predicted to decode in MS or less",
     )  # fmt: skip
     parser.add_argument("--knee", action="store_true", help="the knee of the front")
-    parser.add_argument("--shortlist", type=_count, metavar="N", help="the N best: PICO trained 20")
+    parser.add_argument(
+        "--shortlist", type=at_least_one, metavar="N", help="the N best: PICO trained 20"
+    )
     return parser
 
 
@@ -114,12 +117,4 @@ def _milliseconds(text: str) -> float:
     return value
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
-
-
 _milliseconds.__name__ = "number of milliseconds above 0"
-_count.__name__ = "whole number of at least 1"
