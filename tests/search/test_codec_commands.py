@@ -216,7 +216,7 @@ class TestErrors:
             ("encode coded out --model model", "coded: not an image that can be read; expected"),
             ("encode photo.png out --model none", "none: no such model"),
             ("encode photo.png out --model narrow.yaml", "narrow.yaml: not a model, or a damaged"),
-            ("encode photo.png out --model .", ".: not a model, or a damaged one"),
+            ("encode photo.png out --model .", "model.safetensors: no such model"),
             ("encode photo.png none/out --model model", "none/out: cannot be written; there is no"),
             ("encode photo.png coded/out --model model", "coded/out: cannot be written; there is"),
             ("encode photo.png . --model model", ".: is a folder; give the name of a file"),
