@@ -82,6 +82,21 @@ class FullTraining:
         coded = self._codec(image, level.float())
         errors = self._errors(phase, done, image, coded, mask)
         loss = rate_and(sum(errors.values()), coded, level)  # type: ignore[arg-type]
+        self._descend(loss)
+        figures = dict.fromkeys(CURVE, math.nan) | {
+            "loss": loss.item(),
+            "bpp": coded.bits.mean().item() / image[0, 0].numel(),
+            "mse": (coded.image - image).square().mean().item(),
+            **{name: errors[name].mean().item() for name in errors.keys() & set(CURVE)},
+        }
+        if self._critic and phase.gan:
+            figures["critic"] = self._teach_critic(self._critic, image, coded.image)
+        self.curve.append([figures[name] for name in CURVE])
+        self.step += 1
+        return figures
+
+    def _descend(self, loss: Tensor) -> None:
+        """Change the weights and their average by one step. Raises ProxyError."""
         if not math.isfinite(loss.item()):
             raise ProxyError(f"the loss is {loss.item()} at step {self.step}")
         self._optimiser.zero_grad()
@@ -95,17 +110,6 @@ class FullTraining:
             group["lr"] = rate * share
         self._optimiser.step()
         self._average.update_parameters(self._codec)
-        figures = dict.fromkeys(CURVE, math.nan) | {
-            name: error.mean().item() for name, error in errors.items() if name in CURVE
-        }
-        figures["loss"] = loss.item()
-        figures["bpp"] = coded.bits.mean().item() / image[0, 0].numel()
-        figures["mse"] = (coded.image - image).square().mean().item()
-        if self._critic and phase.gan:
-            figures["critic"] = self._teach_critic(self._critic, image, coded.image)
-        self.curve.append([figures[name] for name in CURVE])
-        self.step += 1
-        return figures
 
     def _batch(self, phase: Phase) -> tuple[Tensor, Tensor, Tensor | None]:
         """Random crops, a random level each, and their masks of text where the phase needs them."""

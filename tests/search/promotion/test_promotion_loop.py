@@ -98,3 +98,18 @@ def test_a_loss_that_is_not_finite_ends_it(tiny: SearchSpace, crops: Crops) -> N
         next(iter(training._codec.parameters())).fill_(float("nan"))
     with pytest.raises(ProxyError, match="the loss is nan at step 0"):
         training.advance()
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights_as_they_are(
+    tiny: SearchSpace, crops: Crops
+) -> None:
+    training = begun(tiny, crops)
+    training.advance()
+    before = weights(training.codec)
+    one = next(p for p in training._codec.parameters() if p.requires_grad)
+    one.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(ProxyError, match="the gradient is nan at step 1"):
+        training.advance()
+    assert training.step == 1
+    for name, value in weights(training.codec).items():
+        assert torch.equal(value, before[name]), name
