@@ -25,7 +25,7 @@ from search.promotion.pictures import draw
 from search.promotion.recipe import Promotion, check
 from search.promotion.shortlist import Wish, chosen, find_run, trials_of
 from search.promotion.start import Promoted, find_start
-from search.promotion.text_mask import masks_of
+from search.promotion.text_mask import TextDetector, masks_of
 from search.promotion.trial import CHECKPOINT, Data, Job
 from search.records import RunRecord
 from space.architecture import Architecture
@@ -49,6 +49,9 @@ def promote(run: str, wish: Wish, promotion: Promotion, console: Console) -> lis
     folder = find_run(run)
     record = RunRecord.read(folder)
     candidates = chosen(wish, trials_of(folder), record)
+    if promotion.recipe.masked:
+        # Said before minutes of cutting crops, where it is not installed.
+        TextDetector()
     cache = folder.parent / CROP_CACHE
     with console.status("Reading the photographs"):
         photographs = _photographs(promotion, folder, cache)
@@ -111,8 +114,7 @@ def _jobs(
 
 def _lessons(promotion: Promotion, photographs: Photographs, cache: Path) -> Lessons:
     """Crops, and masks of text where a phase needs them."""
-    phases = promotion.recipe.phases
-    if not any(phase.steps and (phase.text or phase.gan) for phase in phases):
+    if not promotion.recipe.masked:
         return Lessons(photographs.train, None)
     return Lessons(photographs.train, masks_of(photographs.train, cache))
 
