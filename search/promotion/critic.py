@@ -28,7 +28,7 @@ class Critic(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> Tensor:
-        # In bfloat16 where a GPU has fast units for it; two-core measurements had it slower.
+        # In bfloat16 where a GPU has fast units for it; on CPUs it is slower.
         with torch.autocast(image.device.type, torch.bfloat16, enabled=image.is_cuda):
             return self.layers(image.clamp(0, 1) * 2 - 1)[:, 0].float()
 
