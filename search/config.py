@@ -49,7 +49,8 @@ class DataConfig:
     """Which photographs are trained on and selected by."""
 
     root: str | None = None
-    """Folder of photographs; by default those that scikit-image and scikit-learn carry."""
+    """Folder of photographs; by default those that scikit-image and scikit-learn carry are trained
+    on, and crops of others, which ship with the package, selected by."""
     max_photographs: int = 400
     train_crops: int = 512
     select_crops: int = 12

@@ -17,7 +17,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
-from search import images
+from search import images, shipped_crops
 from search.crop_cache import Prepared, cached
 from search.images import ImageError, read_rgb
 
@@ -32,7 +32,7 @@ BUILT_IN = {
     ),
     "sklearn.datasets.images": ("china.jpg", "flower.jpg"),
 }
-"""Photographs that scikit-image and scikit-learn carry, for runs without `data.root`."""
+"""Photographs that scikit-image and scikit-learn carry, which runs without `data.root` train on."""
 HALVED_FROM = 1024
 """Lossy files at least this wide and high are halved, which sheds their own artefacts.
 
@@ -71,13 +71,25 @@ class Photographs:
     report: tuple[Path, ...]
     """Files that nothing is trained on or chosen by, for a last verdict."""
     used: int
-    """Distinct photographs, of all three."""
+    """Distinct photographs, of all three and of shipped crops."""
     unreadable: tuple[str, ...]
     """Names of files that did not decode or have transparency."""
     small: tuple[str, ...]
     """Names of photographs smaller than a crop."""
     digest: str
     """Hash of all crops and of `report`, by which a continued run knows that its data are equal."""
+    held_out: int = 0
+    """Photographs of the shipped crops in `select`; none where it is of photographs in a folder."""
+
+    @property
+    def said(self) -> str:
+        """What they are, in words for the user."""
+        if not self.held_out:
+            return f"{self.used} photographs"
+        return (
+            f"{self.used - self.held_out} photographs to train on and {len(self.select)} held-out "
+            f"crops of {self.held_out} CC0 photographs to measure on"
+        )
 
 
 @dataclass(frozen=True)
@@ -96,27 +108,34 @@ def load_photographs(
     select_crops: int,
     cache: Path | None = None,
 ) -> Photographs:
-    """Crop at most `max_photographs` below `root` (None: the built-in ones), split by content.
+    """Crop at most `max_photographs` below `root`, split by content.
+
+    Without `root`, the built-in photographs are all trained on, and the first of the shipped crops
+    are selected by; nothing is kept for the report.
 
     With `cache`, a folder, they are decoded once for all processes and starts; a file that was
     renamed, but not changed, is still known. There are fewer crops than asked for where files are
-    skipped. Raises DataError where `root` is missing or has fewer than two usable photographs.
+    skipped, or no more are shipped. Raises DataError where `root` is missing or has fewer than two
+    usable photographs.
     """
     contents = _by_content(_spread(find_photographs(root), max_photographs))
+    held_out = shipped_crops.find_crops(select_crops) if root is None else []
 
     def prepare() -> Prepared:
-        return _prepare(contents, train_crops, select_crops, _where(root))
+        return _prepare(contents, train_crops, select_crops, held_out, _where(root))
 
-    key = _key(contents, train_crops, select_crops)
+    key = _key(contents, train_crops, select_crops, held_out)
     prepared = cached(cache, key, prepare) if cache else prepare()
+    measured_on = len(shipped_crops.photographs_of(held_out))
     return Photographs(
         train=prepared.train,
         select=prepared.select,
         report=tuple(contents[content][0] for content in prepared.report),
-        used=len(prepared.used),
+        used=len(prepared.used) + measured_on,
         unreadable=_names(contents, prepared.unreadable),
         small=_names(contents, prepared.small),
         digest=prepared.digest,
+        held_out=measured_on,
     )
 
 
@@ -181,23 +200,31 @@ def _names(contents: dict[str, list[Path]], skipped: list[str]) -> tuple[str, ..
     return tuple(path.name for content in skipped for path in contents[content])
 
 
-def _key(contents: Iterable[str], train_crops: int, select_crops: int) -> str:
-    """Hash of all that prepared crops depend on, the code of this module and `images` included."""
-    code = [hashlib.sha256(Path(f).read_bytes()).hexdigest() for f in (__file__, images.__file__)]
+def _key(
+    contents: Iterable[str], train_crops: int, select_crops: int, held_out: Iterable[Path]
+) -> str:
+    """Hash of all that prepared crops depend on, code and shipped crops included."""
+    code = map(Path, (__file__, images.__file__, shipped_crops.__file__))
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*code, *held_out)]
     libraries = [np.__version__, PIL.__version__, pillow_heif.__version__]
-    facts = [code, libraries, train_crops, select_crops, sorted(contents)]
+    facts = [hashes, libraries, train_crops, select_crops, sorted(contents)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
 def _prepare(
-    contents: dict[str, list[Path]], train_crops: int, select_crops: int, where: str
+    contents: dict[str, list[Path]],
+    train_crops: int,
+    select_crops: int,
+    held_out: list[Path],
+    where: str,
 ) -> Prepared:
-    """Decode, split and crop, one photograph at a time. Raises DataError for fewer than two."""
-    expected = split(contents)
-    each = max(
-        ceil(train_crops / max(1, len(expected.train))),
-        ceil(select_crops / max(1, len(expected.select))),
-    )
+    """Decode, split and crop, one photograph at a time; all are trained on beside `held_out`.
+
+    Raises DataError for fewer than two.
+    """
+    expected = _parts(contents, held_out)
+    asked = ((train_crops, expected.train), (select_crops, expected.select))
+    each = max(ceil(total / len(part)) for total, part in asked if part)
     crops: dict[str, Crops] = {}
     unreadable, small = [], []
     for content, paths in contents.items():
@@ -216,15 +243,21 @@ def _prepare(
             f"({len(_names(contents, unreadable))} unreadable, "
             f"{len(_names(contents, small))} smaller than {CROP}x{CROP})"
         )
-    parts = split(crops)
+    parts = _parts(crops, held_out)
+    select = [crops[content] for content in parts.select]
     return Prepared(
         train=_in_turn([crops[content] for content in parts.train], train_crops),
-        select=_in_turn([crops[content] for content in parts.select], select_crops),
+        select=shipped_crops.load_crops(held_out) if held_out else _in_turn(select, select_crops),
         used=sorted(crops),
         report=parts.report,
         unreadable=unreadable,
         small=small,
     )
+
+
+def _parts(contents: Iterable[str], held_out: list[Path]) -> Split:
+    """The split of a folder, or all to train on where shipped crops are held out."""
+    return Split([], [], sorted(contents)) if held_out else split(contents)
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:

@@ -203,7 +203,7 @@ def _trained(config: Config, space: SearchSpace, folder: Path, console: Console)
         cache = Path(config.run.root) / CROP_CACHE
         photographs = load_photographs(**vars(config.data), cache=cache)
     parent, said = _parent(config, space, folder)
-    return Trained(config, photographs, parent, f"{photographs.used} photographs. {said}")
+    return Trained(config, photographs, parent, f"{photographs.said}. {said}")
 
 
 def _parent(config: Config, space: SearchSpace, folder: Path) -> tuple[Parent | None, str]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from search import photographs as module
+from search import shipped_crops
 from search.photographs import (
     CROP,
     DataError,
@@ -191,17 +192,20 @@ class TestCache:
         assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
+def lies_in(crop: np.ndarray, image: np.ndarray) -> bool:
+    """Whether a crop [3, CROP, CROP] is a part of an image [H, W, 3]."""
+    wanted = crop.transpose(1, 2, 0)
+    corners = image[: len(image) - CROP + 1, : image.shape[1] - CROP + 1]
+    return any(
+        (image[y : y + CROP, x : x + CROP] == wanted).all()
+        for y, x in np.argwhere((corners == wanted[0, 0]).all(-1))
+    )
+
+
 def test_crops_are_cut_from_the_photographs(photographs: Path) -> None:
-    crop = load_photographs(str(photographs), 100, 4, 1).select[0].transpose(1, 2, 0)
-    found = False
-    for path in find_photographs(str(photographs)):
-        image = np.asarray(Image.open(path))
-        windows = np.lib.stride_tricks.sliding_window_view(image[..., 0], (CROP, CROP))
-        found |= bool((windows[:, :, 0, 0] == crop[0, 0, 0]).any()) and any(
-            (image[y : y + CROP, x : x + CROP] == crop).all()
-            for y, x in np.argwhere(windows[:, :, 0, 0] == crop[0, 0, 0])
-        )
-    assert found
+    crop = load_photographs(str(photographs), 100, 4, 1).select[0]
+    images = (np.asarray(Image.open(path)) for path in find_photographs(str(photographs)))
+    assert any(lies_in(crop, image) for image in images)
 
 
 def test_unreadable_and_small_files_are_skipped_and_named(
@@ -279,8 +283,40 @@ def test_folders_without_enough_photographs(kind: str, tmp_path: Path) -> None:
     assert said[kind] in str(caught.value)
 
 
-def test_built_in_photographs_are_installed() -> None:
-    loaded = load_photographs(None, 100, train_crops=6, select_crops=1)
-    assert loaded.used == 7
-    assert len(loaded.report) == 1
-    assert len(blocks(loaded.train)) == 6
+class TestWithoutAFolder:
+    """The built-in photographs are trained on, and shipped crops of others selected by."""
+
+    def test_all_built_in_photographs_are_trained_on(self) -> None:
+        loaded = load_photographs(None, 100, train_crops=14, select_crops=24)
+        for path in find_photographs(None):
+            pixels = _decode(path)
+            assert sum(lies_in(crop, pixels) for crop in loaded.train) == 2
+        assert loaded.report == ()
+        assert len(blocks(loaded.select)) == 24
+        assert loaded.used == 7 + 13
+        assert loaded.said == (
+            "7 photographs to train on and 24 held-out crops of 13 CC0 photographs to measure on"
+        )
+
+    def test_more_crops_are_the_same_and_others(self, tmp_path: Path) -> None:
+        few, many = (load_photographs(None, 100, 7, n, tmp_path) for n in (5, 1000))
+        assert (many.select[:5] == few.select).all()
+        assert len(blocks(many.select)) == len(many.select) == 48
+        assert (few.held_out, many.held_out) == (5, 13)
+        assert few.digest != many.digest
+        assert load_photographs(None, 100, 7, 5, tmp_path).digest == few.digest
+
+    def test_other_shipped_crops_are_prepared(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = load_photographs(None, 100, 7, 1, tmp_path / "cache")
+        monkeypatch.setattr(shipped_crops, "FOLDER", tmp_path)
+        Image.new("RGB", (CROP, CROP)).save(tmp_path / "00-black-0x0.webp", lossless=True)
+        after = load_photographs(None, 100, 7, 1, tmp_path / "cache")
+        assert before.digest != after.digest
+        assert not after.select.any()
+
+    def test_a_folder_is_measured_on_its_own_photographs(self, photographs: Path) -> None:
+        loaded = load_photographs(str(photographs), 100, 4, 2)
+        assert loaded.said == "6 photographs"
+        assert not blocks(loaded.select) & blocks(load_photographs(None, 100, 4, 48).select)
