@@ -96,6 +96,9 @@ class RunRecord(_Record):
     parent: str | None = None
     """Digest of the trained parent that candidates start from; none where they start from the
     skeleton."""
+    fidelity: str | None = None
+    """What was known of how well that parent ranks when the run began, in a sentence; none without
+    a parent and in runs of earlier versions."""
     proxy: int = 1
     """Version of the proxy task."""
     table: str | None = None

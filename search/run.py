@@ -22,6 +22,7 @@ from search.parents import PARENT, find_parent
 from search.photographs import CROP_CACHE, find_photographs, load_photographs
 from search.progress import ProgressDisplay
 from search.proxy import PROXY_VERSION, Score
+from search.rank_fidelity import said_of
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord
 from search.report import SAMPLES, write_report
 from search.screening import WHOLE, Pool, Screening, drawn
@@ -71,6 +72,8 @@ def run(config: Config, console: Console) -> Path:
     _tell(record, pool, console)
     console.print(source.said, highlight=False)
     folder.mkdir(parents=True, exist_ok=True)
+    if record.fidelity:
+        console.print(record.fidelity, highlight=False)
     begun = _Run(config, folder, space, model, screening, pool, source, record)
     try:
         with FileLock(folder / ".lock", timeout=0):
@@ -203,7 +206,8 @@ def _trained(config: Config, space: SearchSpace, folder: Path, console: Console)
         cache = Path(config.run.root) / CROP_CACHE
         photographs = load_photographs(**vars(config.data), cache=cache)
     parent, said = _parent(config, space, folder)
-    return Trained(config, photographs, parent, f"{photographs.said}. {said}")
+    fidelity = said_of(parent.digest, space.name, config.search.metric) if parent else None
+    return Trained(config, photographs, parent, f"{photographs.said}. {said}", fidelity)
 
 
 def _parent(config: Config, space: SearchSpace, folder: Path) -> tuple[Parent | None, str]:

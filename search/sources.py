@@ -33,6 +33,8 @@ class Trained:
     photographs: Photographs
     parent: Parent | None
     said: str
+    fidelity: str | None
+    """What is known of how well the parent ranks, in a sentence; none without a parent."""
     data = "photographs"
 
     @property
@@ -45,6 +47,7 @@ class Trained:
             "data_digest": self.photographs.digest,
             "qualities": list(self.config.proxy.qualities),
             "parent": self.parent.digest if self.parent else None,
+            "fidelity": self.fidelity,
         }
 
     def has(self, architecture: Architecture) -> bool:

@@ -1,5 +1,6 @@
 """A report from a run's folder alone, whichever version of the program began the run."""
 
+import json
 import re
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def a_run(
     space: SearchSpace,
     costs_by_trial: list[Costs],
     band: dict[str, float] | None = None,
+    fidelity: str | None = None,
 ) -> None:
     """A finished run whose trials have these costs, each a lower BD-rate than the one before."""
     (folder / "samples").mkdir()
@@ -46,7 +48,7 @@ def a_run(
         name="run", space=space.name, space_size=space.size, screened=space.size,
         feasible=space.size, fastest_ms=1.0, slowest_ms=1e4, device=DEVICE, metric="ssimulacra2",
         photographs=2, unreadable=[], small=[], data_digest="", qualities=[3.0, 5.0], steps=1,
-        seed=0, band=band,
+        seed=0, band=band, fidelity=fidelity,
     )  # fmt: skip
     record.write(folder)
     ReferenceRecord(space.reference.id, costs_by_trial[0], **OUTCOME).write(folder)
@@ -111,11 +113,25 @@ def test_no_word_of_it_where_all_are_alike(costs: Costs, tiny: SearchSpace, tmp_
     assert "unlike" not in page
 
 
+@pytest.mark.parametrize("band", [None, {"target_ms": 20.5, "tolerance": 0.05}])
+def test_the_rank_fidelity_stands_beside_the_best(
+    band: dict[str, float] | None, costs: Costs, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    said = "Nobody has measured how well this supernet ranks."
+    a_run(tmp_path, tiny, [costs | {"decode_ms": 20.0}], band, said)
+    page = written(tmp_path)
+    assert page.index('alt="BD-rate over predicted decode time"') < page.index(said)
+    assert page.index(said) < page.index("<th>id</th>")
+
+
 def test_a_run_of_an_earlier_version_is_still_reported(
     costs: Costs, tiny: SearchSpace, tmp_path: Path
 ) -> None:
     new = ("_distance", "_total_ms", "size_mb")
     a_run(tmp_path, tiny, [{n: value for n, value in costs.items() if not n.endswith(new)}])
+    record = json.loads((tmp_path / RunRecord.FILE).read_text())
+    del record["fidelity"]
+    (tmp_path / RunRecord.FILE).write_text(json.dumps(record))
     assert "measure me" not in written(tmp_path)
     trials = pd.read_parquet(tmp_path / "trials.parquet")
     assert set(costs) <= set(trials.columns)
