@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 
-from search.config import Config, ConfigError, ProxyConfig
+from search.config import Config, ConfigError, PretrainConfig, ProxyConfig
 from search.goal import find_band
 from search.metrics import MetricError, find
 from search.metrics.loss import MSE, check_weights
@@ -30,6 +30,11 @@ LEAST = {
     "proxy.trunk_rate": 0,
     "proxy.branch_rate": 0,
     "pretrain.steps": 1,
+    "pretrain.subnets": 1,
+    "pretrain.batch": 1,
+    "pretrain.trunk_rate": 0,
+    "pretrain.branch_rate": 0,
+    "pretrain.context_share": 0,
     "pretrain.look_every": 1,
     "run.seed": 0,
 }
@@ -46,6 +51,7 @@ def check_values(config: Config) -> None:
         if value is not None and value < least:
             raise ConfigError(f"{key}={value}: expected at least {least}")
     _check_proxy(config.proxy)
+    _check_pretrain(config.pretrain)
     if config.search.metric not in config.proxy.metrics:
         raise ConfigError(
             f"search.metric={config.search.metric}: expected one of "
@@ -59,16 +65,30 @@ def check_values(config: Config) -> None:
         )
 
 
+def _check_pretrain(pretrain: PretrainConfig) -> None:
+    _check_loss("pretrain.loss", pretrain.loss)
+    if not 0 <= pretrain.average < 1:
+        raise ConfigError(f"pretrain.average={pretrain.average:g}: expected 0 or more, below 1")
+    if pretrain.branch_dtype not in (None, "float32", "bfloat16"):
+        raise ConfigError(
+            f"pretrain.branch_dtype={pretrain.branch_dtype}: expected float32 or bfloat16"
+        )
+
+
+def _check_loss(key: str, weights: Mapping[str, float]) -> None:
+    try:
+        check_weights(weights)
+    except MetricError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
 def _check_proxy(proxy: ProxyConfig) -> None:
     for metric in proxy.metrics:
         try:
             find(metric)
         except MetricError as error:
             raise ConfigError(f"proxy.metrics: {error}") from None
-    try:
-        check_weights(proxy.loss or MSE)
-    except MetricError as error:
-        raise ConfigError(f"proxy.loss: {error}") from None
+    _check_loss("proxy.loss", proxy.loss or MSE)
     qualities = list(proxy.qualities)
     rising = qualities == sorted(set(qualities))
     if len(qualities) < 2 or not rising or qualities[0] < 0 or qualities[-1] > LEVELS - 1:

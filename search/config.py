@@ -82,12 +82,29 @@ class ProxyConfig:
 
 @dataclass
 class PretrainConfig:
-    """How long a space's parent is trained; at which rates and by which loss, `proxy` says."""
+    """How a space's supernet is trained."""
 
-    steps: int = 2000
-    """Each trains two children on `proxy.batch` crops."""
-    look_every: int = 250
-    """Steps between looks: curves and pictures of three children."""
+    steps: int = 13000
+    subnets: int = 1
+    """Random subnets that a step trains, each on crops of its own."""
+    batch: int = 2
+    """Crops of 256x256 per subnet."""
+    trunk_rate: float = 5e-4
+    """Peak learning rate of the skeleton's convolutions."""
+    branch_rate: float = 6e-3
+    """Peak learning rate of all the rest, for weights that sum over 64 inputs; see
+    search/optimisation.py."""
+    context_share: float = 0.1
+    """Learning rate of the context model, as a fraction of `branch_rate`."""
+    average: float = 0.999
+    """Decay per step of the moving average of weights, which is the supernet."""
+    loss: dict[str, float] = field(default_factory=lambda: {"psnr": 0.75, "ssimulacra2": 0.25})
+    """Weight of each metric in the distortion."""
+    branch_dtype: str | None = None
+    """`float32` or `bfloat16`, in which residual branches are trained; by default bfloat16 where
+    the hardware multiplies it faster."""
+    look_every: int = 1000
+    """Steps between looks: curves and pictures of three subnets."""
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ from search.pretraining import Pretraining
 from search.proxy import measure, skeleton_of
 from space.architecture import Architecture
 from space.parent import Parent
+from space.precision import dtype_name, fastest_branch_dtype
 from space.search_space import SearchSpace, extreme
 
 SHIPPED = Path(__file__).parent / "shipped_parents"
+SHIPPED_SUPERNET = SHIPPED / "pico_large.safetensors"
+"""Its slices are the architectures of pico_large, pico_decoder, pico_small and pico_ablation."""
 FOLDER = "parents"
 """Below the runs' root: a folder per space, or per `run.name`."""
 PARENT, CHECKPOINT, CURVES = "parent.safetensors", "checkpoint.safetensors", "curves.csv"
@@ -47,12 +50,12 @@ def find_parent(space: SearchSpace, root: Path, chosen: str | None) -> tuple[Par
         parent = _load(space, chosen)
         return parent, _described(parent, chosen)
     passed_over = ""
-    for path in (root / FOLDER / space.name / PARENT, SHIPPED / f"{space.name}.safetensors"):
+    for path in (root / FOLDER / space.name / PARENT, SHIPPED_SUPERNET):
         if path.is_file():
             parent = Parent.load(path)
             if parent.covers(space):
                 return parent, _described(parent, str(path))
-            passed_over = f" ({path} lacks values of it)"
+            passed_over = f" ({path.name} lacks values of it)"
     return None, (
         f"No trained parent of {space.name}{passed_over}: candidates start from the skeleton. "
         f"`python -m search pretrain +space={space.name}` trains one."
@@ -75,8 +78,7 @@ def _described(parent: Parent, path: str) -> str:
 def pretrain(config: Config, console: Console) -> Path:
     """Train the parent of a space, or go on with it; its file.
 
-    With `config.parent`, training begins where that one's ended, and where the space varies the
-    decoder alone it is of the synthesis transforms alone.
+    With `config.parent`, training begins where that one's ended.
 
     Raises errors whose message is meant for the user: ConfigError, SpaceError, DataError,
     CheckpointError, ProxyError.
@@ -107,33 +109,31 @@ def _train(
     else:
         parent = _load(space, config.parent)
         begun_from = parent.digest
-    children = [extreme(space, space.reference, pick) for pick in (min, max)]
-    settled = begun_from is not None and all(map(parent.settled, children))
-    proxy = replace(config.proxy, steps=config.pretrain.steps)
-    training = Pretraining(
-        parent.to(device), space, photographs.train, proxy, config.run.seed, settled
+    recipe = replace(
+        config.pretrain,
+        branch_dtype=config.pretrain.branch_dtype or dtype_name(fastest_branch_dtype(device)),
     )
+    seed = config.run.seed
+    training = Pretraining(parent.to(device), space, photographs.train, recipe, seed)
     about: dict[str, Any] = {
         "space": {name: list(values) for name, values in space.parameters.items()},
-        "pretrain.steps": proxy.steps,
-        "proxy.batch": proxy.batch,
-        "proxy.trunk_rate": proxy.trunk_rate,
-        "proxy.branch_rate": proxy.branch_rate,
-        "proxy.loss": proxy.loss,
-        "run.seed": config.run.seed,
+        **{f"pretrain.{name}": value for name, value in asdict(recipe).items()},
+        "run.seed": seed,
         "photographs": photographs.digest,
         "parent": begun_from,
     }
+    # How often it is looked at changes nothing.
+    del about["pretrain.look_every"]
     if (folder / CHECKPOINT).is_file():
         training.resume(folder / CHECKPOINT, about)
     columns = (*Progress.get_default_columns()[:-1], TextColumn("{task.fields[loss]}"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("Training", total=proxy.steps, completed=training.step, loss="")
+        task = bar.add_task("Training", total=recipe.steps, completed=training.step, loss="")
         saved_at = time.monotonic()
-        while training.step < proxy.steps:
+        while training.step < recipe.steps:
             loss = training.advance()
-            bar.update(task, advance=1, loss=f"loss {loss:.3f}")
-            looked_at = training.step % config.pretrain.look_every == 0
+            bar.update(task, advance=1, loss=f"loss {loss:.4f}")
+            looked_at = training.step % recipe.look_every == 0
             if looked_at or time.monotonic() - saved_at > SAVE_EVERY_S:
                 training.save(folder / CHECKPOINT, about)
                 saved_at = time.monotonic()
@@ -151,7 +151,7 @@ def _look(
     folder: Path,
 ) -> str:
     """Save the parent as it is, with curves and pictures of three children; one line of them."""
-    parent, step = training.parent, training.step
+    parent, step = training.averaged, training.step
     before = parent.said.get("steps", 0)
     said_of = {"steps": before + step, "of": before + config.pretrain.steps}
     parent.save(folder / PARENT, said_of)

@@ -1,7 +1,7 @@
-"""Training of a space's parent: every step one random child and one of the two extremes.
+"""Training of a supernet: every step trains a few random subnets, each on crops of its own.
 
-The sandwich rule of slimmable networks (Yu and Huang, arXiv 1903.05134): what is good for the
-largest and the smallest child serves those between.
+Weights are shared as in once-for-all networks (Cai et al., arXiv 1908.09791). Subnets are drawn
+parameter by parameter, so that short and narrow chains are trained as often as long and wide ones.
 """
 
 from __future__ import annotations
@@ -14,85 +14,107 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from search import checkpoint
 from search.checkpoint import CheckpointError, moments, restore_moments
-from search.config import ProxyConfig
-from search.optimisation import (
-    SYNTHESIS,
-    ProxyError,
-    batch,
-    loss_of,
-    one_cycle,
-    optimiser,
-)
+from search.config import PretrainConfig
+from search.metrics.loss import distortion
+from search.optimisation import ProxyError, batch, optimiser, rate_and
 from search.photographs import Crops
-from space.architecture import Architecture
+from space.architecture import CHOICES, Architecture
 from space.parent import Parent, codec_name
-from space.search_space import SearchSpace, extreme
+from space.precision import branches_in
+from space.search_space import SearchSpace, from_architecture, to_architecture
+
+WARM_UP = 0.03
+"""Share of all steps in which the learning rates rise to their peak."""
+DECAY = 0.3
+"""Share of all steps, the last ones, in which the learning rates fall to zero. Until then they are
+constant: a longer training repeats a shorter one and goes on, and what is learned while rates are
+high is worth more than an early finish."""
+USUAL = 0.8
+"""Share of subnets that have the reference's value of a categorical parameter."""
+RICH = 0.5
+"""Share of subnets that have the largest encoder: it costs decoding nothing, so that most of a
+front has it."""
+AVERAGE_EVERY = 10
+"""Steps between updates of the averaged weights, which cost as much as half a crop."""
 
 
 class Pretraining:
-    """A parent in training; equal arguments give equal steps, whether interrupted or not."""
+    """A supernet in training; equal arguments give equal steps, whether interrupted or not."""
 
     def __init__(
-        self,
-        parent: Parent,
-        space: SearchSpace,
-        crops: Crops,
-        config: ProxyConfig,
-        seed: int,
-        settled: bool = False,
+        self, parent: Parent, space: SearchSpace, crops: Crops, config: PretrainConfig, seed: int
     ) -> None:
-        """`config` says how many steps there are, at which rates, and which loss they minimise.
-
-        Where all but the synthesis transforms is `settled`, only they are trained.
-        """
-        self.parent, self.step = parent, 0
-        self._space, self._crops, self._config, self._seed = space, crops, config, seed
-        self._settled = settled
-        self._trained = {
-            name: weight
-            for name, weight in parent.trainable().items()
-            if name.startswith(SYNTHESIS) or not settled
-        }
+        """Train the weights of `parent`, in place; `averaged` has what is to be used of them."""
+        self.step = 0
+        self.averaged = parent.copy()
+        self._parent, self._space, self._crops = parent, space, crops
+        self._config, self._seed = config, seed
+        self._trained = parent.trainable()
         for weight in self._trained.values():
             weight.requires_grad_(True)
         named = ((codec_name(name), weight) for name, weight in self._trained.items())
-        self._optimiser = optimiser(named, config, settled)
-        self._schedule = one_cycle(self._optimiser, config.steps)
+        self._optimiser = optimiser(named, config, False, config.context_share)
+        self._rates = [group["lr"] for group in self._optimiser.param_groups]
 
     def advance(self) -> float:
-        """Take one step; the loss before it. Raises ProxyError where that is not finite."""
+        """Take one step; the mean loss of its subnets before it.
+
+        Raises ProxyError, and changes no weight, where loss or gradient are not finite.
+        """
         rng = np.random.default_rng((self._seed, self.step))
         # Rounding is trained through noise.
         torch.manual_seed(int(rng.integers(2**63)))
-        device = next(iter(self._trained.values())).device
         self._optimiser.zero_grad()
-        total = 0.0
-        for architecture in _sandwich(self._space, self.step, rng):
-            image, level = batch(self._crops, self._config.batch, rng, device, self._settled)
-            coded = self.parent.code(architecture, image, level.float())
-            loss = loss_of(coded, image, level, self._config, self._settled) / 2
-            loss.backward()
-            total += loss.item()
-        if not math.isfinite(total):
-            raise ProxyError(f"the loss is {total} at step {self.step}")
-        nn.utils.clip_grad_norm_(self._trained.values(), 1.0)
+        total = sum(self._backward(subnet, rng) for subnet in self._subnets(rng))
+        norm = nn.utils.clip_grad_norm_(self._trained.values(), 1.0)
+        if not math.isfinite(total) or not norm.isfinite():
+            raise ProxyError(
+                f"step {self.step}: the loss is {total}, the norm of its gradient {norm.item()}"
+            )
+        share = lr_share(self.step, self._config.steps)
+        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate * share
         self._optimiser.step()
-        self._schedule.step()
         self.step += 1
+        if self.step % AVERAGE_EVERY == 0:
+            self._update_average()
         return total
+
+    def _subnets(self, rng: np.random.Generator) -> Iterator[Architecture]:
+        for _ in range(self._config.subnets):
+            yield drawn_subnet(self._space, rng)
+
+    def _backward(self, subnet: Architecture, rng: np.random.Generator) -> float:
+        """Add a subnet's share of the gradient; its share of the loss."""
+        config, device = self._config, next(iter(self._trained.values())).device
+        image, level = batch(self._crops, config.batch, rng, device, False)
+        image = flipped(image, rng)
+        with branches_in(getattr(torch, config.branch_dtype)):
+            coded = self._parent.code(subnet, image, level.float())
+        error = distortion(image, coded.image, config.loss)
+        loss = rate_and(error, coded, level) / config.subnets
+        loss.backward()
+        return loss.item()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        averaged = [self.averaged.weights[name] for name in self._trained]
+        current = [weight.detach() for weight in self._trained.values()]
+        # The average of all steps so far, until that would have a longer memory.
+        updates = self.step // AVERAGE_EVERY
+        decay = min(self._config.average**AVERAGE_EVERY, 1 - 1 / updates)
+        get_ema_multi_avg_fn(decay)(averaged, current, updates)
 
     def save(self, path: Path, about: dict[str, Any]) -> None:
         """Write a checkpoint, whole or not at all; `about` must be equal where it is resumed."""
         tensors = {f"weights.{name}": value.detach() for name, value in self._trained.items()}
-        said = {
-            "step": self.step,
-            "groups": self._optimiser.state_dict()["param_groups"],
-            "schedule": self._schedule.state_dict(),
-        }
-        checkpoint.save(path, about, said, tensors | moments(self._optimiser, "adam."))
+        tensors |= {f"averaged.{name}": self.averaged.weights[name] for name in self._trained}
+        tensors |= moments(self._optimiser, "adam.")
+        checkpoint.save(path, about, {"step": self.step}, tensors)
 
     def resume(self, path: Path, about: dict[str, Any]) -> None:
         """Go on from what `save` wrote. Raises CheckpointError for anything else."""
@@ -104,21 +126,41 @@ class Pretraining:
 
     @torch.no_grad()
     def _restore(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        rates = [
-            [group["max_lr"] for group in groups]
-            for groups in (said["groups"], self._optimiser.param_groups)
-        ]
-        if rates[0] != rates[1]:
-            raise KeyError("other learning rates")
         for name, weight in self._trained.items():
             weight.copy_(tensors[f"weights.{name}"])
-        restore_moments(self._optimiser, "adam.", tensors, said["groups"])
-        self._schedule.load_state_dict(said["schedule"])
+            self.averaged.weights[name].copy_(tensors[f"averaged.{name}"])
+        groups = self._optimiser.state_dict()["param_groups"]
+        restore_moments(self._optimiser, "adam.", tensors, groups)
         self.step = said["step"]
 
 
-def _sandwich(space: SearchSpace, step: int, rng: np.random.Generator) -> Iterator[Architecture]:
-    """A random child, then the largest or, in turn, the smallest that makes the same choices."""
-    drawn = space.architecture(int(space.sample(1, rng)[0]))
-    yield drawn
-    yield extreme(space, drawn, max if step % 2 else min)
+def lr_share(step: int, steps: int) -> float:
+    """Learning rate of step `step` in [0, steps), as a share of its peak: up, constant, down."""
+    rising, falling = WARM_UP * steps, DECAY * steps
+    return min(1.0, (step + 1) / max(rising, 1), (steps - step) / max(falling, 1))
+
+
+def drawn_subnet(space: SearchSpace, rng: np.random.Generator) -> Architecture:
+    """A random architecture of a space: numbers uniform, choices mostly the reference's."""
+    usual = from_architecture(space.reference)
+    rich = rng.random() < RICH
+    point = {}
+    for name, values in space.parameters.items():
+        if name in CHOICES:
+            others = [value for value in values if value != usual[name]] or [usual[name]]
+            kept = rng.random() < USUAL
+            point[name] = usual[name] if kept else others[rng.integers(len(others))]
+        elif rich and name.startswith("encoder."):
+            point[name] = max(map(int, values))
+        else:
+            point[name] = values[rng.integers(len(values))]
+    return to_architecture(point)
+
+
+def flipped(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Crops [N, 3, H, W], all mirrored or turned in one of the eight ways that keep the grid."""
+    turns = int(rng.integers(8))
+    for dim in (2, 3):
+        if turns & dim - 1:
+            image = image.flip(dim)
+    return image.transpose(2, 3) if turns & 4 else image

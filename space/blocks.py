@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from space.architecture import Chain
+from space.precision import branch
 
 ACTIVATION_LAYERS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -35,7 +36,8 @@ class ScaledWeight(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 1) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
-        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        if not self.weight.is_meta:
+            nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
         self.scale_in = nn.Parameter(torch.ones(1, in_channels, 1, 1))
         self.scale_out = nn.Parameter(torch.ones(out_channels, 1, 1, 1))
 
@@ -85,7 +87,7 @@ class ConvScale311(nn.Module):
         nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.branch(x)
+        return x + branch(self.branch, x)
 
 
 class LevelScale(nn.Module):

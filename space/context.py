@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from space.architecture import CHANNEL_GROUPS, HYPER_DEPTH, Architecture
 from space.blocks import ConvScale, LevelScale, upsampling
+from space.precision import branch
 from space.rounding import round_straight_through
 
 STEPS = {"none": 1, "checkerboard": 2, "grid": 4, "channels": CHANNEL_GROUPS}
@@ -102,7 +103,7 @@ class Context(nn.Module):
         step = len(decoded)
         if decoded:
             before = torch.cat(list(decoded), dim=1) if step > 1 else decoded[0]
-            prior = torch.relu(prior + self.decoded[step - 1](before))
+            prior = torch.relu(prior + branch(self.decoded[step - 1], before))
         if not self.log_width:
             return self.mean[step](prior), None
         log_width = MAX_LOG_WIDTH * torch.tanh(self.log_width[step](prior) / MAX_LOG_WIDTH)

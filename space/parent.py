@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,31 +20,32 @@ from torch.func import functional_call
 
 from space.architecture import CHOICES, Architecture
 from space.codec import Codec, Coded
+from space.resampled_weights import MARGIN, STORED, layers, resampled
+from space.scales import int8_step
 from space.search_space import (
     PARAMETERS,
     SearchSpace,
     Value,
-    from_architecture,
     to_architecture,
 )
 from space.skeleton import MAX_LATENT, Components, Skeleton, start_from, starting_log_steps
 from space.tensor_file import read_tensors, write_tensors
 
-KEY = "codec-search parent 1"
+KEY = "codec-search parent 2"
 """Kind and version of the file. Rises when slices would mean something else."""
-VARIANTS = {
-    "analysis.downs.": "resampling",
-    "decoder.synthesis.ups.": "resampling",
-    "decoder.context.": "context",
-    "scale_path.": "scale_path",
-}
+VARIANTS = {"decoder.context.": "context", "scale_path.": "scale_path"}
 """Modules of which the parent has one for every value of a parameter, since none is a slice of
-another. All others are shared: activations and widths have no weights of their own, and scales that
-are not learned are folded into the weights. Of the context by groups of channels, groups of narrow
-latents inherit from those of wide ones, though not the same channels."""
+another. All others are shared: activations and widths have no weights of their own, scales that are
+not learned are folded into the weights, and resampling layers share a kernel
+(`space.resampled_weights`). Of the context by groups of channels, groups of narrow latents inherit
+from those of wide ones, though not the same channels."""
+SHARED = {"none": "grid"}
+"""A codec without context predicts every symbol as the grid's first step does."""
 STEPS = {"decoder.context.step.log_scale": 1, "scale_path.base.log_scale": -1}
 """Logarithms of a channel's quantisation step, and their sign."""
-PARTS = ("weights", "skeleton")
+PARTS = ("weights", "int8_steps", "skeleton")
+INT8 = (".branch.", "decoder.context.decoded.")
+"""Where convolutions are that files keep in eight bits: most of a supernet, and what bears it."""
 SKELETON_SHAPES = {
     "stride4.basis": (48, 48), "stride4.sigma": (48,),
     "stride8.basis": (192, 192), "stride8.sigma": (192,),
@@ -82,7 +83,13 @@ class Parent:
             codec = start_from(Codec(architecture), skeleton)
             for name, value in _tensors(codec):
                 weights.setdefault(_key(name, architecture), value.detach())
-        return cls(space.parameters, weights, skeleton)
+        margins = {name: torch.zeros(shape) for name, shape in _margins(space.parameters).items()}
+        return cls(space.parameters, weights | margins, skeleton)
+
+    def copy(self) -> Parent:
+        """A parent with the same weights in memory of its own."""
+        weights = {name: value.detach().clone() for name, value in self.weights.items()}
+        return Parent(self.values, weights, self.skeleton, self.said)
 
     @property
     def digest(self) -> str:
@@ -94,25 +101,25 @@ class Parent:
         return total.hexdigest()[:16]
 
     def settled(self, architecture: Architecture) -> bool:
-        """Whether all but the decoder's chains is the same in every child, this one's too.
-
-        Of children of equal widths, codes are then equal.
-        """
-        point = from_architecture(architecture)
-        return all(
-            values == (point[name],)
-            for name, values in self.values.items()
-            if not name.startswith("decoder.")
-        )
+        """Whether encoders and entropy models are trained already, so that they stay."""
+        return self.said.get("steps", 0) > 0
 
     def covers(self, space: SearchSpace) -> bool:
         """Whether every architecture of `space` is a slice."""
         return all(
-            set(values) <= set(self.values[name])
-            if name in CHOICES
+            self._has(name, values) if name in CHOICES
             else max(map(int, values)) <= max(map(int, self.values[name]))
             for name, values in space.parameters.items()
-        )
+        )  # fmt: skip
+
+    def _has(self, name: str, values: tuple[Value, ...]) -> bool:
+        """Whether there are weights for these values of a categorical parameter."""
+        if name == "scales":
+            return True
+        if name == "resampling":
+            return "conv" not in values or "conv" in self.values[name]
+        asked, here = ({SHARED.get(str(v), v) for v in of} for of in (values, self.values[name]))
+        return asked <= here
 
     def to(self, device: torch.device) -> Parent:
         """Move the weights, in place."""
@@ -125,22 +132,37 @@ class Parent:
         for architecture in _variants(self.values):
             named = _blank(architecture).named_parameters()
             names |= {_key(name, architecture) for name, _ in named}
+        names |= _margins(self.values).keys()
         return {name: self.weights[name] for name in self.weights if name in names}
 
     def slices(self, architecture: Architecture) -> dict[str, Tensor]:
         """Tensors of a codec of `architecture` by name, differentiable by `weights`."""
+        stored = replace(architecture, resampling=STORED)
         sliced = {
-            name: _first(
-                self.weights[_key(name, architecture)], blank.shape, _groups(name, architecture)
-            )
-            for name, blank in _tensors(_blank(architecture))
+            name: _first(self.weights[_key(name, stored)], blank.shape, _groups(name, stored))
+            for name, blank in _tensors(_blank(stored))
         }
+        if architecture.resampling != STORED:
+            self._resample(sliced, architecture)
         # Narrow chains cannot show all of a latent channel, which must then be paid for less.
         steps = starting_log_steps(architecture, self.skeleton)
         change = steps - self._widest_steps[:, : steps.shape[1]]
         for name, sign in STEPS.items():
             sliced[name] = sliced[name] + sign * change.to(sliced[name])
         return sliced
+
+    def _resample(self, sliced: dict[str, Tensor], architecture: Architecture) -> None:
+        """Put the resampling of `architecture` in the place of the stored one."""
+        shapes = {name: blank.shape for name, blank in _tensors(_blank(architecture))}
+        for layer in layers(sliced):
+            names = [name for name in sliced if name.startswith(f"{layer}.")]
+            tensors = {name.removeprefix(f"{layer}."): sliced.pop(name) for name in names}
+            margin = None
+            if architecture.resampling == "conv":
+                margin = self.weights[f"{layer}.{MARGIN}"]
+                margin = _first(margin, shapes[f"{layer}.conv.weight"], (1, 1))
+            changed = resampled(layer, tensors, architecture.resampling, margin)
+            sliced |= {f"{layer}.{name}": tensor for name, tensor in changed.items()}
 
     def code(self, architecture: Architecture, image: Tensor, quality: Tensor) -> Coded:
         """What the child of `architecture` makes of images; see `Codec.forward` in training."""
@@ -163,12 +185,19 @@ class Parent:
     def save(self, path: Path, said: Mapping[str, int]) -> None:
         """Write safetensors, whole or not at all, with what is `said` of the parent.
 
-        Trained weights are kept in half precision.
+        Trained weights are kept in half precision, the convolutions of `INT8` in eight bits with a
+        step per output channel.
         """
-        weights = {name: value.detach() for name, value in self.weights.items()}
-        weights |= {name: value.detach().half() for name, value in self.trainable().items()}
-        tensors = {f"weights.{name}": value for name, value in weights.items()}
-        tensors |= self._skeleton_tensors()
+        tensors = self._skeleton_tensors()
+        trained = self.trainable()
+        for name, value in self.weights.items():
+            value = value.detach()
+            if name in trained and value.dim() == 4 and any(part in name for part in INT8):
+                step = int8_step(value)
+                tensors[f"weights.{name}"] = (value / step).round().to(torch.int8)
+                tensors[f"int8_steps.{name}"] = step
+            else:
+                tensors[f"weights.{name}"] = value.half() if name in trained else value
         about = {"values": {name: list(v) for name, v in self.values.items()}, "said": dict(said)}
         write_tensors(path, KEY, about, tensors)
 
@@ -188,17 +217,19 @@ class Parent:
 
     @classmethod
     def _assembled(cls, about: dict[str, Any], tensors: dict[str, Tensor]) -> Parent:
-        weights, skeleton = (
+        weights, steps, skeleton = (
             {n.removeprefix(f"{part}."): t for n, t in tensors.items() if n.startswith(f"{part}.")}
             for part in PARTS
         )
+        weights = {name: tensor.float() for name, tensor in weights.items()}
+        weights |= {name: weights[name] * step for name, step in steps.items()}
         components = (
             Components(skeleton[f"{stride}.basis"].numpy(), skeleton[f"{stride}.sigma"].numpy())
             for stride in ("stride4", "stride8", "stride16")
         )
         return cls(
             {name: tuple(about["values"][name]) for name in PARAMETERS},
-            {name: tensor.float() for name, tensor in weights.items()},
+            weights,
             Skeleton(*components),
             about["said"],
         )
@@ -215,7 +246,9 @@ class Parent:
         expected: dict[str, torch.Size] = {}
         for architecture in _variants(self.values):
             named = _tensors(_blank(architecture))
-            expected |= {_key(name, architecture): tensor.shape for name, tensor in named}
+            for name, tensor in named:
+                expected.setdefault(_key(name, architecture), tensor.shape)
+        expected |= _margins(self.values)
         for name in expected | self.weights:
             here = self.weights[name].shape if name in self.weights else None
             if here != expected.get(name):
@@ -241,9 +274,9 @@ def _tensors(codec: Codec) -> Iterator[tuple[str, Tensor]]:
 
 def _variants(values: Mapping[str, tuple[Value, ...]]) -> Iterator[Architecture]:
     """Widest architectures that together have every module."""
-    yield _widest(values)
     for name in sorted(set(VARIANTS.values())):
-        for value in values[name][1:]:
+        # What others share comes last, so that it does not stand in for the whole.
+        for value in sorted(values[name], key=lambda value: value in SHARED):
             yield _widest({**values, name: (value,)})
 
 
@@ -252,15 +285,24 @@ def _widest(values: Mapping[str, tuple[Value, ...]]) -> Architecture:
     widest: dict[str, Value] = {
         name: v[0] if name in CHOICES else max(map(int, v)) for name, v in values.items()
     }
-    learned = {"scales": "learned", "quantisation": "learned"}
+    learned = {"scales": "learned", "quantisation": "learned", "resampling": STORED}
     return to_architecture(widest | learned)
+
+
+def _margins(values: Mapping[str, tuple[Value, ...]]) -> dict[str, torch.Size]:
+    """Shapes of the margins of overlapping convolutions, by name; none where there are none."""
+    if "conv" not in values["resampling"]:
+        return {}
+    named = dict(_tensors(_blank(replace(_widest(values), resampling="conv"))))
+    return {f"{layer}.{MARGIN}": named[f"{layer}.conv.weight"].shape for layer in layers(named)}
 
 
 def _key(name: str, architecture: Architecture) -> str:
     """Name of a codec's tensor in the parent of which it is a slice."""
     for prefix, choice in VARIANTS.items():
         if name.startswith(prefix):
-            return f"{name}@{getattr(architecture, choice)}"
+            value = getattr(architecture, choice)
+            return f"{name}@{SHARED.get(value, value)}"
     return name
 
 

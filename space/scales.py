@@ -114,7 +114,7 @@ class IntegerLayer(nn.Module):
         cls, weight: Tensor, bias: Tensor | None, in_step: float, out_step: float
     ) -> IntegerLayer:
         """The layer nearest to a float one whose inputs and outputs count in the given steps."""
-        step = _weight_step(weight.double().cpu())
+        step = int8_step(weight.double().cpu())
         integers = (weight.double().cpu() / step).round().to(torch.int8)
         accumulator = step.flatten() * in_step
         offset = torch.zeros(len(weight)) if bias is None else bias.cpu()
@@ -188,14 +188,14 @@ def _as_pointwise(weight: Tensor) -> Tensor:
     return weight.flatten(1).T[:, :, None, None]
 
 
-def _weight_step(weight: Tensor) -> Tensor:
+def int8_step(weight: Tensor) -> Tensor:
     """INT8 step of each output channel [out, 1, 1, 1]."""
     largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True)
     return (largest / WEIGHT_MAX).clamp(min=1e-6)
 
 
 def _rounded(weight: Tensor) -> Tensor:
-    step = _weight_step(weight.detach())
+    step = int8_step(weight.detach())
     return _straight_through(weight, (weight / step).round() * step)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from search.checkpoint import KEY, CheckpointError
 from search.config import ConfigError
 from search.optimisation import Start
-from search.parents import FOLDER, PARENT, SHIPPED
+from search.parents import FOLDER, PARENT, SHIPPED_SUPERNET
 from search.photographs import Crops
 from search.promotion.loop import AVERAGE
 from search.promotion.trial import CHECKPOINT
@@ -89,7 +89,7 @@ def _inherited(run: Path, train: Crops) -> tuple[Start, str]:
     if digest is None:
         return skeleton_of(train), "the skeleton, as the candidates of the run did"
     places = (run, run.parent / FOLDER / space)
-    files = [*(place / PARENT for place in places), SHIPPED / f"{space}.safetensors"]
+    files = [*(place / PARENT for place in places), SHIPPED_SUPERNET]
     for path in files:
         if path.is_file():
             parent = Parent.load(path)

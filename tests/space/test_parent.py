@@ -14,7 +14,7 @@ from torch import Tensor
 from space.architecture import CHOICES, Chain
 from space.blocks import ConvScale, ScaledWeight
 from space.context import split
-from space.parent import Parent, ParentError
+from space.parent import INT8, Parent, ParentError
 from space.search_space import SearchSpace, extreme
 from space.skeleton import fit_skeleton
 
@@ -168,12 +168,18 @@ def test_the_context_of_narrow_latents_reads_the_same_channels_of_the_same_phase
         assert torch.equal(sliced, outputs[:, None] * 100 + inputs)
 
 
-def test_a_saved_parent_is_read_in_half_precision(tmp_path: Path) -> None:
+def test_a_saved_parent_is_read_in_half_precision_and_branches_in_eight_bits(
+    tmp_path: Path,
+) -> None:
     trained().save(tmp_path / "p.safetensors", {"steps": 3})
     read = Parent.load(tmp_path / "p.safetensors")
     assert read.values == trained().values
     for name, weight in trained().trainable().items():
-        assert torch.equal(read.weights[name], weight.half().float())
+        if weight.dim() == 4 and any(part in name for part in INT8):
+            step = weight.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
+            assert ((read.weights[name] - weight).abs() <= 0.501 * step).all()
+        else:
+            assert torch.equal(read.weights[name], weight.half().float())
     for name in trained().weights.keys() - trained().trainable().keys():
         assert torch.equal(read.weights[name], trained().weights[name])
     assert read.said == {"steps": 3}
