@@ -60,16 +60,17 @@ class DataConfig:
 class ProxyConfig:
     """Budget of one proxy training; every candidate and the reference get the same."""
 
-    steps: int = 50
+    steps: int = 0
+    """Training steps of a candidate; by default it is measured as the supernet has it."""
     batch: int = 1
     """Crops of 256x256 per step."""
     trunk_rate: float = 5e-5
-    """Learning rate of the skeleton's convolutions; this and the next are 3 % of it where a parent
-    has trained all but the synthesis transform."""
+    """Learning rate of the skeleton's convolutions; this and the next are 3 % of it where a
+    supernet has trained the encoder and the entropy model, which then stay as they are."""
     branch_rate: float = 1e-3
     """Learning rate of all the rest, for weights that sum over 64 inputs; see
     search/optimisation.py."""
-    qualities: tuple[float, ...] = (3.5, 4.5, 5.5, 7.0)
+    qualities: tuple[float, ...] = (1.0, 3.0, 5.0, 7.0)
     """Quality levels at which the curve is measured, rising."""
     loss: dict[str, float] = field(default_factory=dict)
     """Weight of each metric in the distortion that is trained on; none means the MSE alone."""
@@ -118,9 +119,9 @@ class SearchConfig:
     """Predicted decode time of candidates; with `mode=band` alone."""
     tolerance: float = 0.05
     """What they may differ from it by, as a share of it; with `mode=band` alone."""
-    trials: int = 44
+    trials: int = 100
     """Candidates to evaluate, the reference among them."""
-    start_trials: int = 12
+    start_trials: int = 24
     """The first of them, spread over predicted latency before the sampler takes over."""
     workers: int | None = None
     """Evaluations at a time; by default one per CPU, or per GPU where there are any."""

@@ -68,8 +68,15 @@ class TestConformance:
 def test_sizes() -> None:
     assert SPACES["pico_decoder"].size == 112**3 == 1_404_928
     assert SPACES["pico_large"].size % 1_404_928 == 0
-    assert SPACES["pico_ablation"].size == 96
-    assert SPACES["pico_small"].size < 5_000
+    assert SPACES["pico_large"].size > 10**9
+    assert SPACES["pico_ablation"].size == 48
+    assert SPACES["pico_small"].size == 600
+
+
+def test_no_latent_of_the_large_space_is_wider_than_its_encoder() -> None:
+    """A latent channel beyond the encoder's width could carry nothing of its own."""
+    parameters = SPACES["pico_large"].parameters
+    assert min(parameters["encoder.16.C"]) >= max(parameters["latent_channels"])
 
 
 def test_a_tiny_space_is_enumerated_without_gaps_or_repetitions() -> None:

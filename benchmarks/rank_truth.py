@@ -1,0 +1,240 @@
+"""How well a supernet ranks codecs: against the same codecs, each trained from its own start.
+
+    python benchmarks/rank_truth.py train PHOTOS WORK
+    python benchmarks/rank_truth.py compare [SUPERNET]
+
+`train` trains CODECS architectures of `pico_large` and its reference, BANDS groups of decode times,
+from their PCA initialisation by the losses and rates of `quick`, and some of them by a second seed.
+PHOTOS must not hold the photographs that `search/held_out` is of. Each takes five to fifteen
+minutes of a core; what is done is kept in WORK, and written to `rank_truth.parquet` beside this
+file: the same command continues. `compare` measures the supernet's slices on the same crops and
+prints Kendall's tau with 90 % intervals, beside rankings that need no training, and writes what
+`search run` says of the shipped supernet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from ranking import in_bands, tau, with_interval, written
+
+from latency_predictor import load_default
+from search.config import CONFIGS, ProxyConfig
+from search.costs import SpaceCosts
+from search.parents import SHIPPED_SUPERNET
+from search.photographs import Crops, load_photographs
+from search.pretraining import drawn_subnet
+from search.promotion.loop import FullTraining, Lessons
+from search.promotion.recipe import Phase, Recipe
+from search.proxy import measure, skeleton_of
+from search.rank_fidelity import SHIPPED_FIDELITY, RankFidelity
+from search.rate_distortion import CurveError, bd_rate_percent
+from search.shipped_crops import find_crops, load_crops
+from space.architecture import Architecture
+from space.parent import Parent
+from space.precision import branches_in, fastest_branch_dtype
+from space.search_space import SearchSpace
+from space.writing import write_whole
+
+SPACE, DEVICE = "pico_large", "iphone13"
+TABLE = Path(__file__).with_name("rank_truth.parquet")
+BANDS = (45.0, 60.0, 80.0, 105.0, 135.0, 170.0)
+"""Decode times in ms; codecs of a band lie within BAND_WIDTH of it."""
+BAND_WIDTH, PER_BAND = 0.05, 4
+SECOND_SEED = 3
+"""One in so many codecs is trained by a second seed as well."""
+STEPS = 2000
+RECIPE = Recipe(
+    name="rank_truth", batch=2, trunk_rate=5e-4, branch_rate=6e-3, context_share=0.1, average=0.998,
+    perceptual=Phase(steps=STEPS, loss={"psnr": 0.75, "ssimulacra2": 0.25}),
+)  # fmt: skip
+"""`quick`, shorter."""
+TRAIN_CROPS, SELECT_CROPS = 3000, 24
+QUALITIES, METRICS = ProxyConfig.qualities, ProxyConfig.metrics
+BASELINES = {
+    "kMAC/px": "kmac_per_px",
+    "parameters": "parameters_m",
+    "predicted decode time": "decode_ms",
+    "width at stride 16": "width",
+}
+"""Rankings that need no training; the larger, the better they expect a codec to be."""
+
+
+def searched() -> SearchSpace:
+    """The space that is studied."""
+    return SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{SPACE}.yaml").read_text()))
+
+
+def chosen(space: SearchSpace) -> list[Architecture]:
+    """The reference, then the codecs, one of every band in turn, drawn as training draws them."""
+    rng = np.random.default_rng(0)
+    prices = SpaceCosts(space, load_default(), DEVICE)
+    bands: list[list[Architecture]] = [[] for _ in BANDS]
+    while min(map(len, bands)) < PER_BAND:
+        drawn = [drawn_subnet(space, rng) for _ in range(200)]
+        costs = prices.of(np.array([space.number(a) for a in drawn]))
+        for architecture, decode_ms in zip(drawn, costs["decode_ms"], strict=True):
+            for band, centre in zip(bands, BANDS, strict=True):
+                if abs(decode_ms / centre - 1) <= BAND_WIDTH and len(band) < PER_BAND:
+                    band.append(architecture)
+    turns = [architecture for turn in zip(*bands, strict=True) for architecture in turn]
+    return [space.reference, *turns]
+
+
+def jobs(space: SearchSpace) -> list[tuple[Architecture, int]]:
+    """Architectures and seeds: all by the first seed, then some by the second."""
+    first = chosen(space)
+    return [*((a, 0) for a in first), *((a, 1) for a in first[::SECOND_SEED])]
+
+
+def trained(architecture: Architecture, seed: int, crops: Crops) -> dict[str, Any]:
+    """One training: CPU seconds, and the curves on the held-out crops."""
+    began = time.process_time()
+    torch.manual_seed(seed)
+    codec = skeleton_of(crops).start(architecture).to(memory_format=torch.channels_last)
+    training = FullTraining(codec, RECIPE, Lessons(crops, None), seed)
+    with branches_in(fastest_branch_dtype(torch.device("cpu"))):
+        while training.step < STEPS:
+            training.advance()
+    spent = time.process_time() - began
+    return {"train_cpu_s": round(spent, 1), "curve": curve_of(training.codec)}
+
+
+def curve_of(codec: torch.nn.Module) -> dict[str, list[float]]:
+    """Bpp and metrics on the held-out crops."""
+    curve, _ = measure(codec, load_crops(find_crops(SELECT_CROPS)), QUALITIES, METRICS)  # type: ignore[arg-type]
+    return {name: list(values) for name, values in curve.items()}
+
+
+def train(photographs: str, work: Path) -> None:
+    """All trainings that are not in WORK yet."""
+    work.mkdir(parents=True, exist_ok=True)
+    crops = load_photographs(photographs, 400, TRAIN_CROPS, SELECT_CROPS, work / ".crops").train
+    for architecture, seed in jobs(searched()):
+        path = work / f"{architecture.id}-{seed}-{STEPS}.json"
+        if path.is_file():
+            continue
+        row = {"id": architecture.id, "architecture": architecture.to_json(), "seed": seed,
+               "steps": STEPS, **trained(architecture, seed, crops)}  # fmt: skip
+        write_whole(path, json.dumps(row).encode())
+        print(architecture.id, seed, row["train_cpu_s"], flush=True)
+        rows = [json.loads(p.read_text()) for p in sorted(work.glob(f"*-{STEPS}.json"))]
+        frame = pd.json_normalize(rows).rename(columns=lambda name: name.removeprefix("curve."))
+        frame.to_parquet(TABLE, index=False, compression="zstd")
+
+
+def rates(frame: pd.DataFrame, anchor: dict[str, Any], metric: str) -> pd.Series:
+    """BD-rates by id against a curve; NaN where there is none."""
+    found = {}
+    for row in frame.to_dict("records"):
+        try:
+            found[row["id"]] = bd_rate_percent(anchor, row, metric)
+        except CurveError:
+            found[row["id"]] = np.nan
+    return pd.Series(found, dtype=float)
+
+
+def compare(path: Path) -> None:
+    """Tables, and the record of the shipped supernet."""
+    space, table = searched(), pd.read_parquet(TABLE)
+    torch.set_num_threads(1)
+    parent = Parent.load(path)
+    own = table[table["seed"] == 0]
+    architectures = [Architecture.from_json(text) for text in own["architecture"]]
+    numbers = np.array([space.number(a) for a in architectures])
+    costs = SpaceCosts(space, load_default(), DEVICE).of(numbers).set_index(own["id"].to_numpy())
+    costs["width"] = [a.decoder[0].C for a in architectures]
+    inherited = pd.DataFrame([{"id": a.id, **curve_of(parent.start(a))} for a in architectures])
+    lines = []
+    for metric in METRICS:
+        both = pd.DataFrame(
+            {
+                "own": of_reference(own, space, metric),
+                "supernet": of_reference(inherited, space, metric),
+            }
+        ).drop(index=space.reference.id)
+        lines += [row | {"metric": metric} for row in against(both.dropna(), costs)]
+        if path == SHIPPED_SUPERNET:
+            record(parent, metric, both.dropna())
+        print(metric, agreement_of_seeds(table, space, metric))
+    print(pd.DataFrame(lines).set_index(["metric", "ranking"]).to_markdown())
+
+
+def of_reference(frame: pd.DataFrame, space: SearchSpace, metric: str) -> pd.Series:
+    """BD-rates against the reference of the same kind of training."""
+    anchor = frame[frame["id"] == space.reference.id].iloc[0].to_dict()
+    return rates(frame, anchor, metric)
+
+
+def against(both: pd.DataFrame, costs: pd.DataFrame) -> list[dict[str, str]]:
+    """A row per ranking: tau with the codecs' own trainings, overall and within bands."""
+    rankings = {"supernet": both["supernet"]} | {
+        name: -costs.loc[both.index, column] for name, column in BASELINES.items()
+    }
+    decode_ms = costs.loc[both.index, "decode_ms"]
+    return [
+        {
+            "ranking": name,
+            "tau": written(with_interval(tau, scores, both["own"])),
+            "tau within a band": written(with_interval(in_bands, scores, both["own"], decode_ms)),
+            "codecs": str(len(both)),
+        }
+        for name, scores in rankings.items()
+    ]
+
+
+def agreement_of_seeds(table: pd.DataFrame, space: SearchSpace, metric: str) -> str:
+    """Tau between both seeds, of those codecs that have two."""
+    anchor = table[(table["id"] == space.reference.id) & (table["seed"] == 0)].iloc[0].to_dict()
+    seeds = [rates(table[table["seed"] == seed], anchor, metric) for seed in (0, 1)]
+    pair = pd.concat(seeds, axis=1, keys=["first", "second"]).dropna()
+    if len(pair) < 3:
+        return f"{len(pair)} codecs by two seeds"
+    return (
+        f"{len(pair)} codecs by two seeds agree with tau {tau(pair['first'], pair['second']):.2f}"
+    )
+
+
+def record(parent: Parent, metric: str, both: pd.DataFrame) -> None:
+    """Write what `search run` says of this supernet by this metric."""
+    value, low, high = with_interval(tau, both["supernet"], both["own"])
+    known = json.loads(SHIPPED_FIDELITY.read_text()) if SHIPPED_FIDELITY.is_file() else []
+    others = [r for r in known if (r["supernet"], r["metric"]) != (parent.digest, metric)]
+    others = [r for r in others if r["supernet"] == parent.digest]
+    measured = RankFidelity(
+        supernet=parent.digest, space=SPACE, metric=metric,
+        tau=round(value, 3), low=round(low, 3), high=round(high, 3), codecs=len(both),
+        against=f"the same codecs trained from their own start for {STEPS} steps",
+        command="python benchmarks/rank_truth.py compare",
+        photographs=f"{SELECT_CROPS} crops of CC0 photographs in search/held_out",
+    )  # fmt: skip
+    write_whole(SHIPPED_FIDELITY, json.dumps([*others, asdict(measured)], indent=1).encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train")
+    training.add_argument("photographs")
+    training.add_argument("work", type=Path)
+    comparing = commands.add_parser("compare")
+    comparing.add_argument("supernet", type=Path, nargs="?", default=SHIPPED_SUPERNET)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.command == "train":
+        train(arguments.photographs, arguments.work)
+    else:
+        compare(arguments.supernet)
+
+
+if __name__ == "__main__":
+    main()
