@@ -4,7 +4,7 @@ The Haar pyramid is the skeleton. At strides 4, 8 and 16 the subbands that arriv
 their principal components, fitted once on photographs; residual branches start at zero, so the
 trunk of every architecture is a slice of one orthonormal transform. Sigma starts at the data's own
 standard deviation, the hyper-latent at the local log-magnitude, and the quantisation step of each
-channel and level where rate plus distortion is least.
+channel and level where rate plus distortion is least, made finer where people would see its error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import cast
 
 import numpy as np
@@ -25,6 +25,7 @@ from space.architecture import HYPER_DEPTH, LEVELS, Architecture
 from space.blocks import ConvScale, Downsampling, Upsampling, haar_basis
 from space.codec import RATE_WEIGHTS, Codec
 from space.context import split
+from space.perceptual_steps import perceptual_log_steps
 from space.scales import ScalePath
 
 MID_GREY = 0.5
@@ -65,6 +66,17 @@ class Skeleton:
     stride4: Components
     stride8: Components
     stride16: Components
+
+    @cached_property
+    def components(self) -> Tensor:
+        """What one unit of each latent channel adds to an image: [MAX_LATENT, 3, 16, 16]."""
+        images = torch.einsum("cd,bij->cbdij", torch.eye(3), haar_basis(2)).flatten(0, 1)
+        images = torch.einsum("kc,cdij->kdij", torch.from_numpy(self.stride4.basis), images)
+        for components in (self.stride8, self.stride16):
+            basis = torch.from_numpy(components.basis).unflatten(1, (len(images), 4))
+            images = torch.einsum("kcb,bij,cdyx->kdiyjx", basis, haar_basis(1), images)
+            images = images.flatten(4, 5).flatten(2, 3)
+        return images
 
     def settled(self, architecture: Architecture) -> bool:
         """Nothing is trained yet."""
@@ -171,14 +183,18 @@ def _worth(architecture: Architecture, skeleton: Skeleton) -> Tensor:
 
 
 def starting_log_steps(architecture: Architecture, skeleton: Skeleton) -> Tensor:
-    """Log of the step [levels, M] of each latent channel that minimises lambda * MSE + bpp.
+    """Log of the step [levels, M] of each latent channel.
 
-    At high rate step**2 = 18 / (lambda * ln 2) in the image, where a channel of unit variance has
-    the standard deviation that it is worth.
+    It minimises lambda * MSE + bpp but for what `perceptual_log_steps` changes. At high rate
+    step**2 = 18 / (lambda * ln 2) in the image, where a channel of unit variance has the standard
+    deviation that it is worth.
     """
     sigma = _worth(architecture, skeleton)
     high_rate = torch.sqrt(18 / (RATE_WEIGHTS * math.log(2)))[:, None]
-    return torch.log(high_rate * best_step_factor(sigma / high_rate) / sigma)
+    steps = torch.log(high_rate * best_step_factor(sigma / high_rate) / sigma)
+    seen = perceptual_log_steps(skeleton.components[: steps.shape[1]])
+    steps[:, : len(seen)] += seen
+    return steps
 
 
 def best_step_factor(ratio: Tensor) -> Tensor:

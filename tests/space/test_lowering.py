@@ -14,7 +14,7 @@ from latency_predictor.trace import trace
 from space.architecture import CHOICES, LEVELS, Architecture
 from space.codec import Codec, EncoderNetwork
 from space.lowering import DECODER, ENCODER, SCALE_PATH, figures_of, lower
-from space.search_space import SearchSpace, named_point, to_architecture
+from space.search_space import SearchSpace, named_point
 from space.tiling import TILE
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -46,6 +46,18 @@ def test_the_trunk_projects_on_the_leading_components(photograph_like: torch.Ten
 
 
 @torch.no_grad()
+def test_components_are_what_the_decoder_draws_of_one_channel(
+    photograph_like: torch.Tensor,
+) -> None:
+    skeleton = fit_skeleton(photograph_like)
+    codec = start_from(Codec(codec_of(width=192, latent=64)), skeleton).eval()
+    impulses = torch.eye(64)[:, :, None, None]
+    drawn = codec.decoder.synthesis(impulses, torch.eye(LEVELS)[:1].expand(64, -1)) - MID_GREY
+    sigma = torch.from_numpy(skeleton.stride16.sigma[:64])[:, None, None, None]
+    torch.testing.assert_close(drawn, sigma * skeleton.components[:64], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
 def test_latent_channels_have_unit_variance(photograph_like: torch.Tensor) -> None:
     codec = start_from(Codec(codec_of(192, 64)), fit_skeleton(photograph_like)).eval()
     latent, _ = codec.analysis(photograph_like, torch.eye(LEVELS)[:1])
