@@ -1,4 +1,4 @@
-"""Architectures of `pico_small` trained at several fidelities and measured by every metric.
+"""Architectures of `pico_small_2400.yaml` at several fidelities, measured by every metric.
 
     python benchmarks/fidelity.py PHOTOS WORK --parent PARENT [--workers 2]
 
@@ -38,7 +38,7 @@ from space.parent import Parent
 from space.search_space import SearchSpace
 from space.writing import write_whole
 
-SPACE = "pico_small"
+SPACE = Path(__file__).with_name("pico_small_2400.yaml")
 DEVICE = "iphone13"
 COUNT = 40
 TRAIN_CROPS, SELECT_CROPS = 512, 12
@@ -89,7 +89,7 @@ class Job:
 
 def searched() -> SearchSpace:
     """The space that is studied."""
-    return SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{SPACE}.yaml").read_text()))
+    return SearchSpace.from_config(yaml.safe_load(SPACE.read_text()))
 
 
 def chosen(space: SearchSpace) -> list[Architecture]:

@@ -30,8 +30,8 @@ NAMES = (
     "singaporean-cityscape", "tea-gardens", "the-spices-of-life",
 )  # fmt: skip
 """Photographs. Of the 17 files ocean-waves is a woodcut, valley-midnight and waves-midnight are
-drawings, extreme-desert-hike shows the blocks of its JPEG at a quarter of its size too, and the EXIF
-of roman-colosseum reserves all rights, whatever the collection says."""
+drawings, extreme-desert-hike shows the blocks of its JPEG at a quarter of its size too, and the
+EXIF of roman-colosseum reserves all rights, whatever the collection says."""
 CROPS = 48
 PLACES = 40
 """Random places per photograph to choose from."""

@@ -3,13 +3,14 @@
     python benchmarks/rank_truth.py train PHOTOS WORK
     python benchmarks/rank_truth.py compare [SUPERNET]
 
-`train` trains CODECS architectures of `pico_large` and its reference, BANDS groups of decode times,
-from their PCA initialisation by the losses and rates of `quick`, and some of them by a second seed.
-PHOTOS must not hold the photographs that `search/held_out` is of. Each takes five to fifteen
-minutes of a core; what is done is kept in WORK, and written to `rank_truth.parquet` beside this
-file: the same command continues. `compare` measures the supernet's slices on the same crops and
-prints Kendall's tau with 90 % intervals, beside rankings that need no training, and writes what
-`search run` says of the shipped supernet.
+`train` trains codecs of `pico_large`, PER_BAND in every band of decode times, its reference, and
+the reference with one of the paper's choices undone, from their PCA initialisation by the losses
+and rates of `quick`; some of them by a second seed too. PHOTOS must not hold the photographs that
+`search/held_out` is of. Each takes five to fifteen minutes of a core; what is done is kept in WORK,
+and written to `rank_truth.parquet` beside this file: the same command continues. `compare` measures
+the supernet's slices on the same crops and prints Kendall's tau with 90 % intervals, beside
+rankings that need no training, and writes what `search run` says of the shipped supernet; then the
+ablations as they were trained apart.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from ranking import in_bands, tau, with_interval, written
+from slices import DEVICE, SPACE, searched
+from stages import PAPER, ablations
 
 from latency_predictor import load_default
-from search.config import CONFIGS, ProxyConfig
+from search.config import ProxyConfig
 from search.costs import SpaceCosts
 from search.parents import SHIPPED_SUPERNET
 from search.photographs import Crops, load_photographs
@@ -45,7 +47,6 @@ from space.precision import branches_in, fastest_branch_dtype
 from space.search_space import SearchSpace
 from space.writing import write_whole
 
-SPACE, DEVICE = "pico_large", "iphone13"
 TABLE = Path(__file__).with_name("rank_truth.parquet")
 BANDS = (45.0, 60.0, 80.0, 105.0, 135.0, 170.0)
 """Decode times in ms; codecs of a band lie within BAND_WIDTH of it."""
@@ -69,11 +70,6 @@ BASELINES = {
 """Rankings that need no training; the larger, the better they expect a codec to be."""
 
 
-def searched() -> SearchSpace:
-    """The space that is studied."""
-    return SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{SPACE}.yaml").read_text()))
-
-
 def chosen(space: SearchSpace) -> list[Architecture]:
     """The reference, then the codecs, one of every band in turn, drawn as training draws them."""
     rng = np.random.default_rng(0)
@@ -92,8 +88,9 @@ def chosen(space: SearchSpace) -> list[Architecture]:
 
 def jobs(space: SearchSpace) -> list[tuple[Architecture, int]]:
     """Architectures and seeds: all by the first seed, then some by the second."""
-    first = chosen(space)
-    return [*((a, 0) for a in first), *((a, 1) for a in first[::SECOND_SEED])]
+    codecs = chosen(space)
+    first = [codecs[0], *ablations(space).values(), *codecs[1:]]
+    return [*((a, 0) for a in first), *((a, 1) for a in codecs[::SECOND_SEED])]
 
 
 def trained(architecture: Architecture, seed: int, crops: Crops) -> dict[str, Any]:
@@ -146,9 +143,9 @@ def rates(frame: pd.DataFrame, anchor: dict[str, Any], metric: str) -> pd.Series
 def compare(path: Path) -> None:
     """Tables, and the record of the shipped supernet."""
     space, table = searched(), pd.read_parquet(TABLE)
-    torch.set_num_threads(1)
     parent = Parent.load(path)
-    own = table[table["seed"] == 0]
+    codecs = {architecture.id for architecture in chosen(space)}
+    own = table[(table["seed"] == 0) & table["id"].isin(codecs)]
     architectures = [Architecture.from_json(text) for text in own["architecture"]]
     numbers = np.array([space.number(a) for a in architectures])
     costs = SpaceCosts(space, load_default(), DEVICE).of(numbers).set_index(own["id"].to_numpy())
@@ -167,6 +164,21 @@ def compare(path: Path) -> None:
             record(parent, metric, both.dropna())
         print(metric, agreement_of_seeds(table, space, metric))
     print(pd.DataFrame(lines).set_index(["metric", "ranking"]).to_markdown())
+    print("\nBD-rate (%) of the reference with one choice undone, each trained apart\n")
+    print(undone(table, space).to_markdown())
+
+
+def undone(table: pd.DataFrame, space: SearchSpace) -> pd.DataFrame:
+    """A row per ablation that was trained, beside the paper's figure."""
+    first = table[table["seed"] == 0]
+    by_metric = {metric: of_reference(first, space, metric) for metric in METRICS}
+    lines = {
+        name: {metric: f"{rates[a.id]:+.1f}" for metric, rates in by_metric.items()}
+        | {"the paper, CMMD": PAPER[name][2]}
+        for name, a in ablations(space).items()
+        if a.id in first["id"].to_numpy()
+    }
+    return pd.DataFrame(lines).T
 
 
 def of_reference(frame: pd.DataFrame, space: SearchSpace, metric: str) -> pd.Series:

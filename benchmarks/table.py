@@ -1,6 +1,6 @@
-"""A table of codec architectures: all of `pico_small` as inherited, and some of them trained.
+"""A table of codecs: all of `pico_small_2400.yaml` as inherited, and some of them trained.
 
-    python benchmarks/table.py PHOTOS WORK [--parent PARENT] [--count 40] [--workers 2]
+    python benchmarks/table.py PHOTOS WORK --parent PARENT [--count 40] [--workers 2]
 
 Every architecture is measured as it is inherited from the parent, at step 0. The reference and
 `--count` others, spread evenly over predicted decode time, are trained on from there and measured
@@ -31,7 +31,6 @@ from fidelity import (
     METRICS,
     QUALITIES,
     SELECT_CROPS,
-    SPACE,
     TRAIN_CROPS,
     searched,
 )
@@ -42,7 +41,6 @@ from search.config import ProxyConfig
 from search.costs import SpaceCosts
 from search.metrics import find
 from search.optimisation import Training, to_tensor
-from search.parents import SHIPPED
 from search.photographs import Photographs, load_photographs
 from search.proxy import measure
 from search.rate_distortion import Curve
@@ -198,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photographs")
     parser.add_argument("work", type=Path)
-    parser.add_argument("--parent", type=Path, default=SHIPPED / f"{SPACE}.safetensors")
+    parser.add_argument("--parent", type=Path, required=True)
     parser.add_argument("--count", type=int, default=40, help="architectures to train")
     parser.add_argument("--brief", type=int, default=284, help="others, to the first rung")
     parser.add_argument("--workers", type=int, default=2)
@@ -215,7 +213,7 @@ def main() -> None:
             print(done, flush=True)
     lines = [(work / f"{job.name}.jsonl").read_text().splitlines() for job in everything]
     frame = pd.DataFrame([json.loads(line) for lines_of in lines for line in lines_of])
-    frame.to_parquet(work / f"{SPACE}.parquet", index=False, compression="zstd")
+    frame.to_parquet(work / "pico_small.parquet", index=False, compression="zstd")
 
 
 if __name__ == "__main__":

@@ -220,9 +220,11 @@ def test_a_run_begun_before_there_were_modes_goes_on(config: Config) -> None:
     assert len(pd.read_parquet(folder / "trials.parquet")) == 4
 
 
-def test_the_committed_table_has_all_of_pico_small_as_inherited() -> None:
-    small = SearchSpace.from_config(yaml.safe_load((CONFIGS / "space/pico_small.yaml").read_text()))
-    path = CONFIGS.parent / "benchmarks/pico_small.parquet"
+def test_the_committed_table_has_all_of_its_space_as_inherited() -> None:
+    benchmarks = CONFIGS.parent / "benchmarks"
+    path = benchmarks / "pico_small.parquet"
+    space = yaml.safe_load((benchmarks / "pico_small_2400.yaml").read_text())
+    small = SearchSpace.from_config(space)
     for metric in ("ssimulacra2", "psnr"):
         table = Table.load(path, 0, metric)
         assert table.numbers(small).tolist() == list(range(small.size))

@@ -1,0 +1,226 @@
+"""What the stages of a codec are worth in a supernet's slices, and how nearly they add up.
+
+    python benchmarks/stages.py WORK [--supernet FILE]
+
+Measures slices of `pico_large` on the crops that ship with the package and prints, as BD-rate in
+percent by SSIMULACRA2 and by PSNR: what blocks in the encoder and the decoder are worth at equal
+widths; the paper's ablations, beside its figures; how well the reference and the codecs that differ
+from it in one stage predict others, whose values are the sums of those differences; and for every
+two chains how far emptying both differs from the sum of emptying each. A stage is a chain with its
+C, R, E and F, or any other parameter. What is measured is kept in WORK. Half an hour of a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ranking import tau
+from slices import METRICS, bd_rates, measured, searched
+
+from search.parents import SHIPPED_SUPERNET
+from search.shipped_crops import find_crops, load_crops
+from space.architecture import Architecture, Chain
+from space.search_space import (
+    CHAINS,
+    SearchSpace,
+    from_architecture,
+    to_architecture,
+)
+
+CROPS = 24
+PER_STAGE = 8
+"""Values of a stage, the reference's apart, that are measured alone, evenly over its axis."""
+RANDOM, SEED = 50, 11
+"""Codecs that the sums are compared with."""
+WIDTHS = {"reference": None, "narrowest": min, "widest": max}
+PAPER = {
+    "pixel shuffle instead of Haar": ("resampling", "pixel_shuffle", "+19.5"),
+    "strided convolutions instead of Haar": ("resampling", "conv", "+8.9"),
+    "no context": ("context", "none", "+10.3"),
+    "no learned scales": ("scales", "none", "+9.6"),
+    "no learned quantisation width": ("quantisation", "level", "+8.2"),
+    "linear scale path": ("scale_path", "linear", ""),
+}
+"""Ablations: a parameter, its value, and the paper's BD-rate by CMMD in percent."""
+
+
+def emptied(chains: tuple[Chain, Chain, Chain]) -> tuple[Chain, Chain, Chain]:
+    """The same widths without blocks."""
+    first, second, third = (replace(chain, R=0) for chain in chains)
+    return first, second, third
+
+
+def depths(space: SearchSpace) -> dict[str, tuple[Architecture, Architecture]]:
+    """Pairs by name: without and with blocks at equal widths."""
+    found = {}
+    for name, pick in WIDTHS.items():
+        full = _at_widths(space, pick)
+        bare = replace(full, encoder=emptied(full.encoder), decoder=emptied(full.decoder))
+        no_decoder = replace(full, decoder=emptied(full.decoder))
+        found[f"{name} widths, encoder and decoder"] = (bare, full)
+        found[f"{name} widths, decoder alone"] = (no_decoder, full)
+    return found
+
+
+def _at_widths(space: SearchSpace, pick: object) -> Architecture:
+    """The reference's depths with E = F = 2 and the largest encoder's, at some widths."""
+    point = from_architecture(space.reference)
+    for name, values in space.parameters.items():
+        if name.startswith("encoder.") and name[-1] in "REF":
+            point[name] = max(map(int, values))
+        if pick and (name.endswith(".C") or name == "latent_channels"):
+            point[name] = pick(map(int, values))  # type: ignore[operator]
+    return to_architecture(point)
+
+
+def ablations(space: SearchSpace) -> dict[str, Architecture]:
+    """The reference with one of the paper's choices undone."""
+    return {
+        name: replace(space.reference, **{field: value})
+        for name, (field, value, _) in PAPER.items()
+    }
+
+
+def one_stage(space: SearchSpace) -> dict[int, list[Architecture]]:
+    """By axis, codecs that differ from the reference there alone."""
+    home = np.array(space.digits(np.array([space.number(space.reference)])))[:, 0]
+    found: dict[int, list[Architecture]] = {}
+    for axis, values in enumerate(space.axes):
+        count = len(next(iter(values.values())))
+        others = np.delete(np.arange(count), home[axis])
+        picked = (
+            others[np.unique(np.linspace(0, len(others) - 1, PER_STAGE).astype(int))]
+            if len(others)
+            else []
+        )
+        found[axis] = [space.architecture(_number(space, {**dict(enumerate(home)), axis: digit}))
+                       for digit in picked]  # fmt: skip
+    return found
+
+
+def _number(space: SearchSpace, digits: Mapping[int, int]) -> int:
+    shape = tuple(len(next(iter(axis.values()))) for axis in space.axes)
+    return int(np.ravel_multi_index(tuple(digits[i] for i in range(len(shape))), shape))
+
+
+def combined(space: SearchSpace, alone: dict[int, list[Architecture]]) -> list[Architecture]:
+    """Random codecs whose every stage was measured alone or is the reference's."""
+    rng = np.random.default_rng(SEED)
+    home = np.array(space.digits(np.array([space.number(space.reference)])))[:, 0]
+    choices = {
+        axis: [home[axis], *(_digit(space, a, axis) for a in architectures)]
+        for axis, architectures in alone.items()
+    }
+    return [
+        space.architecture(_number(space, {a: int(rng.choice(d)) for a, d in choices.items()}))
+        for _ in range(RANDOM)
+    ]
+
+
+def _digit(space: SearchSpace, architecture: Architecture, axis: int) -> int:
+    return int(space.digits(np.array([space.number(architecture)]))[axis][0])
+
+
+def sums(
+    space: SearchSpace,
+    alone: dict[int, list[Architecture]],
+    others: list[Architecture],
+    rates: pd.Series,
+) -> pd.Series:
+    """By id, the log rate factors of a codec's stages added up, in percent."""
+    worth = {
+        (axis, _digit(space, a, axis)): np.log1p(rates[a.id] / 100)
+        for axis, architectures in alone.items()
+        for a in architectures
+    }
+    found = {}
+    for a in others:
+        stages = ((axis, _digit(space, a, axis)) for axis in alone)
+        found[a.id] = 100 * np.expm1(sum(worth.get(stage, 0.0) for stage in stages))
+    return pd.Series(found, dtype=float)
+
+
+def pairs(space: SearchSpace) -> dict[tuple[str, ...], Architecture]:
+    """The reference with one or two chains without blocks."""
+    point = from_architecture(space.reference)
+    subsets = [*((c,) for c in CHAINS), *combinations(CHAINS, 2)]
+    return {
+        subset: to_architecture({**point, **{f"{chain}.R": 0 for chain in subset}})
+        for subset in subsets
+    }
+
+
+def interaction(found: dict[tuple[str, ...], Architecture], rates: pd.Series) -> pd.DataFrame:
+    """Of every two chains, BD-rate of emptying both less the sum of emptying each; on the diagonal
+    that of emptying one.
+    """
+    logs = {subset: np.log1p(rates[a.id] / 100) for subset, a in found.items()}
+    table = pd.DataFrame("", index=list(CHAINS), columns=list(CHAINS))
+    for subset, value in logs.items():
+        if len(subset) == 1:
+            table.loc[subset[0], subset[0]] = f"**{100 * np.expm1(value):+.1f}**"
+        else:
+            extra = value - sum(logs[(chain,)] for chain in subset)
+            table.loc[subset[0], subset[1]] = f"{100 * extra:+.1f}"
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--supernet", type=Path, default=SHIPPED_SUPERNET)
+    parser.add_argument("--workers", type=int, default=1)
+    arguments = parser.parse_args()
+    space = searched()
+    deep, undone, alone, empty = depths(space), ablations(space), one_stage(space), pairs(space)
+    others = combined(space, alone)
+    asked = [space.reference, *(a for pair in deep.values() for a in pair), *undone.values(),
+             *(a for found in alone.values() for a in found), *empty.values(), *others]  # fmt: skip
+    crops = {"shipped": load_crops(find_crops(CROPS))}
+    frame = measured(asked, arguments.supernet, crops, arguments.work, arguments.workers)
+    by_metric = {m: bd_rates(frame, space.reference.id, m) for m in METRICS}
+    show(space, frame, by_metric, deep, undone)
+    for metric, rates in by_metric.items():
+        both = pd.concat([sums(space, alone, others, rates), rates], axis=1, join="inner").dropna()
+        predicted, seen = both.to_numpy().T
+        explained = 1 - np.var(seen - predicted) / np.var(seen)
+        print(
+            f"\nBy {metric} the sums rank {len(both)} random codecs with tau "
+            f"{tau(predicted, seen):.2f} and explain {explained:.1%} of their variance; BD-rates "
+            f"deviate by {np.std(seen):.1f} %, from the sums by {np.std(seen - predicted):.1f} %."
+        )
+        print(f"\nEmptying chains, BD-rate (%) by {metric}; off the diagonal, what pairs add\n")
+        print(interaction(empty, rates).to_markdown())
+
+
+def show(
+    space: SearchSpace,
+    frame: pd.DataFrame,
+    by_metric: dict[str, pd.Series],
+    deep: dict[str, tuple[Architecture, Architecture]],
+    undone: dict[str, Architecture],
+) -> None:
+    """Tables of depth and of the ablations."""
+    print("\nBD-rate (%) of blocks against none at equal widths\n")
+    lines = {
+        name: {m: f"{bd_rates(frame, bare.id, m)[full.id]:+.1f}" for m in METRICS}
+        for name, (bare, full) in deep.items()
+    }
+    print(pd.DataFrame(lines).T.to_markdown())
+    print("\nBD-rate (%) of the reference with one choice undone\n")
+    lines = {
+        name: {m: f"{by_metric[m][a.id]:+.1f}" for m in METRICS}
+        | {"the paper, CMMD": PAPER[name][2]}
+        for name, a in undone.items()
+    }
+    print(pd.DataFrame(lines).T.to_markdown())
+
+
+if __name__ == "__main__":
+    main()
