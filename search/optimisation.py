@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from search.config import ProxyConfig
@@ -156,15 +155,15 @@ def loss_of(
     """What a step minimises: rate and distortion, or distortion alone where rates are settled."""
     if settled:
         return log_distortion(coded, image, config)
-    return objective(coded, image, level, config)
+    return objective(coded, image, level, config.loss or MSE)
 
 
-def objective(coded: Coded, image: Tensor, level: Tensor, config: ProxyConfig) -> Tensor:
-    """Mean of bpp + lambda * distortion over a batch.
+def objective(coded: Coded, image: Tensor, level: Tensor, weights: Mapping[str, float]) -> Tensor:
+    """Mean of bpp + lambda * distortion over a batch; `weights` are those of `distortion`.
 
     Divided by lambda's root, so that high and low rates pull equally hard.
     """
-    return rate_and(distortion(image, coded.image, config.loss or MSE), coded, level)
+    return rate_and(distortion(image, coded.image, weights), coded, level)
 
 
 def rate_and(error: Tensor, coded: Coded, level: Tensor) -> Tensor:
@@ -196,12 +195,6 @@ def optimiser(
         groups.setdefault(rate, []).append(parameter)
     of_rate = [{"params": group, "lr": rate} for rate, group in groups.items()]
     return torch.optim.Adam(of_rate, fused=True)
-
-
-def one_cycle(optimiser: torch.optim.Optimizer, steps: int) -> LRScheduler:
-    """Up to each weight's rate and down again, over all `steps`."""
-    rates = [group["lr"] for group in optimiser.param_groups]
-    return OneCycleLR(optimiser, rates, total_steps=max(steps, 1), cycle_momentum=False)
 
 
 def _rate(

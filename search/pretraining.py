@@ -19,8 +19,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from search import checkpoint
 from search.checkpoint import CheckpointError, moments, restore_moments
 from search.config import PretrainConfig
-from search.metrics.loss import distortion
-from search.optimisation import ProxyError, batch, optimiser, rate_and
+from search.optimisation import ProxyError, batch, objective, optimiser
 from search.photographs import Crops
 from space.architecture import CHOICES, Architecture
 from space.parent import Parent, codec_name
@@ -53,10 +52,11 @@ class Pretraining:
         self.averaged = parent.copy()
         self._parent, self._space, self._crops = parent, space, crops
         self._config, self._seed = config, seed
-        self._trained = parent.trainable()
-        for weight in self._trained.values():
+        self.trained = parent.trainable()
+        """Weights that learn, by name."""
+        for weight in self.trained.values():
             weight.requires_grad_(True)
-        named = ((codec_name(name), weight) for name, weight in self._trained.items())
+        named = ((codec_name(name), weight) for name, weight in self.trained.items())
         self._optimiser = optimiser(named, config, False, config.context_share)
         self._rates = [group["lr"] for group in self._optimiser.param_groups]
 
@@ -70,7 +70,7 @@ class Pretraining:
         torch.manual_seed(int(rng.integers(2**63)))
         self._optimiser.zero_grad()
         total = sum(self._backward(subnet, rng) for subnet in self._subnets(rng))
-        norm = nn.utils.clip_grad_norm_(self._trained.values(), 1.0)
+        norm = nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         if not math.isfinite(total) or not norm.isfinite():
             raise ProxyError(
                 f"step {self.step}: the loss is {total}, the norm of its gradient {norm.item()}"
@@ -90,20 +90,19 @@ class Pretraining:
 
     def _backward(self, subnet: Architecture, rng: np.random.Generator) -> float:
         """Add a subnet's share of the gradient; its share of the loss."""
-        config, device = self._config, next(iter(self._trained.values())).device
+        config, device = self._config, next(iter(self.trained.values())).device
         image, level = batch(self._crops, config.batch, rng, device, False)
         image = flipped(image, rng)
         with branches_in(getattr(torch, config.branch_dtype)):
             coded = self._parent.code(subnet, image, level.float())
-        error = distortion(image, coded.image, config.loss)
-        loss = rate_and(error, coded, level) / config.subnets
+        loss = objective(coded, image, level, config.loss) / config.subnets
         loss.backward()
         return loss.item()
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        averaged = [self.averaged.weights[name] for name in self._trained]
-        current = [weight.detach() for weight in self._trained.values()]
+        averaged = [self.averaged.weights[name] for name in self.trained]
+        current = [weight.detach() for weight in self.trained.values()]
         # The average of all steps so far, until that would have a longer memory.
         updates = self.step // AVERAGE_EVERY
         decay = min(self._config.average**AVERAGE_EVERY, 1 - 1 / updates)
@@ -111,8 +110,8 @@ class Pretraining:
 
     def save(self, path: Path, about: dict[str, Any]) -> None:
         """Write a checkpoint, whole or not at all; `about` must be equal where it is resumed."""
-        tensors = {f"weights.{name}": value.detach() for name, value in self._trained.items()}
-        tensors |= {f"averaged.{name}": self.averaged.weights[name] for name in self._trained}
+        tensors = {f"weights.{name}": value.detach() for name, value in self.trained.items()}
+        tensors |= {f"averaged.{name}": self.averaged.weights[name] for name in self.trained}
         tensors |= moments(self._optimiser, "adam.")
         checkpoint.save(path, about, {"step": self.step}, tensors)
 
@@ -126,7 +125,7 @@ class Pretraining:
 
     @torch.no_grad()
     def _restore(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        for name, weight in self._trained.items():
+        for name, weight in self.trained.items():
             weight.copy_(tensors[f"weights.{name}"])
             self.averaged.weights[name].copy_(tensors[f"averaged.{name}"])
         groups = self._optimiser.state_dict()["param_groups"]

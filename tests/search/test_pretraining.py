@@ -1,17 +1,22 @@
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from search.checkpoint import CheckpointError
-from search.config import ProxyConfig
-from search.optimisation import objective, one_cycle, optimiser, to_tensor
+from search.config import PretrainConfig
+from search.optimisation import ProxyError, objective, optimiser, to_tensor
 from search.photographs import Crops, load_photographs
-from search.pretraining import Pretraining
+from search.pretraining import Pretraining, drawn_subnet, flipped, lr_share
 from space.architecture import LEVELS
 from space.parent import Parent, codec_name
 from space.search_space import SearchSpace, extreme
 from space.skeleton import fit_skeleton
+
+RECIPE = PretrainConfig(steps=10, batch=1, branch_dtype="float32", loss={"psnr": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -20,27 +25,29 @@ def crops(photographs: Path) -> Crops:
     return load_photographs(str(photographs), 100, train_crops=16, select_crops=2).train
 
 
-def begun(space: SearchSpace, crops: Crops, steps: int) -> Pretraining:
+def begun(space: SearchSpace, crops: Crops, recipe: PretrainConfig = RECIPE) -> Pretraining:
     torch.manual_seed(0)
     parent = Parent.begin(space, fit_skeleton(to_tensor(crops, torch.device("cpu"))))
-    return Pretraining(parent, space, crops, ProxyConfig(steps=steps, branch_rate=3e-4), seed=1)
+    return Pretraining(parent, space, crops, recipe, seed=1)
 
 
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     tiny: SearchSpace, crops: Crops, tmp_path: Path
 ) -> None:
-    whole, first, second = (begun(tiny, crops, steps=6) for _ in range(3))
-    expected = [whole.advance() for _ in range(6)]
-    losses = [first.advance() for _ in range(3)]
+    # Long enough that averages are taken before and after the interruption.
+    recipe = replace(RECIPE, steps=24)
+    whole, first, second = (begun(tiny, crops, recipe) for _ in range(3))
+    expected = [whole.advance() for _ in range(24)]
+    losses = [first.advance() for _ in range(13)]
     first.save(tmp_path / "checkpoint.safetensors", {"space": "tiny"})
     second.resume(tmp_path / "checkpoint.safetensors", {"space": "tiny"})
-    losses += [second.advance() for _ in range(3)]
+    losses += [second.advance() for _ in range(11)]
     assert losses == expected
-    assert second.parent.digest == whole.parent.digest
+    assert second.averaged.digest == whole.averaged.digest
 
 
 def test_other_settings_do_not_go_on(tiny: SearchSpace, crops: Crops, tmp_path: Path) -> None:
-    training = begun(tiny, crops, steps=2)
+    training = begun(tiny, crops)
     training.save(tmp_path / "checkpoint.safetensors", {"space": "tiny", "steps": 2})
     with pytest.raises(CheckpointError, match="other values of steps; run"):
         training.resume(tmp_path / "checkpoint.safetensors", {"space": "tiny", "steps": 3})
@@ -50,43 +57,87 @@ def test_other_settings_do_not_go_on(tiny: SearchSpace, crops: Crops, tmp_path: 
 
 
 def test_weights_learn_at_the_rates_of_a_codecs(tiny: SearchSpace, crops: Crops) -> None:
-    training = begun(tiny, crops, steps=10)
-    widest = training.parent.start(extreme(tiny, tiny.reference, max))
-    adam = optimiser(widest.named_parameters(), ProxyConfig(branch_rate=3e-4), settled=False)
-    one_cycle(adam, 10)
+    recipe = replace(RECIPE, steps=1)
+    training = begun(tiny, crops, recipe)
+    parent = training.averaged.copy()
+    widest = parent.start(extreme(tiny, tiny.reference, max))
+    adam = optimiser(widest.named_parameters(), recipe, False, recipe.context_share)
     rates = {id(p): g["lr"] for g in adam.param_groups for p in g["params"]}
     expected = {name: (rates[id(p)], p.shape) for name, p in widest.named_parameters()}
-    before = {name: weight.detach().clone() for name, weight in training.parent.trainable().items()}
+    trained = training.trained
+    before = {name: weight.detach().clone() for name, weight in trained.items()}
     training.advance()
     # Adam's first step moves every weight that has a gradient by the rate, whatever the gradient.
     compared = []
-    for name, weight in training.parent.trainable().items():
+    for name, weight in trained.items():
         moved = (weight.detach() - before[name]).abs().max().item()
         rate, shape = expected.get(codec_name(name), (0.0, None))
         if moved and weight.shape == shape:
             compared.append(name)
             assert moved == pytest.approx(rate, rel=0.05, abs=2e-7), name
-    assert any(name.startswith("decoder.context.mean.0.weight@") for name in compared)
+    assert any(name.startswith("decoder.context.") for name in compared)
+
+
+def test_a_loss_that_is_not_finite_changes_no_weight(tiny: SearchSpace, crops: Crops) -> None:
+    training = begun(tiny, crops)
+    weight = training.trained["analysis.head.weight"]
+    with torch.no_grad():
+        weight[0, 0] = torch.nan
+    before = {name: value.detach().clone() for name, value in training.trained.items()}
+    with pytest.raises(ProxyError, match="step 0: the loss is nan"):
+        training.advance()
+    for name, value in training.trained.items():
+        assert torch.equal(value.nan_to_num(), before[name].nan_to_num())
+
+
+def test_learning_rates_rise_stay_and_fall_to_zero() -> None:
+    shares = np.array([lr_share(step, 1000) for step in range(1000)])
+    assert 0 < shares[0] < 0.1
+    assert (shares[50:700] == 1).all()
+    assert (np.diff(shares[700:]) < 0).all()
+    assert shares[-1] == pytest.approx(1 / 300)
+
+
+def test_subnets_are_drawn_parameter_by_parameter(tiny: SearchSpace) -> None:
+    rng = np.random.default_rng(0)
+    drawn = [drawn_subnet(tiny, rng) for _ in range(600)]
+    blocks = Counter(a.decoder[0].R for a in drawn)
+    assert blocks[0] / len(drawn) == pytest.approx(0.5, abs=0.08)
+    usual = sum(a.context == tiny.reference.context for a in drawn) / len(drawn)
+    assert usual == pytest.approx(0.8, abs=0.06)
+    # Half of all have the largest encoder, and half of the others draw it.
+    largest = sum(a.encoder[-1].R == 1 for a in drawn) / len(drawn)
+    assert largest == pytest.approx(0.75, abs=0.06)
+    for architecture in drawn:
+        tiny.values(architecture)
+
+
+def test_crops_are_turned_in_all_eight_ways() -> None:
+    image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    turned = {tuple(flipped(image, np.random.default_rng(i)).flatten().tolist()) for i in range(99)}
+    expected = {
+        tuple(torch.rot90(side, turns, (2, 3)).flatten().tolist())
+        for side in (image, image.flip(3))
+        for turns in range(4)
+    }
+    assert turned == expected
 
 
 @pytest.mark.slow
-def test_the_extremes_gain_by_their_parents_training(tiny: SearchSpace, crops: Crops) -> None:
-    training = begun(tiny, crops[:1], steps=40)
+def test_the_extremes_gain_by_their_supernets_training(tiny: SearchSpace, crops: Crops) -> None:
+    recipe = replace(RECIPE, steps=120, trunk_rate=1e-4, branch_rate=2e-3, average=0.9)
+    training = begun(tiny, crops[:1], recipe)
     level = torch.arange(LEVELS)
     image = to_tensor(crops[:1], torch.device("cpu")).expand(LEVELS, -1, -1, -1)
 
     @torch.no_grad()
     def losses() -> list[float]:
         children = [extreme(tiny, tiny.reference, pick) for pick in (min, max)]
-        return [
-            objective(
-                training.parent.code(child, image, level.float()), image, level, ProxyConfig()
-            ).item()
-            for child in children
-        ]
+        coded = [training.averaged.code(child, image, level.float()) for child in children]
+        return [objective(c, image, level, {"psnr": 1.0}).item() for c in coded]
 
     before = losses()
-    for _ in range(40):
+    for _ in range(120):
         training.advance()
     for old, new in zip(before, losses(), strict=True):
         assert new < old
