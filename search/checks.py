@@ -35,6 +35,7 @@ LEAST = {
     "pretrain.trunk_rate": 0,
     "pretrain.branch_rate": 0,
     "pretrain.context_share": 0,
+    "pretrain.last_share": 0,
     "pretrain.look_every": 1,
     "run.seed": 0,
 }

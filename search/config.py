@@ -95,8 +95,10 @@ class PretrainConfig:
     branch_rate: float = 6e-3
     """Peak learning rate of all the rest, for weights that sum over 64 inputs; see
     search/optimisation.py."""
-    context_share: float = 0.1
+    context_share: float = 0.3
     """Learning rate of the context model, as a fraction of `branch_rate`."""
+    last_share: float = 0.4
+    """Learning rate of the last weights of residual branches, as a fraction of `branch_rate`."""
     average: float = 0.999
     """Decay per step of the moving average of weights, which is the supernet."""
     loss: dict[str, float] = field(default_factory=lambda: {"psnr": 0.75, "ssimulacra2": 0.25})

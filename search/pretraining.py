@@ -57,7 +57,7 @@ class Pretraining:
         for weight in self.trained.values():
             weight.requires_grad_(True)
         named = ((codec_name(name), weight) for name, weight in self.trained.items())
-        self._optimiser = optimiser(named, config, False, config.context_share)
+        self._optimiser = optimiser(named, config, False, config.context_share, config.last_share)
         self._rates = [group["lr"] for group in self._optimiser.param_groups]
 
     def advance(self) -> float:

@@ -61,7 +61,8 @@ def test_weights_learn_at_the_rates_of_a_codecs(tiny: SearchSpace, crops: Crops)
     training = begun(tiny, crops, recipe)
     parent = training.averaged.copy()
     widest = parent.start(extreme(tiny, tiny.reference, max))
-    adam = optimiser(widest.named_parameters(), recipe, False, recipe.context_share)
+    shares = (recipe.context_share, recipe.last_share)
+    adam = optimiser(widest.named_parameters(), recipe, False, *shares)
     rates = {id(p): g["lr"] for g in adam.param_groups for p in g["params"]}
     expected = {name: (rates[id(p)], p.shape) for name, p in widest.named_parameters()}
     trained = training.trained
