@@ -47,6 +47,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from proxy import TABLE, Study
 
 from search.grey_box import GreyBoxSampler
+from search.samplers import stages_of
 from space.writing import write_whole
 
 OURS, SLOW = "grey_box", "gp"
@@ -112,7 +113,9 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "pico_small_ssimulacra2": partial(pico_small, "ssimulacra2"),
 }
 SAMPLERS: dict[str, Callable[[Problem, int], BaseSampler]] = {
-    OURS: lambda p, seed: GreyBoxSampler(p.points, {1: p.cost}, p.distributions, seed=seed),
+    OURS: lambda p, seed: GreyBoxSampler(
+        p.points, {1: p.cost}, p.distributions, seed=seed, stages=stages_of(p.distributions)
+    ),
     "random": lambda p, seed: RandomSampler(seed),
     "nsga2": lambda p, seed: NSGAIISampler(seed=seed),
     "nsga2, population 16": lambda p, seed: NSGAIISampler(seed=seed, population_size=16),

@@ -27,6 +27,7 @@ from optuna.trial import create_trial
 from latency_predictor import load_default
 from search.config import CONFIGS, ConstraintConfig, SearchConfig
 from search.grey_box import GreyBoxSampler, Points
+from search.samplers import stages_of
 from search.screening import WHOLE, Pool, Screening, drawn
 from space.search_space import SearchSpace, to_architecture
 
@@ -63,7 +64,7 @@ def timed(name: str) -> dict[str, Any]:
     first = pool()
     sampler = GreyBoxSampler(
         space.points(first.numbers), {1: first.log_ms}, distributions, seed=0,
-        renew=None if space.size <= WHOLE else renew,
+        renew=None if space.size <= WHOLE else renew, stages=stages_of(distributions),
     )  # fmt: skip
     made_s = time.process_time() - started
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)

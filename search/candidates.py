@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,20 @@ class Candidates:
         table: pd.DataFrame,
         known: Mapping[int, Vector],
         distributions: Mapping[str, BaseDistribution],
+        stages: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`table` has a row per candidate and a column per parameter; `known` its values [rows]
         of some objectives, by their number. Raises ValueError where they do not fit.
+
+        `stages` names the stage of a parameter; one that it lacks is a stage of its own.
         """
         _check(table, known, distributions)
+        if unknown := stages.keys() - distributions.keys():
+            raise ValueError(f"stages of {', '.join(sorted(unknown))}: expected parameters alone")
         self._table = table
         self.known = {number: np.asarray(v, dtype=float) for number, v in known.items()}
         coded = Coded(table)
-        self.encoding = Encoding(coded, distributions)
+        self.encoding = Encoding(coded, distributions, stages)
         self._codes = {
             name: {value: code for code, value in enumerate(values)}
             for name, values in zip(coded.names, coded.values, strict=True)

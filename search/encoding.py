@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,13 +53,13 @@ def row_keys(words: Sequence[Rows], codes: Sequence[Rows]) -> Rows:
 
 
 @dataclass(frozen=True)
-class Half:
+class Part:
     """Distinct rows of some columns."""
 
     points: Tensor
     """Coordinates [distinct, coordinates of these columns]."""
     own: Tensor
-    """Which [coordinates] of all coordinates these are."""
+    """Which [coordinates of these columns] of all coordinates these are."""
     rows: Tensor
     """Of every row [rows] of the table, which of the distinct ones it has."""
 
@@ -70,8 +71,16 @@ class Encoding:
     all numbers are placed by rank. What a value's coordinates are does not depend on the table.
     """
 
-    def __init__(self, coded: Coded, distributions: Mapping[str, BaseDistribution]) -> None:
-        """Of a table's rows; all values of its columns are in their distributions."""
+    def __init__(
+        self,
+        coded: Coded,
+        distributions: Mapping[str, BaseDistribution],
+        stages: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Of a table's rows; all values of its columns are in their distributions.
+
+        `stages` names the stage of a parameter; one that it lacks is a stage of its own.
+        """
         places = [
             _places(values, distributions[name])
             for name, values in zip(coded.names, coded.values, strict=True)
@@ -87,21 +96,29 @@ class Encoding:
         """Coordinates [rows, coordinates] of the table's rows, in single precision."""
         self.halves = self._halves(coded)
         """The table as pairs of rows of two smaller ones, where it has most of their pairs."""
+        named: dict[str, list[int]] = {}
+        for column, name in enumerate(coded.names):
+            named.setdefault(stages.get(name, name), []).append(column)
+        self.stages = [self._part(coded, columns) for columns in named.values()]
+        """The table's columns by stage, in order of their first columns."""
 
-    def _halves(self, coded: Coded) -> tuple[Half, Half] | None:
+    def _halves(self, coded: Coded) -> tuple[Part, Part] | None:
         counts = [len(values) for values in coded.values]
         if len(counts) < 2 or math.prod(counts) > DENSE * len(self.points):
             return None
         cut = min(
             range(1, len(counts)), key=lambda n: math.prod(counts[:n]) + math.prod(counts[n:])
         )
-        left = row_keys(coded.words[:cut], coded.codes[:cut])
-        right = row_keys(coded.words[cut:], coded.codes[cut:])
-        return self._half(left, self.owner < cut), self._half(right, self.owner >= cut)
+        return self._part(coded, range(cut)), self._part(coded, range(cut, len(counts)))
 
-    def _half(self, keys: Rows, own: Tensor) -> Half:
-        _, first, rows = np.unique(keys, return_index=True, return_inverse=True)
-        return Half(self.points[first][:, own], own, torch.from_numpy(rows))
+    def _part(self, coded: Coded, columns: Sequence[int]) -> Part:
+        words, codes = ([of[column] for column in columns] for of in (coded.words, coded.codes))
+        keys = pd.Index(row_keys(words, codes))
+        # Unlike numpy's `unique` it does not sort, which would take most of a renewal's time.
+        rows, _ = keys.factorize()
+        first = np.flatnonzero(~keys.duplicated())
+        own = torch.isin(self.owner, torch.tensor(columns)).nonzero()[:, 0]
+        return Part(self.points[first][:, own], own, torch.from_numpy(rows))
 
 
 def _places(values: Sequence[Any], distribution: BaseDistribution) -> NDArray[np.float32]:

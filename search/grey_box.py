@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import moocore
@@ -74,6 +75,7 @@ class GreyBoxSampler(BaseSampler):
         seed: int | None = None,
         renew: Renewal | None = None,
         foresee: Foresight = lambda study, trials: {},
+        stages: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`pool` has a row per candidate and a column per parameter, whose values are in its
         distribution. `known` has, by number of the objective, every row's value in the direction
@@ -86,9 +88,12 @@ class GreyBoxSampler(BaseSampler):
         nothing is learned from points outside the pool.
 
         What `foresee` says of trials that are not complete counts as if it had been measured.
+
+        What is learned is expected to be nearly a sum over stages. `stages` names the stage of a
+        parameter; one that it lacks is a stage of its own.
         """
-        self._distributions = dict(distributions)
-        self._pool = Candidates(pool, known, self._distributions)
+        self._distributions, self._stages = dict(distributions), dict(stages)
+        self._pool = Candidates(pool, known, self._distributions, self._stages)
         self._renew, self._foresee = renew, foresee
         if start < 1:
             raise ValueError(f"start={start}: expected at least 1")
@@ -216,7 +221,7 @@ class GreyBoxSampler(BaseSampler):
 
     def _take(self, pool: pd.DataFrame, known: Mapping[int, Vector]) -> None:
         """Choose from another pool from now on; what was learned of the parameters stays."""
-        self._pool = Candidates(pool, known, self._distributions)
+        self._pool = Candidates(pool, known, self._distributions, self._stages)
         for surrogate in self._learned.values():
             surrogate.encoding = self._pool.encoding
 

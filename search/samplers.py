@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,7 @@ def make_sampler(
                     renew=renew,
                     start=start,
                     foresee=foreseen,
+                    stages=stages_of(distributions),
                 )
             case Sampler.tpe:
                 return TPESampler(seed=seed, multivariate=True, constant_liar=True)
@@ -54,3 +55,11 @@ def make_sampler(
             # Of one architecture there is nothing to learn.
             case Sampler.random | Sampler.grey_box:
                 return RandomSampler(seed=seed)
+
+
+def stages_of(names: Iterable[str]) -> dict[str, str]:
+    """By parameter of a space, the stage that it belongs to.
+
+    A chain is a stage, `decoder.16` of `decoder.16.C`; every other parameter is one of its own.
+    """
+    return {name: name.rpartition(".")[0] if name.count(".") == 2 else name for name in names}

@@ -63,3 +63,20 @@ def test_halves_are_the_table() -> None:
 
 def test_a_sparse_table_has_no_halves() -> None:
     assert encoded(GRID.iloc[::20]).halves is None
+
+
+def test_stages_are_columns_of_the_table() -> None:
+    stages = {"width": "chain", "rate": "chain"}
+    encoding = Encoding(Coded(GRID), SPACE, stages)
+    assert [encoding.owner[part.own].unique().tolist() for part in encoding.stages] == [
+        [0, 2],
+        [1],
+        [3],
+    ]
+    assert [len(part.points) for part in encoding.stages] == [9, 3, 3]
+    for part in encoding.stages:
+        assert (part.points[part.rows] == encoding.points[:, part.own]).all()
+
+
+def test_parameters_without_a_stage_are_one_each() -> None:
+    assert len(encoded(GRID).stages) == len(SPACE)

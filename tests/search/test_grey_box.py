@@ -85,7 +85,7 @@ def test_what_cannot_win_a_single_objective_is_left_out(monkeypatch: pytest.Monk
         monkeypatch.setattr(acquisition, "CHUNK", chunk)
         monkeypatch.setattr(acquisition, "CHUNKS", 99)
         of = optuna.create_study(sampler=GreyBoxSampler(POOL, {}, SPACE, seed=1))
-        of.optimize(lambda trial: error(of_pool(trial)), n_trials=30)
+        of.optimize(lambda trial: error(of_pool(trial)), n_trials=20)
         asked.append([trial.params for trial in of.trials])
     assert asked[0] == asked[1]
 

@@ -86,10 +86,11 @@ def test_trials_of_which_a_part_is_given_are_chosen_among_the_rest() -> None:
         (pd.concat([POOL, POOL[:3]]), {}, {}, "3 of 147 candidates are there already"),
         (POOL[:0], {}, {}, "expected a pool of candidates"),
         (POOL, {}, {"start": 0}, "start=0: expected at least 1"),
+        (POOL, {}, {"stages": {"hue": "a", "kind": "a"}}, "stages of hue: expected parameters"),
     ],
 )
 def test_what_does_not_fit_is_said(
-    pool: pd.DataFrame, known: dict[int, Any], options: dict[str, int], said: str
+    pool: pd.DataFrame, known: dict[int, Any], options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
         GreyBoxSampler(pool, known, SPACE, **options)

@@ -1,13 +1,12 @@
-"""The surrogate, against scikit-learn's Gaussian process and against what it was shown."""
+"""The surrogate, against a Gaussian process written out and against what it was shown."""
 
+import itertools
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
 from search import encoding as encoding_module
 from search.encoding import Coded, Encoding
@@ -21,12 +20,12 @@ TABLE = pd.DataFrame(
         "context": RNG.choice(["none", "grid", "channels"], 300),
     }
 )
-
+STAGES = {"width": "chain", "depth": "chain"}
 DISTRIBUTIONS = {name: CategoricalDistribution(sorted(set(TABLE[name]))) for name in TABLE}
 
 
-def encoded(table: pd.DataFrame) -> Encoding:
-    return Encoding(Coded(table), DISTRIBUTIONS)
+def encoded(table: pd.DataFrame, stages: dict[str, str] | None = None) -> Encoding:
+    return Encoding(Coded(table), DISTRIBUTIONS, stages or {})
 
 
 def quality(table: pd.DataFrame) -> np.ndarray:
@@ -38,30 +37,43 @@ def quality(table: pd.DataFrame) -> np.ndarray:
     )
 
 
-def test_the_posterior_is_scikit_learns() -> None:
-    encoding = encoded(TABLE)
-    surrogate = Surrogate(encoding)
-    rows, others = np.arange(0, 60), np.arange(60, 300)
+def by_hand(table: pd.DataFrame) -> np.ndarray:
+    """Covariances of the table's rows where nothing was searched, beside a variance of 1.
+
+    Width and depth are a stage, the context is another.
+    """
+    width = np.searchsorted([96, 128, 160, 192], table["width"]) / 3
+    depth = table["depth"].to_numpy() / 4
+    context = table["context"].to_numpy()
+    chain = np.subtract.outer(width, width) ** 2 + np.subtract.outer(depth, depth) ** 2
+    other = np.not_equal.outer(context, context) / 2
+    both = np.exp(-chain) + np.exp(-other)
+    return 0.95 * both / 2 + 0.05 * np.exp(-chain - other)
+
+
+def test_the_posterior_is_that_of_a_process_written_out() -> None:
+    surrogate = Surrogate(encoded(TABLE, STAGES))
+    rows, others = np.arange(60), np.arange(60, 300)
     values = quality(TABLE)[rows]
     surrogate.fit(rows, values, search=False)
-    # exp(-d2) is an RBF of length 1 / sqrt(2); weights and noise are where their priors are.
-    kernel = RBF(1 / math.sqrt(2), "fixed") + WhiteKernel(0.01 + JITTER, "fixed")
-    points = encoding.points.double().numpy()
-    process = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
-    process.fit(points[rows], (values - values.mean()) / values.std())
-    expected, deviation = process.predict(points[others], return_std=True)
+    whole = by_hand(TABLE)
+    inverse = np.linalg.inv(whole[:60, :60] + (0.01 + JITTER) * np.eye(60))
+    target = (values - values.mean()) / values.std()
+    variance = target @ inverse @ target / 60
+    across = whole[60:, :60]
+    unsure = variance * (1 - np.einsum("ij,jk,ik->i", across, inverse, across))
     mean, spread = surrogate.posterior(others)
-    assert mean == pytest.approx(expected * values.std() + values.mean(), abs=1e-3)
-    latent = np.sqrt(deviation**2 - 0.01 - JITTER) * surrogate.prior_deviation
-    assert spread == pytest.approx(latent, rel=1e-2, abs=1e-3)
-    assert surrogate.means()[others] == pytest.approx(mean, abs=1e-2)
+    assert mean == pytest.approx(across @ inverse @ target * values.std() + values.mean())
+    assert spread == pytest.approx(np.sqrt(unsure) * values.std())
+    assert surrogate.prior_deviation == pytest.approx(math.sqrt(variance) * values.std())
+    assert surrogate.means()[others] == pytest.approx(mean, abs=1e-3)
 
 
 def test_sparse_and_dense_tables_have_equal_means(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = []
     for dense in (0, 10_000):
         monkeypatch.setattr(encoding_module, "DENSE", dense)
-        surrogate = Surrogate(encoded(TABLE))
+        surrogate = Surrogate(encoded(TABLE, STAGES))
         surrogate.fit(np.arange(60), quality(TABLE)[:60], search=False)
         fitted.append(surrogate.means())
     assert fitted[0] == pytest.approx(fitted[1], abs=1e-3)
@@ -75,6 +87,43 @@ def test_it_learns_what_matters() -> None:
     assert np.corrcoef(mean, values[60:])[0, 1] > 0.98
     assert (np.abs(mean - values[60:]) < 3 * spread + 0.1).mean() > 0.9
     assert (spread <= surrogate.prior_deviation).all()
+
+
+CHAINS = [f"{name}.{field}" for name in "abcd" for field in "CR"]
+GRID = pd.DataFrame(list(itertools.product(range(3), repeat=8)), columns=CHAINS)
+
+
+def of_grid() -> Surrogate:
+    """Of four stages of two parameters."""
+    three = CategoricalDistribution([0, 1, 2])
+    stages = {name: name[0] for name in CHAINS}
+    return Surrogate(Encoding(Coded(GRID), dict.fromkeys(CHAINS, three), stages))
+
+
+def test_a_sum_over_stages_is_learned_from_changes_of_one_stage() -> None:
+    rng = np.random.default_rng(0)
+    values = np.zeros(len(GRID))
+    changed = []
+    for name, size in zip("abcd", (1.0, 3.0, 0.5, 2.0), strict=True):
+        width, depth = (GRID[f"{name}.{field}"].to_numpy() for field in "CR")
+        table = np.log1p(np.arange(3))[:, None] * np.sqrt(1 + np.arange(3)) + rng.random((3, 3)) / 2
+        values += size * table[width, depth]
+        others = [other for other in CHAINS if other[0] != name]
+        changed.append(np.flatnonzero((GRID[others] == 1).all(axis=1)))
+    rows = np.unique(np.concatenate(changed))
+    assert len(rows) == 1 + 4 * 8
+    surrogate = of_grid()
+    surrogate.fit(rows, values[rows], search=True)
+    assert np.corrcoef(surrogate.means(), values)[0, 1] > 0.99
+    assert np.std(surrogate.means() - values) < 0.2 * np.std(values)
+
+
+def test_what_is_no_sum_over_stages_is_learned_from_more() -> None:
+    values = (GRID["a.C"] * GRID["b.C"]).to_numpy().astype(float)
+    rows = np.random.default_rng(0).choice(len(GRID), 60, replace=False)
+    surrogate = of_grid()
+    surrogate.fit(rows, values[rows], search=True)
+    assert np.corrcoef(surrogate.means(), values)[0, 1] > 0.95
 
 
 def test_one_bad_value_does_not_flatten_the_rest() -> None:
