@@ -27,6 +27,7 @@ from search.records import SCREEN_FILE, ReferenceRecord, RunRecord
 from search.report import SAMPLES, write_report
 from search.screening import WHOLE, Pool, Screening, drawn
 from search.sources import Replayed, Trained, find_table
+from search.starts import first_trials
 from search.study import Asker, Costs, Known, Numbers, counted, open_study
 from space.architecture import Architecture
 from space.parent import Parent
@@ -147,8 +148,9 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
         None if config.search.tabular or run.space.size <= WHOLE else partial(run.renewed, rng),
         max(1, config.search.start_trials),
     )
-    starts = run.pool.stratified(config.search.start_trials, rng)
-    asker.enqueue(map(run.space.architecture, starts.tolist()))
+    reference_ms = costs_of(run.space.reference, run.model, config.device)["decode_ms"]
+    starts = first_trials(run.space, run.pool, reference_ms, config.search.start_trials, rng)
+    asker.enqueue(map(run.space.architecture, starts))
     with run.source.evaluator() as (evaluator, slots):
         reference = _reference(run, asker, evaluator, console)
         with ProgressDisplay(study, run.record, budget, console) as display:

@@ -80,13 +80,30 @@ def drawn(
     """Numbers of a pool, rising: of the whole space, or of a space larger than WHOLE `most` draws.
 
     Where architectures are the `best` so far, one in NEAR of them is a neighbour of theirs. The
-    reference and what was `tried` come on top.
+    reference, its changes in one stage and what was `tried` come on top.
     """
     if space.size <= WHOLE:
         return np.arange(space.size)
     near = space.neighbours(best, most // NEAR, rng) if len(best) else best
     new = space.sample(most - len(near), rng)
-    return np.unique(np.concatenate([new, near, tried, [space.number(space.reference)]]))
+    certain = [np.array([space.number(space.reference)]), *one_stage_changes(space)]
+    return np.unique(np.concatenate([new, near, tried, *certain]))
+
+
+def one_stage_changes(space: SearchSpace) -> list[NDArray[np.int64]]:
+    """Of each stage, numbers [points - 1] of what differs from the reference in it alone.
+
+    A stage is an axis of the space: a chain with all its parameters, or one other parameter.
+    """
+    shape = [len(next(iter(axis.values()))) for axis in space.axes]
+    reference = np.array([space.number(space.reference)])
+    changes = []
+    for stage, points in enumerate(shape):
+        digits = [np.broadcast_to(digit, points) for digit in space.digits(reference)]
+        digits[stage] = np.arange(points)
+        numbers = np.ravel_multi_index(tuple(digits), shape)
+        changes.append(numbers[numbers != reference])
+    return changes
 
 
 class Screening:

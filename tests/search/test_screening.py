@@ -6,7 +6,7 @@ from latency_predictor import load_default
 from search.config import CONFIGS, ConstraintConfig, Limits
 from search.costs import costs_of
 from search.goal import Band
-from search.screening import EmptyPool, Pool, Screening, drawn
+from search.screening import EmptyPool, Pool, Screening, drawn, one_stage_changes
 from space.search_space import SearchSpace
 
 DEVICE = "iphone13"
@@ -38,9 +38,27 @@ def test_rows_of_the_pool_are_the_costs_of_its_architectures(tiny: SearchSpace, 
 def test_a_large_space_is_sampled_without_repetition() -> None:
     rng = np.random.default_rng(0)
     sampled = drawn(LARGE, 100, rng)
-    assert 90 < len(sampled) <= 101
+    changes = np.concatenate(one_stage_changes(LARGE))
+    certain = {LARGE.number(LARGE.reference), *changes.tolist()}
     assert len(set(sampled.tolist())) == len(sampled)
-    assert LARGE.number(LARGE.reference) in sampled
+    assert certain < set(sampled.tolist())
+    assert 90 < len(sampled) - len(certain) <= 100
+
+
+def test_changes_of_one_stage_are_all_that_differ_there_alone(tiny: SearchSpace) -> None:
+    reference = tiny.columns(np.array([tiny.number(tiny.reference)]))
+    everything = tiny.columns(np.arange(tiny.size))
+    differ = np.array(
+        [
+            np.any([everything[name] != reference[name] for name in axis], axis=0)
+            for axis in tiny.axes
+        ]
+    )
+    expected = [np.flatnonzero(stage & (differ.sum(axis=0) == 1)) for stage in differ]
+    found = one_stage_changes(tiny)
+    assert len(found) == len(expected)
+    for numbers, others in zip(found, expected, strict=True):
+        assert sorted(numbers) == others.tolist()
 
 
 @pytest.mark.parametrize("name", ["pico_tiny", "pico_decoder"])
