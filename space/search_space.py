@@ -180,6 +180,28 @@ class SearchSpace:
         """Numbers of `n` architectures, uniform over the distinct ones, with replacement."""
         return rng.integers(self.size, size=n)
 
+    def sample_by_parameter(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Numbers of `n` architectures, with replacement, whose parameters are drawn one by one.
+
+        Chains without blocks, one point of an axis each, are then as frequent as any other depth.
+        """
+        digits = [rng.choice(len(share), size=n, p=share) for share in self._shares]
+        return np.ravel_multi_index(digits, self._radices)
+
+    @cached_property
+    def _shares(self) -> tuple[NDArray[np.float64], ...]:
+        """Probability of the points of each axis where every parameter is uniform on its own."""
+        shares = []
+        for axis in self.axes:
+            share = np.ones(len(next(iter(axis.values()))))
+            depth = next((axis[name] for name in axis if name.endswith(".R")), share)
+            for name in axis:
+                # All expansions of a chain without blocks are one point.
+                drawn = (depth > 0) | (not name.endswith((".E", ".F")))
+                share[drawn] /= len(self.parameters[name])
+            shares.append(share)
+        return tuple(shares)
+
     def neighbours(
         self, numbers: NDArray[np.int64], n: int, rng: np.random.Generator
     ) -> NDArray[np.int64]:

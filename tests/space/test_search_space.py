@@ -65,6 +65,17 @@ class TestConformance:
             assert to_architecture(space.values(architecture)) == architecture
 
 
+def test_parameters_are_drawn_one_by_one() -> None:
+    space = SPACES["pico_large"]
+    columns = space.columns(space.sample_by_parameter(40_000, np.random.default_rng(3)))
+    for name, values in space.parameters.items():
+        drawn = columns[name]
+        if name.endswith((".E", ".F")):
+            drawn = drawn[columns[f"{name[:-2]}.R"] > 0]
+        for value in values:
+            assert (drawn == value).mean() == pytest.approx(1 / len(values), abs=0.015)
+
+
 def test_sizes() -> None:
     assert SPACES["pico_decoder"].size == 112**3 == 1_404_928
     assert SPACES["pico_large"].size % 1_404_928 == 0
