@@ -19,7 +19,7 @@ from space.architecture import Architecture
 from space.codec import Codec
 from space.skeleton import SKELETON_CROPS, Skeleton, fit_skeleton
 
-PROXY_VERSION = 2
+PROXY_VERSION = 3
 """Rises when candidates would be trained or measured differently, so that no run mixes two."""
 Progress = Callable[[range], Iterable[int]]
 """Passes on the numbers of training steps, and may show how far it is."""

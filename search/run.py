@@ -25,7 +25,7 @@ from search.proxy import PROXY_VERSION, Score
 from search.rank_fidelity import said_of
 from search.records import SCREEN_FILE, ReferenceRecord, RunRecord
 from search.report import SAMPLES, write_report
-from search.screening import WHOLE, Pool, Screening, drawn
+from search.screening import WHOLE, Pool, Screening, bounded, drawn
 from search.sources import Replayed, Trained, find_table
 from search.starts import first_trials
 from search.study import Asker, Costs, Known, Numbers, counted, open_study
@@ -53,7 +53,9 @@ def run(config: Config, console: Console) -> Path:
     band = find_band(config.search)
     named = config.latency_model
     model = load_default() if named is None else load_model(Path(named).expanduser())
-    _check_costs(costs_of(space.reference, model, config.device), folder)
+    reference_costs = costs_of(space.reference, model, config.device)
+    _check_costs(reference_costs, folder)
+    constraints = bounded(config.constraints, reference_costs["encode_total_ms"])
     # A wrong file or folder is said at once, before the space is priced.
     table = find_table(config)
     if not table:
@@ -61,7 +63,7 @@ def run(config: Config, console: Console) -> Path:
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
         numbers = table.numbers(space) if table else drawn(space, config.search.screened, rng)
-        screening = Screening(space, model, config.device, config.constraints, band)
+        screening = Screening(space, model, config.device, constraints, band)
         pool = screening.pool(numbers)
     source = Replayed(config, table) if table else _trained(config, space, folder, console)
     record = _record(config, folder.name, space, pool, source, band)
@@ -71,10 +73,16 @@ def run(config: Config, console: Console) -> Path:
             f"run.name=NAME starts another run"
         )
     _tell(record, pool, console)
+    if constraints != config.constraints:
+        console.print(
+            f"Candidates encode 12 MP within {constraints.max.encode_total_ms:.0f} ms end to end; "
+            f"constraints.max.encode_total_ms=MS sets another bound.",
+            highlight=False,
+        )
     console.print(source.said, highlight=False)
-    folder.mkdir(parents=True, exist_ok=True)
     if record.fidelity:
         console.print(record.fidelity, highlight=False)
+    folder.mkdir(parents=True, exist_ok=True)
     begun = _Run(config, folder, space, model, screening, pool, source, record)
     try:
         with FileLock(folder / ".lock", timeout=0):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,28 @@ NEAR = 3
 NONE = np.empty(0, dtype=np.int64)
 
 
+ENCODE_TOTAL_MS = 230.0
+"""Bound on the time to encode 12 megapixels, end to end, of a search that sets none: PICO's time on
+an iPhone 17 Pro Max (arXiv 2605.05148). A larger encoder costs decoding nothing, so that without a
+bound it would always be chosen."""
+
+
 class EmptyPool(ValueError):
     """Constraints that no architecture meets."""
+
+
+def bounded(constraints: ConstraintConfig, reference_ms: float) -> ConstraintConfig:
+    """The constraints, with a bound on `encode_total_ms` where they set none on encoding.
+
+    The bound is ENCODE_TOTAL_MS, or the reference's time `reference_ms` where a device is slower.
+    """
+    most = constraints.max
+    if any(
+        bound is not None for bound in (most.encode_ms, most.encode_high_ms, most.encode_total_ms)
+    ):
+        return constraints
+    bound = max(ENCODE_TOTAL_MS, reference_ms)
+    return replace(constraints, max=replace(most, encode_total_ms=bound))
 
 
 def within(
@@ -85,7 +105,7 @@ def drawn(
     if space.size <= WHOLE:
         return np.arange(space.size)
     near = space.neighbours(best, most // NEAR, rng) if len(best) else best
-    new = space.sample(most - len(near), rng)
+    new = space.sample_by_parameter(most - len(near), rng)
     certain = [np.array([space.number(space.reference)]), *one_stage_changes(space)]
     return np.unique(np.concatenate([new, near, tried, *certain]))
 

@@ -6,7 +6,7 @@ from latency_predictor import load_default
 from search.config import CONFIGS, ConstraintConfig, Limits
 from search.costs import costs_of
 from search.goal import Band
-from search.screening import EmptyPool, Pool, Screening, drawn, one_stage_changes
+from search.screening import EmptyPool, Pool, Screening, bounded, drawn, one_stage_changes
 from space.search_space import SearchSpace
 
 DEVICE = "iphone13"
@@ -157,3 +157,12 @@ def test_stratified_starts_are_distinct_and_span_the_latencies(pool: Pool) -> No
 def test_more_starts_than_architectures_are_all_of_them(pool: Pool) -> None:
     chosen = pool.stratified(10_000, np.random.default_rng(0))
     assert sorted(chosen) == sorted(pool.numbers)
+
+
+def test_a_search_without_a_bound_on_encoding_gets_picos() -> None:
+    assert bounded(ConstraintConfig(), 80.0).max.encode_total_ms == 230
+    # A device on which the reference itself takes longer.
+    assert bounded(ConstraintConfig(), 900.0).max.encode_total_ms == 900
+    for name in ("encode_ms", "encode_high_ms", "encode_total_ms"):
+        asked = ConstraintConfig(max=Limits(**{name: 50.0}))
+        assert bounded(asked, 80.0) == asked
