@@ -105,12 +105,16 @@ class Parent:
         return self.said.get("steps", 0) > 0
 
     def covers(self, space: SearchSpace) -> bool:
-        """Whether every architecture of `space` is a slice."""
+        """Whether every architecture of `space` is a slice of sizes that were trained."""
         return all(
-            self._has(name, values) if name in CHOICES
-            else max(map(int, values)) <= max(map(int, self.values[name]))
+            self._has(name, values) if name in CHOICES else self._spans(name, values)
             for name, values in space.parameters.items()
-        )  # fmt: skip
+        )
+
+    def _spans(self, name: str, values: tuple[Value, ...]) -> bool:
+        """Whether numbers lie between the smallest and the largest of a parameter."""
+        asked, here = (sorted(map(int, of)) for of in (values, self.values[name]))
+        return here[0] <= asked[0] and asked[-1] <= here[-1]
 
     def _has(self, name: str, values: tuple[Value, ...]) -> bool:
         """Whether there are weights for these values of a categorical parameter."""

@@ -218,8 +218,10 @@ def test_a_parent_covers_the_spaces_within_its_own() -> None:
         ("decoder.16.C", (16,), True),
         ("decoder.16.C", (20,), True),
         ("decoder.16.C", (32,), False),
+        ("decoder.16.C", (8,), False),
         ("context", ("grid",), True),
         ("context", ("hexagons",), False),
+        ("scales", ("none",), True),
     ):
         other = SearchSpace("other", {**parameters, name: values}, space().reference)
         assert untrained().covers(other) == covered
