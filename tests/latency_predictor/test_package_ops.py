@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -20,8 +21,10 @@ from latency_predictor.package_ops import (
     read_package,
 )
 from latency_predictor.package_run import _OPERATIONS, PackageProgram
-from latency_predictor.programs import find
 from latency_predictor.trace import trace
+from search.config import CONFIGS
+from space.programs import CodecPrograms
+from space.search_space import SearchSpace
 
 INPUTS = {"image": (1, 4, 16, 16), "vector": (1, 6)}
 
@@ -108,11 +111,13 @@ def test_an_operation_that_is_not_known_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_codecs_convert_to_the_ops_of_their_op_lists(tmp_path: Path) -> None:
     """One codec of each context: its packages have the ops of the closed form and of the trace."""
-    source = find("pico_large")
+    config = yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text())
+    contexts = ["none", "checkerboard", "grid", "channels"]
+    source = CodecPrograms(SearchSpace.from_config(config | {"context": contexts}))
     by_context: dict[str, int] = {}
     for number in source.sample(60, np.random.default_rng(0)).tolist():
         by_context.setdefault(source.describe(number)["context"], number)
-    assert set(by_context) == {"none", "checkerboard", "grid", "channels"}
+    assert set(by_context) == set(contexts)
     for number in by_context.values():
         for program in source.programs:
             module, inputs = source.build(number, program), source.inputs(number, program)

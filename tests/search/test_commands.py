@@ -102,7 +102,7 @@ class TestErrors:
                 "search.tolerance=0.2: expected only beside search.mode=band",
             ),
             (
-                ["run", "+space=pico_tiny", "proxy.rungs=[10,50]"],
+                ["run", "+space=pico_tiny", "proxy.steps=50", "proxy.rungs=[10,50]"],
                 "proxy.rungs=[10, 50]: expected rising numbers of steps from 0 to below "
                 "proxy.steps=50",
             ),
@@ -137,7 +137,7 @@ class TestErrors:
         assert done.returncode == 0
         config = yaml.safe_load(done.stdout)
         assert config["space"]["decoder"]["4"]["C"] == [8]
-        assert config["proxy"]["steps"] > 0
+        assert config["proxy"]["steps"] == 0
         assert list(tmp_path.iterdir()) == []
 
     def test_a_space_file_that_is_no_yaml(self, tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_a_run_on_ones_own_photographs(photographs: Path, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     driver = subprocess.Popen(
-        command(*TINY, "search.trials=50"), cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        command(*TINY, "search.trials=400"), cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )
     wait_for(lambda: len(evaluated(tmp_path)) >= 1)
     driver.send_signal(signal.SIGINT)
