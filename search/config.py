@@ -53,7 +53,7 @@ class DataConfig:
     on, and crops of others, which ship with the package, selected by."""
     max_photographs: int = 400
     train_crops: int = 512
-    select_crops: int = 12
+    select_crops: int = 24
 
 
 @dataclass
@@ -124,7 +124,8 @@ class SearchConfig:
     trials: int = 100
     """Candidates to evaluate, the reference among them."""
     start_trials: int = 24
-    """The first of them, spread over predicted latency before the sampler takes over."""
+    """The first of them: the reference, the fastest candidate, and changes of the reference in one
+    stage, before the sampler takes over."""
     workers: int | None = None
     """Evaluations at a time; by default one per CPU, or per GPU where there are any."""
     metric: str = "ssimulacra2"
