@@ -15,6 +15,7 @@ from search.goal import find_band
 from search.metrics import MetricError, find
 from search.metrics.loss import MSE, check_weights
 from space.architecture import LEVELS
+from space.precision import BRANCH_DTYPES
 
 CONFIG_FILE = "config.yaml"
 LEAST = {
@@ -70,9 +71,9 @@ def _check_pretrain(pretrain: PretrainConfig) -> None:
     _check_loss("pretrain.loss", pretrain.loss)
     if not 0 <= pretrain.average < 1:
         raise ConfigError(f"pretrain.average={pretrain.average:g}: expected 0 or more, below 1")
-    if pretrain.branch_dtype not in (None, "float32", "bfloat16"):
+    if pretrain.branch_dtype not in (None, *BRANCH_DTYPES):
         raise ConfigError(
-            f"pretrain.branch_dtype={pretrain.branch_dtype}: expected float32 or bfloat16"
+            f"pretrain.branch_dtype={pretrain.branch_dtype}: expected {' or '.join(BRANCH_DTYPES)}"
         )
 
 

@@ -22,7 +22,7 @@ from search.pretraining import Pretraining
 from search.proxy import measure, skeleton_of
 from space.architecture import Architecture
 from space.parent import Parent
-from space.precision import dtype_name, fastest_branch_dtype
+from space.precision import fastest_branch_dtype
 from space.search_space import SearchSpace, extreme
 
 SHIPPED = Path(__file__).parent / "shipped_parents"
@@ -111,7 +111,7 @@ def _train(
         begun_from = parent.digest
     recipe = replace(
         config.pretrain,
-        branch_dtype=config.pretrain.branch_dtype or dtype_name(fastest_branch_dtype(device)),
+        branch_dtype=config.pretrain.branch_dtype or fastest_branch_dtype(device),
     )
     seed = config.run.seed
     training = Pretraining(parent.to(device), space, photographs.train, recipe, seed)

@@ -23,7 +23,7 @@ from search.optimisation import ProxyError, batch, objective, optimiser
 from search.photographs import Crops
 from space.architecture import CHOICES, Architecture
 from space.parent import Parent, codec_name
-from space.precision import branches_in
+from space.precision import branches_in, fastest_branch_dtype
 from space.search_space import SearchSpace, from_architecture, to_architecture
 
 WARM_UP = 0.03
@@ -93,7 +93,7 @@ class Pretraining:
         config, device = self._config, next(iter(self.trained.values())).device
         image, level = batch(self._crops, config.batch, rng, device, False)
         image = flipped(image, rng)
-        with branches_in(getattr(torch, config.branch_dtype)):
+        with branches_in(config.branch_dtype or fastest_branch_dtype(device)):
             coded = self._parent.code(subnet, image, level.float())
         loss = objective(coded, image, level, config.loss) / config.subnets
         loss.backward()

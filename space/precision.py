@@ -13,13 +13,16 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
+BRANCH_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Precisions by the names users give."""
+
 _branch_dtype: ContextVar[torch.dtype] = ContextVar("branch_dtype", default=torch.float32)
 
 
 @contextmanager
-def branches_in(dtype: torch.dtype) -> Iterator[None]:
-    """Run residual branches in `dtype`, float32 or bfloat16, inside the `with` block."""
-    token = _branch_dtype.set(dtype)
+def branches_in(dtype: str) -> Iterator[None]:
+    """Run residual branches in one of BRANCH_DTYPES inside the `with` block."""
+    token = _branch_dtype.set(BRANCH_DTYPES[dtype])
     try:
         yield
     finally:
@@ -35,14 +38,10 @@ def branch(module: nn.Module, x: Tensor) -> Tensor:
         return module(x).to(x.dtype)
 
 
-def fastest_branch_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it faster than float32, else float32."""
+def fastest_branch_dtype(device: torch.device) -> str:
+    """`bfloat16` where the device multiplies it faster than float32, else `float32`."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if fast else torch.float32
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """`float32` or `bfloat16`."""
-    return str(dtype).removeprefix("torch.")
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"
