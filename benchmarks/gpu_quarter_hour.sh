@@ -9,18 +9,19 @@ set -euo pipefail
 photographs=$1 supernet=$2 out=$3
 seconds=${SECONDS_LEFT:-780} timed=40
 recipe=(+space=pico_large "data.root=$photographs" data.train_crops=8000 data.select_crops=24
-        "parent=$supernet" pretrain.subnets=4 pretrain.batch=8 pretrain.look_every=100000
+        "parent=$supernet" pretrain.joint.subnets=4 pretrain.joint.batch=8
+        pretrain.decoders.steps=0 pretrain.look_every=100000
         "run.root=$out/runs")
 train() { python -m search pretrain "${recipe[@]}" "$@"; }
 
 started=$(date +%s)
 # The first call also decodes the photographs, which the second finds in its cache.
-train run.name=first pretrain.steps=1
+train run.name=first pretrain.joint.steps=1
 began=$(date +%s)
-train run.name=timed "pretrain.steps=$timed"
+train run.name=timed "pretrain.joint.steps=$timed"
 now=$(date +%s)
 steps=$(((seconds - (now - started) - 60) * timed / (now - began + 1)))
-train run.name=whole "pretrain.steps=$steps"
+train run.name=whole "pretrain.joint.steps=$steps"
 split --bytes=15M --numeric-suffixes "$out/runs/parents/whole/parent.safetensors" "$out/supernet."
 cp "$out/runs/parents/whole/curves.csv" "$out"
 rm -r "$out/runs"

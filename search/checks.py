@@ -30,13 +30,21 @@ LEAST = {
     "proxy.batch": 1,
     "proxy.trunk_rate": 0,
     "proxy.branch_rate": 0,
-    "pretrain.steps": 1,
-    "pretrain.subnets": 1,
-    "pretrain.batch": 1,
-    "pretrain.trunk_rate": 0,
-    "pretrain.branch_rate": 0,
-    "pretrain.context_share": 0,
-    "pretrain.last_share": 0,
+    **{
+        f"pretrain.{phase}.{name}": least
+        for phase in ("joint", "decoders")
+        for name, least in (
+            ("steps", 0),
+            ("subnets", 1),
+            ("batch", 1),
+            ("trunk_rate", 0),
+            ("branch_rate", 0),
+            ("context_share", 0),
+            ("last_share", 0),
+        )
+    },
+    "pretrain.decoders.crops": 1,
+    "pretrain.decoders.perceptual_crops": 0,
     "pretrain.look_every": 1,
     "run.seed": 0,
 }
@@ -68,12 +76,18 @@ def check_values(config: Config) -> None:
 
 
 def _check_pretrain(pretrain: PretrainConfig) -> None:
-    _check_loss("pretrain.loss", pretrain.loss)
-    if not 0 <= pretrain.average < 1:
-        raise ConfigError(f"pretrain.average={pretrain.average:g}: expected 0 or more, below 1")
-    if pretrain.branch_dtype not in (None, *BRANCH_DTYPES):
+    for name, phase in (("joint", pretrain.joint), ("decoders", pretrain.decoders)):
+        key = f"pretrain.{name}"
+        _check_loss(f"{key}.loss", phase.loss)
+        if not 0 <= phase.average < 1:
+            raise ConfigError(f"{key}.average={phase.average:g}: expected 0 or more, below 1")
+        if phase.branch_dtype not in (None, *BRANCH_DTYPES):
+            raise ConfigError(
+                f"{key}.branch_dtype={phase.branch_dtype}: expected {' or '.join(BRANCH_DTYPES)}"
+            )
+    if not pretrain.joint.steps + pretrain.decoders.steps:
         raise ConfigError(
-            f"pretrain.branch_dtype={pretrain.branch_dtype}: expected {' or '.join(BRANCH_DTYPES)}"
+            "pretrain.joint.steps=0 and pretrain.decoders.steps=0: nothing would be trained"
         )
 
 

@@ -82,10 +82,10 @@ class ProxyConfig:
 
 
 @dataclass
-class PretrainConfig:
-    """How a space's supernet is trained."""
+class PhaseConfig:
+    """A phase of a supernet's training."""
 
-    steps: int = 13000
+    steps: int = 0
     subnets: int = 1
     """Random subnets that a step trains, each on crops of its own."""
     batch: int = 2
@@ -93,8 +93,7 @@ class PretrainConfig:
     trunk_rate: float = 5e-4
     """Peak learning rate of the skeleton's convolutions."""
     branch_rate: float = 6e-3
-    """Peak learning rate of all the rest, for weights that sum over 64 inputs; see
-    search/optimisation.py."""
+    """Peak learning rate of all the rest; see search/optimisation.py."""
     context_share: float = 0.3
     """Learning rate of the context model, as a fraction of `branch_rate`."""
     last_share: float = 0.4
@@ -106,6 +105,36 @@ class PretrainConfig:
     branch_dtype: str | None = None
     """`float32` or `bfloat16`, in which residual branches are trained; by default bfloat16 where
     the hardware multiplies it faster."""
+
+
+@dataclass
+class JointPhase(PhaseConfig):
+    """Encoders, entropy models and decoders together."""
+
+    steps: int = 13000
+
+
+@dataclass
+class DecoderPhase(PhaseConfig):
+    """Decoders alone, on latents that are computed once, at a fraction of the cost per crop."""
+
+    steps: int = 3000
+    batch: int = 16
+    trunk_rate: float = 5e-5
+    branch_rate: float = 1e-3
+    last_share: float = 1.0
+    crops: int = 600
+    """Crops whose latents are kept, in memory: 0.4 MB each for four latent widths."""
+    perceptual_crops: int = 2
+    """Crops of a batch that are judged by `loss`; the others are by the squared error."""
+
+
+@dataclass
+class PretrainConfig:
+    """How a space's supernet is trained: first jointly, then the decoders alone."""
+
+    joint: JointPhase = field(default_factory=JointPhase)
+    decoders: DecoderPhase = field(default_factory=DecoderPhase)
     look_every: int = 1000
     """Steps between looks: curves and pictures of three subnets."""
 

@@ -16,9 +16,8 @@ from search.config import ProxyConfig
 from search.metrics.loss import MSE, distortion
 from search.photographs import CROP, Crops
 from space.architecture import LEVELS, Architecture
-from space.codec import RATE_WEIGHTS, Codec, Coded
+from space.codec import RATE_WEIGHTS, SYNTHESIS, Codec, Coded
 
-SYNTHESIS = "decoder.synthesis."
 TRUNK = ("analysis.downs.", "analysis.head.", f"{SYNTHESIS}ups.", f"{SYNTHESIS}head.")
 """Where a codec's parameters of the skeleton's convolutions are."""
 LEVEL_SCALE = ".scale.log_scale"
@@ -159,7 +158,7 @@ def loss_of(
 ) -> Tensor:
     """What a step minimises: rate and distortion, or distortion alone where rates are settled."""
     if settled:
-        return log_distortion(coded, image, config)
+        return log_distortion(coded.image, image, config.loss or MSE)
     return objective(coded, image, level, config.loss or MSE)
 
 
@@ -178,10 +177,9 @@ def rate_and(error: Tensor, coded: Coded, level: Tensor) -> Tensor:
     return ((bpp + weight * error) / weight.sqrt()).mean()
 
 
-def log_distortion(coded: Coded, image: Tensor, config: ProxyConfig) -> Tensor:
+def log_distortion(decoded: Tensor, image: Tensor, weights: Mapping[str, float]) -> Tensor:
     """Mean logarithm of the distortion: where rates are given, all pictures count alike."""
-    error = distortion(image, coded.image, config.loss or MSE)
-    return (error + DISTORTION_FLOOR).log().mean()
+    return (distortion(image, decoded, weights) + DISTORTION_FLOOR).log().mean()
 
 
 def optimiser(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from search.checks import check_values
-from search.config import Config, ConfigError
+from search.config import Config, ConfigError, PhaseConfig
 from search.images import to_pillow
 from search.looks import add_look
 from search.photographs import CROP_CACHE, Photographs, load_photographs
-from search.pretraining import Pretraining
+from search.pretraining import Pretraining, Task
 from search.proxy import measure, skeleton_of
+from search.supernet_tasks import Decoders, Joint
 from space.architecture import Architecture
 from space.parent import Parent
 from space.precision import fastest_branch_dtype
@@ -30,9 +31,10 @@ SHIPPED_SUPERNET = SHIPPED / "pico_large.safetensors"
 """Its slices are the architectures of pico_large, pico_decoder, pico_small and pico_ablation."""
 FOLDER = "parents"
 """Below the runs' root: a folder per space, or per `run.name`."""
-PARENT, CHECKPOINT, CURVES = "parent.safetensors", "checkpoint.safetensors", "curves.csv"
+PARENT, CURVES = "parent.safetensors", "curves.csv"
 SAVE_EVERY_S = 60.0
 """What an interruption costs at most."""
+Phase = TypeVar("Phase", bound=PhaseConfig)
 SHOWN = ("psnr", "ssimulacra2")
 """Metrics that are written down while a parent trains."""
 
@@ -109,51 +111,94 @@ def _train(
     else:
         parent = _load(space, config.parent)
         begun_from = parent.digest
-    recipe = replace(
-        config.pretrain,
-        branch_dtype=config.pretrain.branch_dtype or fastest_branch_dtype(device),
-    )
-    seed = config.run.seed
-    training = Pretraining(parent.to(device), space, photographs.train, recipe, seed)
-    about: dict[str, Any] = {
-        "space": {name: list(values) for name, values in space.parameters.items()},
-        **{f"pretrain.{name}": value for name, value in asdict(recipe).items()},
-        "run.seed": seed,
-        "photographs": photographs.digest,
-        "parent": begun_from,
-    }
-    # How often it is looked at changes nothing.
-    del about["pretrain.look_every"]
-    if (folder / CHECKPOINT).is_file():
-        training.resume(folder / CHECKPOINT, about)
     columns = (*Progress.get_default_columns()[:-1], TextColumn("{task.fields[loss]}"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("Training", total=recipe.steps, completed=training.step, loss="")
+        run = _PretrainRun(config, space, photographs, folder, begun_from, device, bar)
+        pretrain = config.pretrain
+        if pretrain.joint.steps:
+            joint = _resolved(pretrain.joint, device)
+            task = Joint(photographs.train, joint, device)
+            parent = run.phase("joint", parent.to(device), task, joint)
+        if pretrain.decoders.steps:
+            alone = _resolved(pretrain.decoders, device)
+            crops, seed = photographs.train, config.run.seed
+            decoders = Decoders(parent, space, crops, alone, device, seed)
+            run.phase("decoders", parent.to(device), decoders, alone)
+
+
+def _resolved(phase: Phase, device: torch.device) -> Phase:
+    """A phase whose precision is that of the device where none is asked for."""
+    return replace(phase, branch_dtype=phase.branch_dtype or fastest_branch_dtype(device))
+
+
+@dataclass
+class _PretrainRun:
+    """What the phases of a training share."""
+
+    config: Config
+    space: SearchSpace
+    photographs: Photographs
+    folder: Path
+    begun_from: str | None
+    device: torch.device
+    bar: Progress
+
+    def phase(self, name: str, parent: Parent, task: Task, phase: PhaseConfig) -> Parent:
+        """Train a phase to its end, from its checkpoint where there is one; the averaged weights.
+
+        A phase before it is in `begun_from`, by the digest of what it gave.
+        """
+        seed, checkpoint = self.config.run.seed, self.folder / f"{name}.safetensors"
+        training = Pretraining(parent, self.space, task, phase, seed)
+        about: dict[str, Any] = {
+            "space": {key: list(values) for key, values in self.space.parameters.items()},
+            **{f"pretrain.{name}.{key}": value for key, value in asdict(phase).items()},
+            "run.seed": seed,
+            "photographs": self.photographs.digest,
+            "parent": self.begun_from,
+        }
+        if checkpoint.is_file():
+            training.resume(checkpoint, about)
+        shown = self.bar.add_task(
+            name.capitalize(), total=phase.steps, completed=training.step, loss=""
+        )
         saved_at = time.monotonic()
-        while training.step < recipe.steps:
+        while training.step < phase.steps:
             loss = training.advance()
-            bar.update(task, advance=1, loss=f"loss {loss:.4f}")
-            looked_at = training.step % recipe.look_every == 0
+            self.bar.update(shown, advance=1, loss=f"loss {loss:.4f}")
+            looked_at = training.step % self.config.pretrain.look_every == 0
             if looked_at or time.monotonic() - saved_at > SAVE_EVERY_S:
-                training.save(folder / CHECKPOINT, about)
+                training.save(checkpoint, about)
                 saved_at = time.monotonic()
             if looked_at:
-                bar.console.print(_look(training, space, photographs, config, folder))
-        training.save(folder / CHECKPOINT, about)
-        bar.console.print(_look(training, space, photographs, config, folder))
+                self.look(name, training, phase)
+        training.save(checkpoint, about)
+        self.look(name, training, phase)
+        said = parent.said.get("steps", 0) + training.step
+        averaged = training.averaged
+        averaged.said = {"steps": said, "of": said}
+        self.begun_from = averaged.digest
+        return averaged
+
+    def look(self, name: str, training: Pretraining, phase: PhaseConfig) -> None:
+        """Say in a line how far a phase has come, with curves and pictures of three subnets."""
+        before = training.averaged.said.get("steps", 0)
+        said_of = {"steps": before + training.step, "of": before + phase.steps}
+        said = _look(
+            training.averaged, said_of, self.space, self.photographs, self.config, self.folder
+        )
+        self.bar.console.print(f"{name}, step {training.step}: {said}")
 
 
 def _look(
-    training: Pretraining,
+    parent: Parent,
+    said_of: dict[str, int],
     space: SearchSpace,
     photographs: Photographs,
     config: Config,
     folder: Path,
 ) -> str:
-    """Save the parent as it is, with curves and pictures of three children; one line of them."""
-    parent, step = training.averaged, training.step
-    before = parent.said.get("steps", 0)
-    said_of = {"steps": before + step, "of": before + config.pretrain.steps}
+    """Save the parent as it is, with curves and pictures of three subnets; one line of them."""
     parent.save(folder / PARENT, said_of)
     children: dict[str, Architecture] = {
         "smallest": extreme(space, space.reference, min),
@@ -169,5 +214,5 @@ def _look(
         to_pillow(sample).save(folder / f"{name}.png")
         middle = len(config.proxy.qualities) // 2
         said.append(f"{name} {curve['bpp'][middle]:.3f} bpp, {curve['psnr'][middle]:.2f} dB")
-    add_look(folder / CURVES, step, pd.concat(tables))
-    return f"step {step}: " + "; ".join(said)
+    add_look(folder / CURVES, said_of["steps"], pd.concat(tables))
+    return "; ".join(said)

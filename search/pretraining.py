@@ -1,4 +1,4 @@
-"""Training of a supernet: every step trains a few random subnets, each on crops of its own.
+"""Training of a supernet: every step trains a few random subnets.
 
 Weights are shared as in once-for-all networks (Cai et al., arXiv 1908.09791). Subnets are drawn
 parameter by parameter, so that short and narrow chains are trained as often as long and wide ones.
@@ -7,9 +7,8 @@ parameter by parameter, so that short and narrow chains are trained as often as 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,12 +17,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from search import checkpoint
 from search.checkpoint import CheckpointError, moments, restore_moments
-from search.config import PretrainConfig
-from search.optimisation import ProxyError, batch, objective, optimiser
-from search.photographs import Crops
+from search.config import PhaseConfig
+from search.optimisation import ProxyError, optimiser
 from space.architecture import CHOICES, Architecture
 from space.parent import Parent, codec_name
-from space.precision import branches_in, fastest_branch_dtype
 from space.search_space import SearchSpace, from_architecture, to_architecture
 
 WARM_UP = 0.03
@@ -41,23 +38,39 @@ AVERAGE_EVERY = 10
 """Steps between updates of the averaged weights, which cost as much as half a crop."""
 
 
+class Task(Protocol):
+    """What is learned in a training, and from what."""
+
+    settled: bool
+    """Whether encoders and entropy models stay as they are; sets the rule of learning rates."""
+
+    def learns(self, name: str) -> bool:
+        """Whether the weight of this name is trained."""
+        ...
+
+    def loss(self, parent: Parent, subnet: Architecture, rng: np.random.Generator) -> Tensor:
+        """Loss of a subnet on a random batch."""
+        ...
+
+
 class Pretraining:
     """A supernet in training; equal arguments give equal steps, whether interrupted or not."""
 
     def __init__(
-        self, parent: Parent, space: SearchSpace, crops: Crops, config: PretrainConfig, seed: int
+        self, parent: Parent, space: SearchSpace, task: Task, config: PhaseConfig, seed: int
     ) -> None:
         """Train the weights of `parent`, in place; `averaged` has what is to be used of them."""
         self.step = 0
         self.averaged = parent.copy()
-        self._parent, self._space, self._crops = parent, space, crops
+        self._parent, self._space, self._task = parent, space, task
         self._config, self._seed = config, seed
-        self.trained = parent.trainable()
+        self.trained = {n: w for n, w in parent.trainable().items() if task.learns(n)}
         """Weights that learn, by name."""
         for weight in self.trained.values():
             weight.requires_grad_(True)
         named = ((codec_name(name), weight) for name, weight in self.trained.items())
-        self._optimiser = optimiser(named, config, False, config.context_share, config.last_share)
+        shares = (config.context_share, config.last_share)
+        self._optimiser = optimiser(named, config, task.settled, *shares)
         self._rates = [group["lr"] for group in self._optimiser.param_groups]
 
     def advance(self) -> float:
@@ -69,7 +82,12 @@ class Pretraining:
         # Rounding is trained through noise.
         torch.manual_seed(int(rng.integers(2**63)))
         self._optimiser.zero_grad()
-        total = sum(self._backward(subnet, rng) for subnet in self._subnets(rng))
+        total = 0.0
+        for _ in range(self._config.subnets):
+            subnet = drawn_subnet(self._space, rng)
+            loss = self._task.loss(self._parent, subnet, rng) / self._config.subnets
+            loss.backward()
+            total += loss.item()
         norm = nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         if not math.isfinite(total) or not norm.isfinite():
             raise ProxyError(
@@ -83,21 +101,6 @@ class Pretraining:
         if self.step % AVERAGE_EVERY == 0:
             self._update_average()
         return total
-
-    def _subnets(self, rng: np.random.Generator) -> Iterator[Architecture]:
-        for _ in range(self._config.subnets):
-            yield drawn_subnet(self._space, rng)
-
-    def _backward(self, subnet: Architecture, rng: np.random.Generator) -> float:
-        """Add a subnet's share of the gradient; its share of the loss."""
-        config, device = self._config, next(iter(self.trained.values())).device
-        image, level = batch(self._crops, config.batch, rng, device, False)
-        image = flipped(image, rng)
-        with branches_in(config.branch_dtype or fastest_branch_dtype(device)):
-            coded = self._parent.code(subnet, image, level.float())
-        loss = objective(coded, image, level, config.loss) / config.subnets
-        loss.backward()
-        return loss.item()
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -154,12 +157,3 @@ def drawn_subnet(space: SearchSpace, rng: np.random.Generator) -> Architecture:
         else:
             point[name] = values[rng.integers(len(values))]
     return to_architecture(point)
-
-
-def flipped(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Crops [N, 3, H, W], all mirrored or turned in one of the eight ways that keep the grid."""
-    turns = int(rng.integers(8))
-    for dim in (2, 3):
-        if turns & dim - 1:
-            image = image.flip(dim)
-    return image.transpose(2, 3) if turns & 4 else image

@@ -20,6 +20,10 @@ RATE_WEIGHTS = torch.logspace(-3.0, -1.0, LEVELS) * 255**2
 """Lambda per quality level in bpp + lambda * MSE, for images in [0, 1]."""
 
 
+SYNTHESIS = "decoder.synthesis."
+"""Where a codec's parameters of its synthesis transform are."""
+
+
 class Analysis(nn.Module):
     """Image [B, 3, H, W] in [0, 1] to latent [B, M, H/16, W/16] and hyper-latent at stride 64."""
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from space.architecture import CHOICES, Architecture
-from space.codec import Codec, Coded
+from space.codec import SYNTHESIS, Codec, Coded
 from space.resampled_weights import MARGIN, STORED, layers, resampled
 from space.scales import int8_step
 from space.search_space import (
@@ -139,20 +139,24 @@ class Parent:
         names |= _margins(self.values).keys()
         return {name: self.weights[name] for name in self.weights if name in names}
 
-    def slices(self, architecture: Architecture) -> dict[str, Tensor]:
-        """Tensors of a codec of `architecture` by name, differentiable by `weights`."""
+    def slices(self, architecture: Architecture, prefix: str = "") -> dict[str, Tensor]:
+        """Tensors of a codec of `architecture` by name, differentiable by `weights`.
+
+        Only those whose names begin with `prefix`.
+        """
         stored = replace(architecture, resampling=STORED)
         sliced = {
             name: _first(self.weights[_key(name, stored)], blank.shape, _groups(name, stored))
             for name, blank in _tensors(_blank(stored))
+            if name.startswith(prefix)
         }
         if architecture.resampling != STORED:
             self._resample(sliced, architecture)
         # Narrow chains cannot show all of a latent channel, which must then be paid for less.
         steps = starting_log_steps(architecture, self.skeleton)
         change = steps - self._widest_steps[:, : steps.shape[1]]
-        for name, sign in STEPS.items():
-            sliced[name] = sliced[name] + sign * change.to(sliced[name])
+        for name in STEPS.keys() & sliced.keys():
+            sliced[name] = sliced[name] + STEPS[name] * change.to(sliced[name])
         return sliced
 
     def _resample(self, sliced: dict[str, Tensor], architecture: Architecture) -> None:
@@ -173,6 +177,14 @@ class Parent:
         sliced = self.slices(architecture)
         coded: Coded = functional_call(_blank(architecture), sliced, (image, quality))
         return coded
+
+    def synthesise(self, architecture: Architecture, latent: Tensor, levels: Tensor) -> Tensor:
+        """Images [B, 3, H, W] of dequantised latents; see `Synthesis.forward`."""
+        sliced = self.slices(architecture, SYNTHESIS)
+        tensors = {name.removeprefix(SYNTHESIS): tensor for name, tensor in sliced.items()}
+        synthesis = _blank(architecture).decoder.synthesis
+        image: Tensor = functional_call(synthesis, tensors, (latent, levels))
+        return image
 
     @torch.no_grad()
     def start(self, architecture: Architecture) -> Codec:

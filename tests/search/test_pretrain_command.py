@@ -8,7 +8,11 @@ import pandas as pd
 import pytest
 
 SMALL = ["+space=pico_tiny", "data.train_crops=16", "data.select_crops=2"]
-PRETRAIN = ["pretrain", *SMALL, "pretrain.look_every=1"]
+PRETRAIN = [
+    "pretrain", *SMALL, "pretrain.look_every=1", "pretrain.joint.batch=1",
+    "pretrain.decoders.batch=2", "pretrain.decoders.crops=4",
+]  # fmt: skip
+SHORT = ["pretrain.joint.steps=2", "pretrain.decoders.steps=1"]
 RUN = ["run", *SMALL, "proxy=tiny", "search.trials=1"]
 
 
@@ -22,7 +26,7 @@ def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_inherits_from_the_parent_that_was_trained_for_its_space(tmp_path: Path) -> None:
-    trained = call(tmp_path, *PRETRAIN, "pretrain.steps=2")
+    trained = call(tmp_path, *PRETRAIN, *SHORT)
     folder = tmp_path / "results/parents/pico_tiny"
     assert trained.returncode == 0, trained.stderr
     assert "Parent: results/parents/pico_tiny/parent.safetensors" in trained.stdout
@@ -31,15 +35,15 @@ def test_a_run_inherits_from_the_parent_that_was_trained_for_its_space(tmp_path:
 
     # The same command looks again, and adds no second row for any step and quality.
     (folder / "parent.safetensors").unlink()
-    assert call(tmp_path, *PRETRAIN, "pretrain.steps=2").returncode == 0
+    assert call(tmp_path, *PRETRAIN, *SHORT).returncode == 0
     curves = pd.read_csv(folder / "curves.csv")
-    assert sorted(curves["step"].unique()) == [1, 2]
-    assert len(curves) == 2 * 3 * 4
+    assert sorted(curves["step"].unique()) == [1, 2, 3]
+    assert len(curves) == 3 * 3 * 4
     first = call(tmp_path, *RUN)
     assert first.returncode == 0, first.stderr
-    assert "parents/pico_tiny/parent.safetensors, trained for 2 steps" in first.stdout
-    more = call(tmp_path, *PRETRAIN, "pretrain.steps=1", "run.name=more",
-                "parent=results/parents/pico_tiny/parent.safetensors")  # fmt: skip
+    assert "parents/pico_tiny/parent.safetensors, trained for 3 steps" in first.stdout
+    alone = ("pretrain.joint.steps=0", "pretrain.decoders.steps=1", "run.name=more")
+    more = call(tmp_path, *PRETRAIN, *alone, "parent=results/parents/pico_tiny/parent.safetensors")
     assert more.returncode == 0, more.stderr
     assert "parent=results/parents/more/parent.safetensors" in more.stdout
     assert (tmp_path / "results/parents/more/parent.safetensors").is_file()

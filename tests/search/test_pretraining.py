@@ -7,16 +7,19 @@ import pytest
 import torch
 
 from search.checkpoint import CheckpointError
-from search.config import PretrainConfig
-from search.optimisation import ProxyError, objective, optimiser, to_tensor
+from search.config import DecoderPhase, JointPhase
+from search.optimisation import ProxyError, log_distortion, objective, optimiser, to_tensor
 from search.photographs import Crops, load_photographs
-from search.pretraining import Pretraining, drawn_subnet, flipped, lr_share
+from search.pretraining import Pretraining, drawn_subnet, lr_share
+from search.supernet_tasks import Decoders, Joint, flipped
 from space.architecture import LEVELS
+from space.codec import SYNTHESIS
 from space.parent import Parent, codec_name
 from space.search_space import SearchSpace, extreme
 from space.skeleton import fit_skeleton
 
-RECIPE = PretrainConfig(steps=10, batch=1, branch_dtype="float32", loss={"psnr": 1.0})
+RECIPE = JointPhase(steps=10, batch=1, branch_dtype="float32", loss={"psnr": 1.0})
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +28,20 @@ def crops(photographs: Path) -> Crops:
     return load_photographs(str(photographs), 100, train_crops=16, select_crops=2).train
 
 
-def begun(space: SearchSpace, crops: Crops, recipe: PretrainConfig = RECIPE) -> Pretraining:
+def untrained(space: SearchSpace, crops: Crops) -> Parent:
     torch.manual_seed(0)
-    parent = Parent.begin(space, fit_skeleton(to_tensor(crops, torch.device("cpu"))))
-    return Pretraining(parent, space, crops, recipe, seed=1)
+    return Parent.begin(space, fit_skeleton(to_tensor(crops, CPU)))
+
+
+def begun(space: SearchSpace, crops: Crops, recipe: JointPhase = RECIPE) -> Pretraining:
+    task = Joint(crops, recipe, CPU)
+    return Pretraining(untrained(space, crops), space, task, recipe, seed=1)
+
+
+def decoders(space: SearchSpace, crops: Crops, recipe: DecoderPhase) -> Pretraining:
+    parent = untrained(space, crops)
+    task = Decoders(parent, space, crops, recipe, CPU, seed=1)
+    return Pretraining(parent, space, task, recipe, seed=1)
 
 
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
@@ -122,6 +135,55 @@ def test_crops_are_turned_in_all_eight_ways() -> None:
         for turns in range(4)
     }
     assert turned == expected
+
+
+ALONE = DecoderPhase(
+    steps=10, batch=4, crops=8, branch_dtype="float32", loss={"psnr": 1.0}, average=0.9
+)
+
+
+def test_decoders_learn_alone(tiny: SearchSpace, crops: Crops) -> None:
+    recipe = replace(ALONE, steps=80)
+    parent = untrained(tiny, crops)
+    task = Decoders(parent, tiny, crops, recipe, CPU, seed=1)
+    training = Pretraining(parent, tiny, task, recipe, seed=1)
+    before, largest = training.averaged.copy(), extreme(tiny, tiny.reference, max)
+    for _ in range(80):
+        training.advance()
+
+    @torch.no_grad()
+    def loss(of: Parent) -> float:
+        batches = map(np.random.default_rng, range(8))
+        return float(np.mean([task.loss(of, largest, rng).item() for rng in batches]))
+
+    assert loss(training.averaged) < loss(before)
+    for name, weight in before.weights.items():
+        moved = not torch.equal(training.averaged.weights[name], weight)
+        assert not moved or name.startswith(SYNTHESIS), name
+
+
+def test_stored_latents_are_what_the_codec_decodes(tiny: SearchSpace, crops: Crops) -> None:
+    """The loss on them is that of the codec that coded them, but for half precision and clipping."""
+    recipe = replace(ALONE, batch=1, crops=1)
+    parent = untrained(tiny, crops)
+    task = Decoders(parent, tiny, crops, recipe, CPU, seed=1)
+    largest = extreme(tiny, tiny.reference, max)
+    stored = task.loss(parent, largest, np.random.default_rng(0)).item()
+    level = np.random.default_rng(1).integers(LEVELS, size=1)
+    image = to_tensor(crops[:1], CPU)
+    decoded = parent.start(largest).eval()(image, torch.from_numpy(level).float()).image
+    assert stored == pytest.approx(log_distortion(decoded, image, {"psnr": 1.0}).item(), abs=0.05)
+
+
+def test_decoders_go_on_as_if_uninterrupted(
+    tiny: SearchSpace, crops: Crops, tmp_path: Path
+) -> None:
+    whole, first, second = (decoders(tiny, crops, ALONE) for _ in range(3))
+    expected = [whole.advance() for _ in range(10)]
+    losses = [first.advance() for _ in range(4)]
+    first.save(tmp_path / "c.safetensors", {})
+    second.resume(tmp_path / "c.safetensors", {})
+    assert losses + [second.advance() for _ in range(6)] == expected
 
 
 @pytest.mark.slow

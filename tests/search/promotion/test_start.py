@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from search.config import ConfigError
-from search.parents import SHIPPED
+from search.parents import SHIPPED_SUPERNET
 from search.photographs import Crops, load_photographs
 from search.promotion.start import find_start
 from space.parent import Parent
@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> Path:
 def test_models_start_from_the_parent_of_their_run(run: Path, crops: Crops) -> None:
     start, said = find_start("inherit", run, crops)
     assert isinstance(start, Parent)
-    assert start.digest == Parent.load(SHIPPED / "pico_small.safetensors").digest
+    assert start.digest == Parent.load(SHIPPED_SUPERNET).digest
     assert start.digest in said
 
 
