@@ -116,7 +116,7 @@ class JointPhase(PhaseConfig):
 
 @dataclass
 class DecoderPhase(PhaseConfig):
-    """Decoders alone, on latents that are computed once, at a fraction of the cost per crop."""
+    """Decoders alone, on latents that are computed once, at a quarter of the cost per crop."""
 
     steps: int = 3000
     batch: int = 16

@@ -163,7 +163,7 @@ def test_decoders_learn_alone(tiny: SearchSpace, crops: Crops) -> None:
 
 
 def test_stored_latents_are_what_the_codec_decodes(tiny: SearchSpace, crops: Crops) -> None:
-    """The loss on them is that of the codec that coded them, but for half precision and clipping."""
+    """The loss on them is that of the codec itself, but for half precision and clipping."""
     recipe = replace(ALONE, batch=1, crops=1)
     parent = untrained(tiny, crops)
     task = Decoders(parent, tiny, crops, recipe, CPU, seed=1)
