@@ -4,7 +4,7 @@
 
 Exported packages take tiles of 512x512; files hold shorter ones at the right and lower edges.
 Photographs are cut to 376x248, where just the margin of 4 px lies beyond the content, and coded
-with the largest architecture of `pico_small` as it is inherited from the shipped parent. Prints, in
+with the largest architecture of `pico_small` as a slice of the shipped supernet. Prints, in
 Markdown, PSNR to the photograph of three ways, means over seven, and how far the second is from the
 first:
 
@@ -23,7 +23,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from search.config import CONFIGS
 from search.images import read_rgb
-from search.parents import SHIPPED
+from search.parents import SHIPPED_SUPERNET
 from search.photographs import find_photographs
 from space import tiling
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, QUALITY_STEPS
@@ -41,7 +41,7 @@ QUALITIES = (1, 4, 7)
 def main() -> None:
     config = yaml.safe_load((CONFIGS / "space/pico_small.yaml").read_text())
     space = SearchSpace.from_config(config)
-    parent = Parent.load(SHIPPED / "pico_small.safetensors")
+    parent = Parent.load(SHIPPED_SUPERNET)
     model = Model.of(parent.start(space.architecture(space.size - 1)))
     print("| quality | file dB | padded dB | cut dB | padded to file dB | largest difference |")
     print("|---|---|---|---|---|---|")

@@ -6,8 +6,8 @@
 `train` trains codecs of `pico_large`, PER_BAND in every band of decode times, its reference, and
 the reference with one of the paper's choices undone, from their PCA initialisation by the losses
 and rates of `quick`; some of them by a second seed too. PHOTOS must not hold the photographs that
-`search/held_out` is of. Each takes five to fifteen minutes of a core; what is done is kept in WORK,
-and written to `rank_truth.parquet` beside this file: the same command continues. `compare` measures
+`search/held_out` is of. Each takes five to fifteen minutes of a core and is written to
+`rank_truth.parquet` beside this file, from which the same command continues. `compare` measures
 the supernet's slices on the same crops and prints Kendall's tau with 90 % intervals, beside
 rankings that need no training, and writes what `search run` says of the shipped supernet; then the
 ablations as they were trained apart.
@@ -103,7 +103,7 @@ def trained(architecture: Architecture, seed: int, crops: Crops) -> dict[str, An
         while training.step < STEPS:
             training.advance()
     spent = time.process_time() - began
-    return {"train_cpu_s": round(spent, 1), "curve": curve_of(training.codec)}
+    return {"train_cpu_s": round(spent, 1), **curve_of(training.codec)}
 
 
 def curve_of(codec: torch.nn.Module) -> dict[str, list[float]]:
@@ -113,20 +113,17 @@ def curve_of(codec: torch.nn.Module) -> dict[str, list[float]]:
 
 
 def train(photographs: str, work: Path) -> None:
-    """All trainings that are not in WORK yet."""
-    work.mkdir(parents=True, exist_ok=True)
+    """All trainings that the table does not have yet; crops are kept in WORK."""
     crops = load_photographs(photographs, 400, TRAIN_CROPS, SELECT_CROPS, work / ".crops").train
+    table = pd.read_parquet(TABLE) if TABLE.is_file() else pd.DataFrame()
+    done = set(zip(table.get("id", ()), table.get("seed", ()), strict=True))
     for architecture, seed in jobs(searched()):
-        path = work / f"{architecture.id}-{seed}-{STEPS}.json"
-        if path.is_file():
-            continue
-        row = {"id": architecture.id, "architecture": architecture.to_json(), "seed": seed,
-               "steps": STEPS, **trained(architecture, seed, crops)}  # fmt: skip
-        write_whole(path, json.dumps(row).encode())
-        print(architecture.id, seed, row["train_cpu_s"], flush=True)
-        rows = [json.loads(p.read_text()) for p in sorted(work.glob(f"*-{STEPS}.json"))]
-        frame = pd.json_normalize(rows).rename(columns=lambda name: name.removeprefix("curve."))
-        frame.to_parquet(TABLE, index=False, compression="zstd")
+        if (architecture.id, seed) not in done:
+            row = {"id": architecture.id, "architecture": architecture.to_json(), "seed": seed,
+                   "steps": STEPS, **trained(architecture, seed, crops)}  # fmt: skip
+            print(architecture.id, seed, row["train_cpu_s"], flush=True)
+            table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
+            write_whole(TABLE, table.to_parquet(index=False, compression="zstd"))
 
 
 def rates(frame: pd.DataFrame, anchor: dict[str, Any], metric: str) -> pd.Series:
