@@ -36,7 +36,7 @@ CROPS = 48
 PLACES = 40
 """Random places per photograph to choose from."""
 QUANTILES = (0.2, 0.6, 0.9, 0.4)
-"""Of the detail of a photograph's places; each photograph begins with another of them."""
+"""Quantiles of detail at which places are taken; each photograph begins with another of them."""
 LEAST_CONTRAST = 13
 """Standard deviation of luma, in levels of 255, below which a place is nearly uniform."""
 BLOCK = 8

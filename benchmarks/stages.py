@@ -1,4 +1,4 @@
-"""What the stages of a codec are worth in a supernet's slices, and how nearly they add up.
+"""Worth of a codec's stages in a supernet's slices, and how nearly they add up.
 
     python benchmarks/stages.py WORK [--supernet FILE]
 
@@ -88,7 +88,7 @@ def ablations(space: SearchSpace) -> dict[str, Architecture]:
 
 
 def one_stage(space: SearchSpace) -> dict[int, list[Architecture]]:
-    """By axis, codecs that differ from the reference there alone."""
+    """Codecs that differ from the reference in one axis alone, by axis."""
     home = np.array(space.digits(np.array([space.number(space.reference)])))[:, 0]
     found: dict[int, list[Architecture]] = {}
     for axis, values in enumerate(space.axes):
@@ -133,7 +133,7 @@ def sums(
     others: list[Architecture],
     rates: pd.Series,
 ) -> pd.Series:
-    """By id, the log rate factors of a codec's stages added up, in percent."""
+    """Sums of the log rate factors of each codec's stages, in percent, by id."""
     worth = {
         (axis, _digit(space, a, axis)): np.log1p(rates[a.id] / 100)
         for axis, architectures in alone.items()
@@ -157,8 +157,9 @@ def pairs(space: SearchSpace) -> dict[tuple[str, ...], Architecture]:
 
 
 def interaction(found: dict[tuple[str, ...], Architecture], rates: pd.Series) -> pd.DataFrame:
-    """Of every two chains, BD-rate of emptying both less the sum of emptying each; on the diagonal
-    that of emptying one.
+    """BD-rate of emptying two chains less the sum of emptying each, for every pair.
+
+    The diagonal has the BD-rate of emptying one.
     """
     logs = {subset: np.log1p(rates[a.id] / 100) for subset, a in found.items()}
     table = pd.DataFrame("", index=list(CHAINS), columns=list(CHAINS))

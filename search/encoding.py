@@ -77,7 +77,7 @@ class Encoding:
         distributions: Mapping[str, BaseDistribution],
         stages: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Of a table's rows; all values of its columns are in their distributions.
+        """Place the rows of a table, all of whose values are in their distributions.
 
         `stages` names the stage of a parameter; one that it lacks is a stage of its own.
         """

@@ -133,7 +133,7 @@ def _resolved(phase: Phase, device: torch.device) -> Phase:
 
 @dataclass
 class _PretrainRun:
-    """What the phases of a training share."""
+    """Settings that the phases of a training share, and the display of how far they are."""
 
     config: Config
     space: SearchSpace

@@ -83,7 +83,7 @@ class Photographs:
 
     @property
     def said(self) -> str:
-        """What they are, in words for the user."""
+        """Description of them for the user."""
         if not self.held_out:
             return f"{self.used} photographs"
         return (
