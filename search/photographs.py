@@ -48,6 +48,9 @@ second, kept for the report; else trained on."""
 UNOPENED = "0" * 64
 """In place of the hash of a file that cannot be opened."""
 
+SHOWN_CROPS = 3
+"""Shipped crops that are kept for the report, of a run without a folder of photographs."""
+
 CROP_CACHE = ".crops"
 """Folder of prepared crops beside the runs, shared by them; it may be deleted at any time."""
 
@@ -110,8 +113,8 @@ def load_photographs(
 ) -> Photographs:
     """Crop at most `max_photographs` below `root`, split by content.
 
-    Without `root`, the built-in photographs are all trained on, and the first of the shipped crops
-    are selected by; nothing is kept for the report.
+    Without `root`, the built-in photographs are all trained on, the first of the shipped crops
+    are selected by, and the next few are kept for the report.
 
     With `cache`, a folder, they are decoded once for all processes and starts; a file that was
     renamed, but not changed, is still known. There are fewer crops than asked for where files are
@@ -119,7 +122,8 @@ def load_photographs(
     usable photographs.
     """
     contents = _by_content(_spread(find_photographs(root), max_photographs))
-    held_out = shipped_crops.find_crops(select_crops) if root is None else []
+    shipped = shipped_crops.find_crops(select_crops + SHOWN_CROPS) if root is None else []
+    held_out, kept = shipped[:select_crops], shipped[select_crops:]
 
     def prepare() -> Prepared:
         return _prepare(contents, train_crops, select_crops, held_out, _where(root))
@@ -130,7 +134,7 @@ def load_photographs(
     return Photographs(
         train=prepared.train,
         select=prepared.select,
-        report=tuple(contents[content][0] for content in prepared.report),
+        report=tuple(kept or (contents[content][0] for content in prepared.report)),
         used=len(prepared.used) + measured_on,
         unreadable=_names(contents, prepared.unreadable),
         small=_names(contents, prepared.small),

@@ -15,8 +15,9 @@ from search.images import ImageError, read_rgb
 from space import files
 from space.model import Model
 
-SIDE = 376
-"""Of what is coded and shown of a photograph, its middle, px; with margins a multiple of 64."""
+SIDES = (376, 248)
+"""Sides of what is coded and shown of a photograph, its middle, in px: the largest that fits. With
+margins they are multiples of 64."""
 QUALITY = 2.0
 """Of the model: low enough for differences to be seen."""
 MOST = 3
@@ -54,13 +55,14 @@ def _middles(photographs: Sequence[Path]) -> Iterator[Pixels]:
             pixels = read_rgb(path).pixels
         except ImageError:
             continue
-        if min(pixels.shape[:2]) >= SIDE:
-            yield _middle(pixels)
+        side = next((side for side in SIDES if min(pixels.shape[:2]) >= side), None)
+        if side:
+            yield _middle(pixels, side)
 
 
-def _middle(pixels: Pixels) -> Pixels:
-    top, left = ((length - SIDE) // 2 for length in pixels.shape[:2])
-    return np.ascontiguousarray(pixels[top : top + SIDE, left : left + SIDE])
+def _middle(pixels: Pixels, side: int) -> Pixels:
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + side, left : left + side])
 
 
 def _jpeg_of(pixels: Pixels, least_bytes: int) -> bytes:

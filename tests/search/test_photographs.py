@@ -11,6 +11,7 @@ from PIL import Image
 
 from search import photographs as module
 from search import shipped_crops
+from search.images import read_rgb
 from search.photographs import (
     CROP,
     DataError,
@@ -291,8 +292,11 @@ class TestWithoutAFolder:
         for path in find_photographs(None):
             pixels = _decode(path)
             assert sum(lies_in(crop, pixels) for crop in loaded.train) == 2
-        assert loaded.report == ()
         assert len(blocks(loaded.select)) == 24
+        # Shown in the report: shipped crops as well, and none that is selected by.
+        shown = [read_rgb(path).pixels.transpose(2, 0, 1) for path in loaded.report]
+        assert len(shown) == 3
+        assert not any((crop == other).all() for crop in shown for other in loaded.select)
         assert loaded.used == 7 + 12
         assert loaded.said == (
             "7 photographs to train on and 24 held-out crops of 12 CC0 photographs to measure on"

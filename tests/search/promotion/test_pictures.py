@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from search.promotion.pictures import SIDE, draw
+from search.promotion.pictures import SIDES, draw
 from search.proxy import skeleton_of
 from space.codec import Codec
 from space.model import Model
@@ -23,14 +23,14 @@ def test_a_jpeg_file_beside_is_no_smaller_than_the_models(model: Model, tmp_path
     path = tmp_path / "china.png"
     Image.fromarray(load_sample_image("china.jpg")).save(path)
     small = tmp_path / "small.png"
-    Image.fromarray(load_sample_image("china.jpg")[: SIDE - 1]).save(small)
+    Image.fromarray(load_sample_image("china.jpg")[: min(SIDES) - 1]).save(small)
     figure = draw(model, [small, path, tmp_path / "missing.png"])
     assert figure is not None
     assert len(figure.axes) == 3
     titles = [axes.get_title() for axes in figure.axes]
     jpeg, own = (int(title.split()[-2].replace(",", "")) for title in titles[1:])
     assert own <= jpeg < 1.1 * own
-    assert figure.axes[2].images[0].get_array().shape == (SIDE, SIDE, 3)
+    assert figure.axes[2].images[0].get_array().shape == (max(SIDES), max(SIDES), 3)
 
 
 def test_without_a_photograph_that_is_large_enough_there_is_no_picture(
