@@ -39,7 +39,7 @@ AVERAGE_EVERY = 10
 
 
 class Task(Protocol):
-    """What is learned in a training, and from what."""
+    """Weights that a training changes, and the loss that it minimises."""
 
     settled: bool
     """Whether encoders and entropy models stay as they are; sets the rule of learning rates."""

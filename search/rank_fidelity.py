@@ -42,9 +42,9 @@ class RankFidelity:
     against: str
     """What the supernet's ranking was compared with, to be read after `against`."""
     command: str
-    """What measured it."""
+    """Command that measured it."""
     photographs: str
-    """What it was measured on."""
+    """Photographs that it was measured on."""
 
     def __str__(self) -> str:
         return (
