@@ -131,7 +131,7 @@ class DecoderPhase(PhaseConfig):
 
 @dataclass
 class PretrainConfig:
-    """How a space's supernet is trained: jointly, then the decoders alone where steps are asked for."""
+    """How a space's supernet is trained: jointly, then decoders alone where it is asked for."""
 
     joint: JointPhase = field(default_factory=JointPhase)
     decoders: DecoderPhase = field(default_factory=DecoderPhase)
