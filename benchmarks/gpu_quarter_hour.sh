@@ -10,15 +10,15 @@ photographs=$1 supernet=$2 out=$3
 seconds=${SECONDS_LEFT:-780} timed=40
 recipe=(+space=pico_large "data.root=$photographs" data.train_crops=8000 data.select_crops=24
         "parent=$supernet" pretrain.joint.subnets=4 pretrain.joint.batch=8
-        pretrain.decoders.steps=0 pretrain.look_every=100000
+        pretrain.look_every=100000
         "run.root=$out/runs")
 train() { python -m search pretrain "${recipe[@]}" "$@"; }
 
 started=$(date +%s)
 # The first call also decodes the photographs, which the second finds in its cache.
-train run.name=first pretrain.joint.steps=1
+train run.name=first pretrain.joint.steps=1 pretrain.entropy.steps=1
 began=$(date +%s)
-train run.name=timed "pretrain.joint.steps=$timed"
+train run.name=timed "pretrain.joint.steps=$timed" pretrain.entropy.steps=0
 now=$(date +%s)
 steps=$(((seconds - (now - started) - 60) * timed / (now - began + 1)))
 train run.name=whole "pretrain.joint.steps=$steps"

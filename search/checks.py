@@ -32,19 +32,15 @@ LEAST = {
     "proxy.branch_rate": 0,
     **{
         f"pretrain.{phase}.{name}": least
-        for phase in ("joint", "decoders")
-        for name, least in (
-            ("steps", 0),
-            ("subnets", 1),
-            ("batch", 1),
-            ("trunk_rate", 0),
-            ("branch_rate", 0),
-            ("context_share", 0),
-            ("last_share", 0),
-        )
+        for phase in ("joint", "entropy")
+        for name, least in (("steps", 0), ("subnets", 1), ("batch", 1))
     },
-    "pretrain.decoders.crops": 1,
-    "pretrain.decoders.perceptual_crops": 0,
+    "pretrain.joint.trunk_rate": 0,
+    "pretrain.joint.branch_rate": 0,
+    "pretrain.joint.context_share": 0,
+    "pretrain.joint.last_share": 0,
+    "pretrain.entropy.lr": 0,
+    "pretrain.entropy.crops": 1,
     "pretrain.look_every": 1,
     "run.seed": 0,
 }
@@ -76,18 +72,18 @@ def check_values(config: Config) -> None:
 
 
 def _check_pretrain(pretrain: PretrainConfig) -> None:
-    for name, phase in (("joint", pretrain.joint), ("decoders", pretrain.decoders)):
+    _check_loss("pretrain.joint.loss", pretrain.joint.loss)
+    for name, phase in (("joint", pretrain.joint), ("entropy", pretrain.entropy)):
         key = f"pretrain.{name}"
-        _check_loss(f"{key}.loss", phase.loss)
         if not 0 <= phase.average < 1:
             raise ConfigError(f"{key}.average={phase.average:g}: expected 0 or more, below 1")
         if phase.branch_dtype not in (None, *BRANCH_DTYPES):
             raise ConfigError(
                 f"{key}.branch_dtype={phase.branch_dtype}: expected {' or '.join(BRANCH_DTYPES)}"
             )
-    if not pretrain.joint.steps + pretrain.decoders.steps:
+    if not pretrain.joint.steps + pretrain.entropy.steps:
         raise ConfigError(
-            "pretrain.joint.steps=0 and pretrain.decoders.steps=0: nothing would be trained"
+            "pretrain.joint.steps=0 and pretrain.entropy.steps=0: nothing would be trained"
         )
 
 

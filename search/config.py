@@ -90,18 +90,8 @@ class PhaseConfig:
     """Random subnets that a step trains, each on crops of its own."""
     batch: int = 2
     """Crops of 256x256 per subnet."""
-    trunk_rate: float = 5e-4
-    """Peak learning rate of the skeleton's convolutions."""
-    branch_rate: float = 6e-3
-    """Peak learning rate of all the rest; see search/optimisation.py."""
-    context_share: float = 0.3
-    """Learning rate of the context model, as a fraction of `branch_rate`."""
-    last_share: float = 0.4
-    """Learning rate of the last weights of residual branches, as a fraction of `branch_rate`."""
     average: float = 0.999
     """Decay per step of the moving average of weights, which is the supernet."""
-    loss: dict[str, float] = field(default_factory=lambda: {"psnr": 0.75, "ssimulacra2": 0.25})
-    """Weight of each metric in the distortion."""
     branch_dtype: str | None = None
     """`float32` or `bfloat16`, in which residual branches are trained; by default bfloat16 where
     the hardware multiplies it faster."""
@@ -112,29 +102,37 @@ class JointPhase(PhaseConfig):
     """Encoders, entropy models and decoders together."""
 
     steps: int = 13000
+    trunk_rate: float = 5e-4
+    """Peak learning rate of the skeleton's convolutions."""
+    branch_rate: float = 6e-3
+    """Peak learning rate of all the rest; see search/optimisation.py."""
+    context_share: float = 0.3
+    """Learning rate of the context model, as a fraction of `branch_rate`."""
+    last_share: float = 0.4
+    """Learning rate of the last weights of residual branches, as a fraction of `branch_rate`."""
+    loss: dict[str, float] = field(default_factory=lambda: {"psnr": 0.75, "ssimulacra2": 0.25})
+    """Weight of each metric in the distortion."""
 
 
 @dataclass
-class DecoderPhase(PhaseConfig):
-    """Decoders alone, on latents that are computed once, at a quarter of the cost per crop."""
+class EntropyPhase(PhaseConfig):
+    """Entropy models alone, on latents that are computed once: a tenth of the cost per crop."""
 
-    steps: int = 0
+    steps: int = 4000
     batch: int = 16
-    trunk_rate: float = 5e-5
-    branch_rate: float = 1e-3
-    last_share: float = 1.0
-    crops: int = 600
-    """Crops whose latents are kept, in memory: 0.4 MB each for four latent widths."""
-    perceptual_crops: int = 2
-    """Crops of a batch that are judged by `loss`; the others are by the squared error."""
+    average: float = 0.995
+    lr: float = 2.4e-2
+    """Peak learning rate, of weights divided by their inputs; see search/optimisation.py."""
+    crops: int = 2000
+    """Crops whose latents are kept, in memory: 0.3 MB each."""
 
 
 @dataclass
 class PretrainConfig:
-    """How a space's supernet is trained: jointly, then decoders alone where it is asked for."""
+    """How a space's supernet is trained: jointly, then entropy models alone."""
 
     joint: JointPhase = field(default_factory=JointPhase)
-    decoders: DecoderPhase = field(default_factory=DecoderPhase)
+    entropy: EntropyPhase = field(default_factory=EntropyPhase)
     look_every: int = 1000
     """Steps between looks: curves and pictures of three subnets."""
 

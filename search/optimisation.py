@@ -194,12 +194,29 @@ def optimiser(
     The shares are learning rates of the context model's weights and of branches' last weights, as
     fractions of `branch_rate`.
     """
+    return adam(
+        (parameter, _rate(name, parameter, config, settled, context_share, last_share))
+        for name, parameter in parameters
+    )
+
+
+def adam(rates: Iterable[tuple[Tensor, float]]) -> torch.optim.Optimizer:
+    """Adam, for parameters and their peak learning rates."""
     groups: dict[float, list[Tensor]] = {}
-    for name, parameter in parameters:
-        rate = _rate(name, parameter, config, settled, context_share, last_share)
+    for parameter, rate in rates:
         groups.setdefault(rate, []).append(parameter)
     of_rate = [{"params": group, "lr": rate} for rate, group in groups.items()]
     return torch.optim.Adam(of_rate, fused=True)
+
+
+def by_inputs(name: str, parameter: Tensor, rate: float) -> float:
+    """Learning rate of a parameter: weights learn the slower the more inputs they sum over.
+
+    Yang et al., arXiv 2203.03466: Adam moves all of them alike, and of rectified inputs the sum
+    would run away with the number.
+    """
+    is_weight = parameter.dim() == 4 and name.endswith("weight")
+    return rate * FAN_IN / parameter[0].numel() if is_weight else rate
 
 
 def _rate(
@@ -213,9 +230,7 @@ def _rate(
     """Peak learning rate of a parameter.
 
     The skeleton's convolutions learn slowly, since they start at an optimum of their own. Where
-    codes change as well, other weights learn the slower the more inputs they sum over (Yang et al.,
-    arXiv 2203.03466): Adam moves all of them alike, and of rectified inputs the sum would run away
-    with the number.
+    codes change as well, other weights learn by their inputs.
     """
     if name.startswith(TRUNK) or name.endswith(LEVEL_SCALE):
         return config.trunk_rate
@@ -225,7 +240,7 @@ def _rate(
         return config.branch_rate
     rate = config.branch_rate
     if not settled:
-        rate *= FAN_IN / parameter[0].numel()
+        rate = by_inputs(name, parameter, rate)
     if name.startswith("decoder.context."):
         return rate * context_share
     return rate * last_share if name.endswith(BRANCH_END) else rate

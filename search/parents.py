@@ -20,7 +20,7 @@ from search.looks import add_look
 from search.photographs import CROP_CACHE, Photographs, load_photographs
 from search.pretraining import Pretraining, Task
 from search.proxy import measure, skeleton_of
-from search.supernet_tasks import Decoders, Joint
+from search.supernet_tasks import Entropy, Joint
 from space.architecture import Architecture
 from space.parent import Parent
 from space.precision import fastest_branch_dtype
@@ -119,11 +119,11 @@ def _train(
             joint = _resolved(pretrain.joint, device)
             task = Joint(photographs.train, joint, device)
             parent = run.phase("joint", parent.to(device), task, joint)
-        if pretrain.decoders.steps:
-            alone = _resolved(pretrain.decoders, device)
-            crops, seed = photographs.train, config.run.seed
-            decoders = Decoders(parent, space, crops, alone, device, seed)
-            run.phase("decoders", parent.to(device), decoders, alone)
+        if pretrain.entropy.steps:
+            alone = _resolved(pretrain.entropy, device)
+            parent, seed = parent.to(device), config.run.seed
+            entropy = Entropy(parent, space, photographs.train, alone, device, seed)
+            run.phase("entropy", parent, entropy, alone)
 
 
 def _resolved(phase: Phase, device: torch.device) -> Phase:

@@ -7,6 +7,7 @@ parameter by parameter, so that short and narrow chains are trained as often as 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from search import checkpoint
 from search.checkpoint import CheckpointError, moments, restore_moments
 from search.config import PhaseConfig
-from search.optimisation import ProxyError, optimiser
+from search.optimisation import ProxyError
 from space.architecture import CHOICES, Architecture
 from space.parent import Parent, codec_name
 from space.search_space import SearchSpace, from_architecture, to_architecture
@@ -41,11 +42,12 @@ AVERAGE_EVERY = 10
 class Task(Protocol):
     """Weights that a training changes, and the loss that it minimises."""
 
-    settled: bool
-    """Whether encoders and entropy models stay as they are; sets the rule of learning rates."""
-
     def learns(self, name: str) -> bool:
         """Whether the weight of this name is trained."""
+        ...
+
+    def optimiser(self, named: Iterable[tuple[str, Tensor]]) -> torch.optim.Optimizer:
+        """Optimiser of weights, by their names in a codec."""
         ...
 
     def loss(self, parent: Parent, subnet: Architecture, rng: np.random.Generator) -> Tensor:
@@ -69,8 +71,7 @@ class Pretraining:
         for weight in self.trained.values():
             weight.requires_grad_(True)
         named = ((codec_name(name), weight) for name, weight in self.trained.items())
-        shares = (config.context_share, config.last_share)
-        self._optimiser = optimiser(named, config, task.settled, *shares)
+        self._optimiser = task.optimiser(named)
         self._rates = [group["lr"] for group in self._optimiser.param_groups]
 
     def advance(self) -> float:

@@ -22,6 +22,8 @@ RATE_WEIGHTS = torch.logspace(-3.0, -1.0, LEVELS) * 255**2
 
 SYNTHESIS = "decoder.synthesis."
 """Where a codec's parameters of its synthesis transform are."""
+ENTROPY = ("analysis.hyper.", "decoder.context.", "scale_path.")
+"""Where those of its entropy model are."""
 
 
 class Analysis(nn.Module):
@@ -94,6 +96,28 @@ class EncoderNetwork(nn.Module):
         return self.context.residual(latent, z, levels).round(), z
 
 
+class EntropyModel(nn.Module):
+    """Hyper-encoder, context model and scale path of a codec, without its transforms."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.codec = codec
+
+    def forward(
+        self, latent: Tensor, levels: Tensor, given: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Bits [B] of a latent [B, M, H/16, W/16] in training, and the widths of its symbols.
+
+        See `Context.residual_and_width` for the widths and those that are `given`.
+        """
+        codec = self.codec
+        z = codec.analysis.hyper(latent)
+        residual, width = codec.decoder.context.residual_and_width(
+            latent, round_straight_through(z), levels, given
+        )
+        return codec.training_bits(residual, z, levels), width
+
+
 class Decoder(nn.Module):
     """What the accelerator runs to decode: context loop, dequantisation, synthesis."""
 
@@ -147,14 +171,15 @@ class Codec(nn.Module):
         z_symbols = round_straight_through(z)
         residual = self.decoder.context.residual(latent, z_symbols, levels)
         if self.training:
-            bits = self._training_bits(residual, z, levels)
+            bits = self.training_bits(residual, z, levels)
         else:
             bits = self._file_bits(residual, z, steps)
         decoded = self.decoder(round_straight_through(residual), z_symbols, levels)
         decoded = decoded[..., :height, :width]
         return Coded(decoded if self.training else decoded.clamp(0, 1), bits)
 
-    def _training_bits(self, residual: Tensor, z: Tensor, levels: Tensor) -> Tensor:
+    def training_bits(self, residual: Tensor, z: Tensor, levels: Tensor) -> Tensor:
+        """Bits [B] of unrounded symbols and hyper-latent symbols, with gradients."""
         sigma = self.scale_path(round_straight_through(z), levels)
         hyper_sigma = self.scale_path.hyper_sigma(levels).expand_as(z)
         return self.rate(residual, sigma) + self.rate(z, hyper_sigma)

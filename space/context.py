@@ -8,7 +8,7 @@ checkerboard or a quarter of the channels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -74,15 +74,33 @@ class Context(nn.Module):
 
     def residual(self, latent: Tensor, z: Tensor, levels: Tensor) -> Tensor:
         """What rounds to the symbols [B, M, 4h, 4w] of `latent`; `z` are rounded symbols."""
-        residuals: list[Tensor] = []
+        return join([residual for residual, _ in self._coded(latent, z, levels)], self.pattern)
+
+    def residual_and_width(
+        self, latent: Tensor, z: Tensor, levels: Tensor, given: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """`residual`, and the predicted widths of the symbols, or None where all are one step.
+
+        Symbols are quantised with the widths `given`, where there are any, not the predicted ones.
+        """
+        residuals, widths = zip(*self._coded(latent, z, levels, given), strict=True)
+        width = join(widths, self.pattern) if self.log_width else None
+        return join(residuals, self.pattern), width
+
+    def _coded(
+        self, latent: Tensor, z: Tensor, levels: Tensor, given: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Residual and predicted width of every group."""
         decoded: list[Tensor] = []
         groups = split(latent / self.step.vector(levels), self.pattern)
-        for group, prior in zip(groups, self._priors(z), strict=True):
-            mean, width = self._predict(prior, decoded)
-            residuals.append(group - mean if width is None else (group - mean) / width)
-            if len(residuals) < len(groups):
-                decoded.append(_dequantise(self._round(residuals[-1]), mean, width))
-        return join(residuals, self.pattern)
+        forced = [None] * len(groups) if given is None else split(given, self.pattern)
+        for group, prior, width in zip(groups, self._priors(z), forced, strict=True):
+            mean, predicted = self._predict(prior, decoded)
+            used = predicted if width is None else width
+            residual = group - mean if used is None else (group - mean) / used
+            yield residual, predicted
+            if len(decoded) + 1 < len(groups):
+                decoded.append(_dequantise(self._round(residual), mean, used))
 
     def forward(self, symbols: Tensor, z: Tensor, levels: Tensor) -> Tensor:
         """The dequantised latent [B, M, 4h, 4w] of `symbols`."""

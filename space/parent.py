@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from space.architecture import CHOICES, Architecture
-from space.codec import SYNTHESIS, Codec, Coded
+from space.codec import ENTROPY, Codec, Coded, EntropyModel
 from space.resampled_weights import MARGIN, STORED, layers, resampled
 from space.scales import int8_step
 from space.search_space import (
@@ -139,16 +139,18 @@ class Parent:
         names |= _margins(self.values).keys()
         return {name: self.weights[name] for name in self.weights if name in names}
 
-    def slices(self, architecture: Architecture, prefix: str = "") -> dict[str, Tensor]:
+    def slices(
+        self, architecture: Architecture, prefixes: str | tuple[str, ...] = ""
+    ) -> dict[str, Tensor]:
         """Tensors of a codec of `architecture` by name, differentiable by `weights`.
 
-        Only those whose names begin with `prefix`.
+        Only those whose names begin with one of `prefixes`.
         """
         stored = replace(architecture, resampling=STORED)
         sliced = {
             name: _first(self.weights[_key(name, stored)], blank.shape, _groups(name, stored))
             for name, blank in _tensors(_blank(stored))
-            if name.startswith(prefix)
+            if name.startswith(prefixes)
         }
         if architecture.resampling != STORED:
             self._resample(sliced, architecture)
@@ -178,13 +180,16 @@ class Parent:
         coded: Coded = functional_call(_blank(architecture), sliced, (image, quality))
         return coded
 
-    def synthesise(self, architecture: Architecture, latent: Tensor, levels: Tensor) -> Tensor:
-        """Images [B, 3, H, W] of dequantised latents; see `Synthesis.forward`."""
-        sliced = self.slices(architecture, SYNTHESIS)
-        tensors = {name.removeprefix(SYNTHESIS): tensor for name, tensor in sliced.items()}
-        synthesis = _blank(architecture).decoder.synthesis
-        image: Tensor = functional_call(synthesis, tensors, (latent, levels))
-        return image
+    def code_latent(
+        self, architecture: Architecture, latent: Tensor, levels: Tensor, given: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Bits and widths of latents; see `EntropyModel.forward`."""
+        sliced = self.slices(architecture, ENTROPY)
+        tensors = {f"codec.{name}": tensor for name, tensor in sliced.items()}
+        model = EntropyModel(_blank(architecture))
+        coded: tuple[Tensor, Tensor | None]
+        coded = functional_call(model, tensors, (latent, levels, given))
+        return coded
 
     @torch.no_grad()
     def start(self, architecture: Architecture) -> Codec:

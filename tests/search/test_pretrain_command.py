@@ -10,9 +10,9 @@ import pytest
 SMALL = ["+space=pico_tiny", "data.train_crops=16", "data.select_crops=2"]
 PRETRAIN = [
     "pretrain", *SMALL, "pretrain.look_every=1", "pretrain.joint.batch=1",
-    "pretrain.decoders.batch=2", "pretrain.decoders.crops=4",
+    "pretrain.entropy.batch=2", "pretrain.entropy.crops=4",
 ]  # fmt: skip
-SHORT = ["pretrain.joint.steps=2", "pretrain.decoders.steps=1"]
+SHORT = ["pretrain.joint.steps=2", "pretrain.entropy.steps=1"]
 RUN = ["run", *SMALL, "proxy=tiny", "search.trials=1"]
 
 
@@ -42,7 +42,7 @@ def test_a_run_inherits_from_the_parent_that_was_trained_for_its_space(tmp_path:
     first = call(tmp_path, *RUN)
     assert first.returncode == 0, first.stderr
     assert "parents/pico_tiny/parent.safetensors, trained for 3 steps" in first.stdout
-    alone = ("pretrain.joint.steps=0", "pretrain.decoders.steps=1", "run.name=more")
+    alone = ("pretrain.joint.steps=0", "pretrain.entropy.steps=1", "run.name=more")
     more = call(tmp_path, *PRETRAIN, *alone, "parent=results/parents/pico_tiny/parent.safetensors")
     assert more.returncode == 0, more.stderr
     assert "parent=results/parents/more/parent.safetensors" in more.stdout

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from search.checkpoint import CheckpointError
-from search.config import DecoderPhase, JointPhase
-from search.optimisation import ProxyError, log_distortion, objective, optimiser, to_tensor
+from search.config import EntropyPhase, JointPhase
+from search.optimisation import ProxyError, objective, optimiser, to_tensor
 from search.photographs import Crops, load_photographs
 from search.pretraining import Pretraining, drawn_subnet, lr_share
-from search.supernet_tasks import Decoders, Joint, flipped
+from search.supernet_tasks import STEP, Entropy, Joint, flipped
 from space.architecture import LEVELS
-from space.codec import SYNTHESIS
+from space.codec import ENTROPY, RATE_WEIGHTS
 from space.parent import Parent, codec_name
-from space.search_space import SearchSpace, extreme
+from space.search_space import SearchSpace, Value, extreme, from_architecture
 from space.skeleton import fit_skeleton
 
 RECIPE = JointPhase(steps=10, batch=1, branch_dtype="float32", loss={"psnr": 1.0})
@@ -36,12 +36,6 @@ def untrained(space: SearchSpace, crops: Crops) -> Parent:
 def begun(space: SearchSpace, crops: Crops, recipe: JointPhase = RECIPE) -> Pretraining:
     task = Joint(crops, recipe, CPU)
     return Pretraining(untrained(space, crops), space, task, recipe, seed=1)
-
-
-def decoders(space: SearchSpace, crops: Crops, recipe: DecoderPhase) -> Pretraining:
-    parent = untrained(space, crops)
-    task = Decoders(parent, space, crops, recipe, CPU, seed=1)
-    return Pretraining(parent, space, task, recipe, seed=1)
 
 
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
@@ -137,18 +131,19 @@ def test_crops_are_turned_in_all_eight_ways() -> None:
     assert turned == expected
 
 
-ALONE = DecoderPhase(
-    steps=10, batch=4, crops=8, branch_dtype="float32", loss={"psnr": 1.0}, average=0.9
-)
+ALONE = EntropyPhase(steps=60, batch=8, crops=8, lr=3e-3, branch_dtype="float32", average=0.9)
 
 
-def test_decoders_learn_alone(tiny: SearchSpace, crops: Crops) -> None:
-    recipe = replace(ALONE, steps=80)
-    parent = untrained(tiny, crops)
-    task = Decoders(parent, tiny, crops, recipe, CPU, seed=1)
-    training = Pretraining(parent, tiny, task, recipe, seed=1)
+def entropy(space: SearchSpace, crops: Crops) -> tuple[Pretraining, Entropy]:
+    parent = untrained(space, crops)
+    task = Entropy(parent, space, crops, ALONE, CPU, seed=1)
+    return Pretraining(parent, space, task, ALONE, seed=1), task
+
+
+def test_entropy_models_learn_alone(tiny: SearchSpace, crops: Crops) -> None:
+    training, task = entropy(tiny, crops)
     before, largest = training.averaged.copy(), extreme(tiny, tiny.reference, max)
-    for _ in range(80):
+    for _ in range(ALONE.steps):
         training.advance()
 
     @torch.no_grad()
@@ -159,26 +154,46 @@ def test_decoders_learn_alone(tiny: SearchSpace, crops: Crops) -> None:
     assert loss(training.averaged) < loss(before)
     for name, weight in before.weights.items():
         moved = not torch.equal(training.averaged.weights[name], weight)
-        assert not moved or name.startswith(SYNTHESIS), name
+        assert not moved or (name.startswith(ENTROPY) and not name.startswith(STEP)), name
 
 
-def test_stored_latents_are_what_the_codec_decodes(tiny: SearchSpace, crops: Crops) -> None:
-    """The loss on them is that of the codec itself, but for half precision and clipping."""
-    recipe = replace(ALONE, batch=1, crops=1)
+def test_bits_are_learned_at_equal_distortion(tiny: SearchSpace, crops: Crops) -> None:
+    training, _ = entropy(tiny, crops)
+    before = training.averaged.copy()
+    for _ in range(ALONE.steps):
+        training.advance()
+    image = to_tensor(crops[:4], CPU)
+    coded = [p.start(tiny.reference).eval()(image, torch.full((4,), 5.0))
+             for p in (before, training.averaged)]  # fmt: skip
+    bits = [c.bits.sum().item() for c in coded]
+    errors = [(c.image - image).square().mean().log10().item() * 10 for c in coded]
+    assert bits[1] < bits[0] * 0.99
+    assert errors[1] == pytest.approx(errors[0], abs=0.1)
+
+
+def test_stored_latents_cost_what_the_codec_says(tiny: SearchSpace, crops: Crops) -> None:
+    """The loss is the bits of the codec itself, but for half precision."""
+    space = replace(tiny, parameters={**tiny.parameters, **only_reference(tiny)})
     parent = untrained(tiny, crops)
-    task = Decoders(parent, tiny, crops, recipe, CPU, seed=1)
-    largest = extreme(tiny, tiny.reference, max)
-    stored = task.loss(parent, largest, np.random.default_rng(0)).item()
+    recipe = replace(ALONE, batch=1, crops=1)
+    task = Entropy(parent, space, crops, recipe, CPU, seed=1)
+    stored = task.loss(parent, tiny.reference, np.random.default_rng(0)).item()
     level = np.random.default_rng(1).integers(LEVELS, size=1)
-    image = to_tensor(crops[:1], CPU)
-    decoded = parent.start(largest).eval()(image, torch.from_numpy(level).float()).image
-    assert stored == pytest.approx(log_distortion(decoded, image, {"psnr": 1.0}).item(), abs=0.05)
+    image, quality = to_tensor(crops[:1], CPU), torch.from_numpy(level)
+    bits = parent.start(tiny.reference).train()(image, quality.float()).bits
+    expected = bits / image[0, 0].numel() / RATE_WEIGHTS[quality].sqrt()
+    assert stored == pytest.approx(expected.item(), rel=0.01)
 
 
-def test_decoders_go_on_as_if_uninterrupted(
+def only_reference(space: SearchSpace) -> dict[str, tuple[Value, ...]]:
+    """Every parameter at the value of the reference alone."""
+    return {name: (value,) for name, value in from_architecture(space.reference).items()}
+
+
+def test_entropy_models_go_on_as_if_uninterrupted(
     tiny: SearchSpace, crops: Crops, tmp_path: Path
 ) -> None:
-    whole, first, second = (decoders(tiny, crops, ALONE) for _ in range(3))
+    whole, first, second = (entropy(tiny, crops)[0] for _ in range(3))
     expected = [whole.advance() for _ in range(10)]
     losses = [first.advance() for _ in range(4)]
     first.save(tmp_path / "c.safetensors", {})
