@@ -31,12 +31,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from search.images import read_rgb
-from space import tiling
+from search.data.images import read_rgb
 from space.architecture import QUALITY_STEPS
-from space.bitstream import read
-from space.files import TileCoder, encode
-from space.model import Model
+from space.bitstream import tiling
+from space.bitstream.container import read
+from space.bitstream.files import TileCoder, encode
+from space.bitstream.model_file import Model
 
 SIZE_12MP = (4032, 3024)
 Pixels = NDArray[np.uint8]

@@ -4,8 +4,8 @@
 
 The models and the quality, 4, are those of `benchmarks/codec.py`. Every photograph is scaled and
 cropped to 4032x3024, and one tile in four is coded. Prints the constants of
-`search/codec_latency.py`: the symbols that the rANS coder passes in a millisecond, skipped ones
-included, and the multiply-accumulates of the scale path, run in UINT8 by torch's quantised
+`search/costs/codec_latency.py`: the symbols that the rANS coder passes in a millisecond, skipped
+ones included, and the multiply-accumulates of the scale path, run in UINT8 by torch's quantised
 convolutions. Beside them stands what this project's code takes, whose Python turns arrays into
 lists and whose scale path counts in 64 bits. Processor time, medians of five.
 """
@@ -25,12 +25,13 @@ from compressai.ans import BufferedRansEncoder, RansDecoder
 from PIL import Image, ImageOps
 from torch.ao.nn import quantized
 
-from search.images import read_rgb
-from space import payload, tiling
+from search.data.images import read_rgb
 from space.architecture import HYPER_STRIDE, QUALITY_STEPS
-from space.files import TileCoder, TileSymbols
-from space.model import Model
-from space.scales import IntegerScales
+from space.bitstream import tiling
+from space.bitstream.files import TileCoder, TileSymbols
+from space.bitstream.model_file import Model
+from space.codec import payload
+from space.codec.scales import IntegerScales
 
 SIZE_12MP = (4032, 3024)
 QUALITY = 4

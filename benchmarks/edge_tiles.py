@@ -21,15 +21,15 @@ import yaml
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from search.config import CONFIGS
-from search.images import read_rgb
-from search.parents import SHIPPED_SUPERNET
-from search.photographs import find_photographs
-from space import tiling
+from search.config.schema import CONFIGS
+from search.data.images import read_rgb
+from search.data.photographs import find_photographs
+from search.training.pretrain import SHIPPED_SUPERNET
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, QUALITY_STEPS
-from space.codec import level_weights
-from space.model import Model
-from space.parent import Parent
+from space.bitstream import tiling
+from space.bitstream.model_file import Model
+from space.codec.codec import level_weights
+from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
 
 HEIGHT, WIDTH = 248, 376
@@ -41,8 +41,8 @@ QUALITIES = (1, 4, 7)
 def main() -> None:
     config = yaml.safe_load((CONFIGS / "space/pico_small.yaml").read_text())
     space = SearchSpace.from_config(config)
-    parent = Parent.load(SHIPPED_SUPERNET)
-    model = Model.of(parent.start(space.architecture(space.size - 1)))
+    supernet = Supernet.load(SHIPPED_SUPERNET)
+    model = Model.of(supernet.start(space.architecture(space.size - 1)))
     print("| quality | file dB | padded dB | cut dB | padded to file dB | largest difference |")
     print("|---|---|---|---|---|---|")
     for quality in QUALITIES:

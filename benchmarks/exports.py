@@ -22,17 +22,17 @@ from time import perf_counter
 import numpy as np
 import yaml
 
+from latency_predictor.networks.package_ops import read_package
 from latency_predictor.ops import occurrences
-from latency_predictor.package_ops import read_package
-from search.config import CONFIGS
-from search.export import PACKAGES, ExportError, export, predicted_ops
-from search.export_checks import Agreement
+from search.config.schema import CONFIGS
+from search.export.checks import Agreement
+from search.export.export import PACKAGES, ExportError, export, predicted_ops
 from space.architecture import Architecture
-from space.codec import Codec
-from space.model import Model
-from space.programs import randomise
+from space.bitstream.model_file import Model
+from space.bitstream.tiling import TILE
+from space.codec.codec import Codec
+from space.lowering.programs import randomise
 from space.search_space import SearchSpace
-from space.tiling import TILE
 
 COLUMNS = (
     "id", "context", "resampling", "activation", "encoder kMAC/px", "ops", "op list",

@@ -1,11 +1,11 @@
 """Architectures of `pico_small_2400.yaml` at several fidelities, measured by every metric.
 
-    python benchmarks/fidelity.py PHOTOS WORK --parent PARENT [--workers 2]
+    python benchmarks/fidelity.py PHOTOS WORK --supernet SUPERNET [--workers 2]
 
 Trains the space's reference and 40 architectures, spread evenly over predicted decode time, by
 every protocol below; measures rate and metrics on held-out crops; writes WORK/fidelity.parquet, a
-row per training. Weights and curves are kept in WORK, which belongs to one parent and one state of
-the code: the same command continues. About 2 CPU hours in all. `benchmarks/proxy.py` and
+row per training. Weights and curves are kept in WORK, which belongs to one supernet and one state
+of the code: the same command continues. About 2 CPU hours in all. `benchmarks/proxy.py` and
 `benchmarks/perception.py` read the committed table.
 """
 
@@ -27,16 +27,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from latency_predictor import load_default
-from search.config import CONFIGS, ProxyConfig
-from search.costs import SpaceCosts, costs_of
-from search.optimisation import Start
-from search.photographs import Photographs, load_photographs
-from search.proxy import measure, skeleton_of, trained
+from search.config.schema import CONFIGS, ProxyConfig
+from search.costs.costs import SpaceCosts, costs_of
+from search.data.photographs import Photographs, load_photographs
+from search.training.proxy import initialisation_of, measure, trained
+from search.training.steps import Start
 from space.architecture import Architecture
-from space.codec import Codec
-from space.parent import Parent
+from space.codec.codec import Codec
+from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.writing import write_whole
+from space.storage.writing import write_whole
 
 SPACE = Path(__file__).with_name("pico_small_2400.yaml")
 DEVICE = "iphone13"
@@ -60,10 +60,10 @@ class Protocol:
     """Preset of configs/proxy."""
 
 
-FULL = Protocol("full", "skeleton", 400)
-SHORT = Protocol("parent-50", "parent", 50)
-PERCEPTUAL = Protocol("parent-50-perceptual", "parent", 50, loss="perceptual")
-LINEAR = Protocol("linear", "skeleton", 400)
+FULL = Protocol("full", "initialisation", 400)
+SHORT = Protocol("supernet-50", "supernet", 50)
+PERCEPTUAL = Protocol("supernet-50-perceptual", "supernet", 50, loss="perceptual")
+LINEAR = Protocol("linear", "initialisation", 400)
 """The reference without any block: a linear transform, and all of the entropy model."""
 TENTH = 10
 """Of so many architectures one is also trained by a second seed, and by the perceptual loss."""
@@ -125,11 +125,14 @@ def without_blocks(architecture: Architecture) -> Architecture:
 _DATA: dict[str, Any] = {}
 
 
-def _prepare(photographs: str, work: Path, parent: str) -> None:
+def _prepare(photographs: str, work: Path, supernet: str) -> None:
     torch.set_num_threads(1)
     data = load_photographs(photographs, 400, TRAIN_CROPS, SELECT_CROPS, cache=work / ".crops")
     _DATA["photographs"] = data
-    _DATA["skeleton"], _DATA["parent"] = skeleton_of(data.train), Parent.load(Path(parent))
+    _DATA["initialisation"], _DATA["supernet"] = (
+        initialisation_of(data.train),
+        Supernet.load(Path(supernet)),
+    )
 
 
 def _perform(job: Job) -> str:
@@ -192,13 +195,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photographs")
     parser.add_argument("work", type=Path)
-    parser.add_argument("--parent", required=True, help="what `python -m search pretrain` wrote")
+    parser.add_argument("--supernet", required=True, help="what `python -m search pretrain` wrote")
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     space = searched()
     todo = [job for job in jobs(space, arguments.work) if not job.curve.is_file()]
-    setting = (arguments.photographs, arguments.work, arguments.parent)
+    setting = (arguments.photographs, arguments.work, arguments.supernet)
     context = multiprocessing.get_context("spawn")
     with context.Pool(arguments.workers, _prepare, setting) as pool:
         for done in pool.imap_unordered(_perform, todo):

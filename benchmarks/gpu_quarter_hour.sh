@@ -9,8 +9,8 @@ set -euo pipefail
 photographs=$1 supernet=$2 out=$3
 seconds=${SECONDS_LEFT:-780} timed=40
 recipe=(+space=pico_large "data.root=$photographs" data.train_crops=8000 data.select_crops=24
-        "parent=$supernet" pretrain.joint.subnets=4 pretrain.joint.batch=8
-        pretrain.look_every=100000
+        "supernet=$supernet" pretrain.joint.subnets=4 pretrain.joint.batch=8
+        pretrain.validate_every=100000
         "run.root=$out/runs")
 train() { python -m search pretrain "${recipe[@]}" "$@"; }
 
@@ -22,6 +22,6 @@ train run.name=timed "pretrain.joint.steps=$timed" pretrain.entropy.steps=0
 now=$(date +%s)
 steps=$(((seconds - (now - started) - 60) * timed / (now - began + 1)))
 train run.name=whole "pretrain.joint.steps=$steps"
-split --bytes=15M --numeric-suffixes "$out/runs/parents/whole/parent.safetensors" "$out/supernet."
-cp "$out/runs/parents/whole/curves.csv" "$out"
+split --bytes=15M --numeric-suffixes "$out/runs/supernets/whole/supernet.safetensors" "$out/supernet."
+cp "$out/runs/supernets/whole/curves.csv" "$out"
 rm -r "$out/runs"

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.images import read_rgb
-from search.photographs import CROP
-from search.shipped_crops import FOLDER
+from search.data.images import read_rgb
+from search.data.photographs import CROP
+from search.data.shipped_crops import FOLDER
 
 NAMES = (
     "beacon-street-sunset", "blue-periwinkle", "canyon-wren", "casa-mila", "high-trestle-trail",

@@ -28,9 +28,9 @@ from scipy.stats import spearmanr
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
-from latency_predictor import artefact, calibration, lowered, priors, roofline
-from latency_predictor.calibration import fit_calibrations
-from latency_predictor.crossval import (
+from latency_predictor.model import artefact, calibration, priors, roofline
+from latency_predictor.model.calibration import fit_calibrations
+from latency_predictor.model.crossval import (
     Fit,
     Folds,
     folds_at_random,
@@ -38,23 +38,24 @@ from latency_predictor.crossval import (
     held_out,
     intervals,
 )
-from latency_predictor.few_shot import FEWEST, calibrate_device
-from latency_predictor.interval import NOISE
-from latency_predictor.measurements import Measurements, join
-from latency_predictor.metrics import score
-from latency_predictor.ops import COLUMNS, OpTable, concatenate
-from latency_predictor.priors import group_of, prior_of
-from latency_predictor.profile_rows import rows_of_device
-from latency_predictor.recalibrate import (
+from latency_predictor.model.few_shot import FEWEST, calibrate_device
+from latency_predictor.model.interval import NOISE
+from latency_predictor.model.metrics import score
+from latency_predictor.model.priors import group_of, prior_of
+from latency_predictor.model.recalibrate import (
     MODELS,
     calibration_rows,
     fit_rooflines,
     scores,
     unseen_devices,
 )
-from latency_predictor.roofline import CONSTANTS, Cost, cost_of
-from latency_predictor.suggest import most_informative
-from latency_predictor.times import Estimate, Fitted, RooflineTimes, Times
+from latency_predictor.model.roofline import CONSTANTS, Cost, cost_of
+from latency_predictor.model.suggest import most_informative
+from latency_predictor.model.times import Estimate, Fitted, RooflineTimes, Times
+from latency_predictor.ops import COLUMNS, OpTable, concatenate
+from latency_predictor.profiles import lowered
+from latency_predictor.profiles.measurements import Measurements, join
+from latency_predictor.profiles.rows import rows_of_device
 
 LOCAL = Path(__file__).parent / "local_cpu.jsonl"
 PHONES = {"a14-ane": "iPhone 12", "a15-ane": "iPhone 13, 14"}
@@ -76,7 +77,9 @@ def main() -> None:
     section("Networks on the Neural Engine", split_protocols(phones, folds))
     section("Per source: held-out families, within the source", by_source(phones, families))
     section("512x512 rows", large_inputs(phones, phone_rows, families))
-    section("Does the model know what it does not know?", ignorance(phones, phone_rows, families))
+    section(
+        "Does the model know what it does not know?", epistemic_std(phones, phone_rows, families)
+    )
     section("Label noise", label_noise(phone_rows))
     section("What each term buys: held-out families, within the source", ablations(phones, folds))
     section("A device that was held out", held_out_devices(whole))
@@ -139,16 +142,16 @@ def large_inputs(phones: Measurements, rows: pd.DataFrame, families: Folds) -> I
         yield table_row(model, figures["n"], f"{100 * float(mape or 0):.1f} %", tau)
 
 
-def ignorance(phones: Measurements, rows: pd.DataFrame, families: Folds) -> Iterator[str]:
-    """Errors of held-out rows by the ignorance that the model states of them beforehand."""
+def epistemic_std(phones: Measurements, rows: pd.DataFrame, families: Folds) -> Iterator[str]:
+    """Errors of held-out rows by the epistemic_std that the model states of them beforehand."""
     unseen = held_out(phones, families, fit_rooflines).within_source
     errors = np.abs(unseen.ms / phones.ms - 1)
-    yield from header("rows of held-out families", "rows", "stated ignorance", "MAPE", "±10 %")
-    order = np.argsort(-unseen.ignorance)
+    yield from header("rows of held-out families", "rows", "stated epistemic_std", "MAPE", "±10 %")
+    order = np.argsort(-unseen.epistemic_std)
     tenth = len(order) // 10
     for label, part in (("the tenth known least", order[:tenth]), ("the others", order[tenth:])):
         yield table_row(
-            label, len(part), f"{100 * unseen.ignorance[part].mean():.0f} %",
+            label, len(part), f"{100 * unseen.epistemic_std[part].mean():.0f} %",
             f"{100 * errors[part].mean():.1f} %", f"{100 * (errors[part] <= 0.1).mean():.0f} %",
         )  # fmt: skip
     worst = rows["family"] == "efficientvit"
@@ -253,7 +256,7 @@ class ResidualTimes:
     def estimate(self, table: OpTable) -> Estimate:
         found = self.base.estimate(table)
         return Estimate(
-            found.ms * np.exp(self.process.predict(shares(self.base, table))), found.ignorance
+            found.ms * np.exp(self.process.predict(shares(self.base, table))), found.epistemic_std
         )
 
 
@@ -341,7 +344,7 @@ def adapted(
         times = RooflineTimes(prior_of(target, before.common))
         interval = before.unseen.get(group_of(target))
     estimate = times.estimate(unseen.table)
-    estimate = Estimate(estimate.ms[unseen.program], estimate.ignorance[unseen.program])
+    estimate = Estimate(estimate.ms[unseen.program], estimate.epistemic_std[unseen.program])
     factor = interval.factor(estimate) if interval else np.ones(len(unseen))
     return figures(estimate.ms, unseen.ms, factor)
 

@@ -23,12 +23,12 @@ import torch
 import yaml
 from rich.console import Console
 
-from search.config import CONFIGS, Config, RunConfig, Sampler, SearchConfig
-from search.evaluation import Evaluator
-from search.proxy import Score
-from search.run import run
-from search.sources import Trained
-from search.workers import RayEvaluator, Stage, start_ray
+from search.config.schema import CONFIGS, Config, RunConfig, Sampler, SearchConfig
+from search.evaluation.scores import Evaluator
+from search.evaluation.sources import Trained
+from search.evaluation.workers import RayEvaluator, Stage, start_ray
+from search.study.run import run
+from search.training.proxy import Score
 from space.architecture import Architecture
 
 CURVE = [0.1, 0.2, 0.4, 0.8]

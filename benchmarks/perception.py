@@ -17,7 +17,7 @@ import pandas as pd
 from fidelity import METRICS
 from ranking import TABLE, bd_rates, compared, curve, tau, with_interval, written
 
-from search.rate_distortion import bd_rate_percent
+from search.metrics.rate_distortion import bd_rate_percent
 
 BANDS = 4
 """Equal groups of architectures by decode time, in each of which one is chosen."""
@@ -76,7 +76,7 @@ def trained_on(frame: pd.DataFrame) -> pd.DataFrame:
     """
     perceptual, squared = (
         frame[frame["protocol"] == protocol].set_index("id")
-        for protocol in ("parent-50-perceptual", "parent-50")
+        for protocol in ("supernet-50-perceptual", "supernet-50")
     )
     rates = {
         identity: {

@@ -20,8 +20,8 @@ import yaml
 
 from latency_predictor import LatencyModel, load_default
 from latency_predictor.devices import calibration_key
-from search.config import CONFIGS
-from search.costs import SpaceCosts, costs_of
+from search.config.schema import CONFIGS
+from search.costs.costs import SpaceCosts, costs_of
 from space.architecture import Architecture
 from space.search_space import SearchSpace, named_point
 

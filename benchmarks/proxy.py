@@ -5,10 +5,10 @@
 Reads the table of `benchmarks/table.py`; full fidelity is its last rung. Prints, by two metrics and
 for every rung and for rankers that need no training, Kendall's tau and Spearman's rho with full
 fidelity: overall, among the quarter that is best there, and between architectures within 5 % of
-decode time; then the same of some with codecs that were trained jointly from the skeleton, which
-share no weights (`benchmarks/fidelity.py`); how much seeds differ; what the reference gains on the
-linear transform codec. Seconds are of training; measuring takes the same after all, and the
-parent's own training is in none. Draws `proxy.png` beside the table.
+decode time; then the same of some with codecs that were trained jointly from the initialisation,
+which share no weights (`benchmarks/fidelity.py`); how much seeds differ; what the reference gains
+on the linear transform codec. Seconds are of training; measuring takes the same after all, and the
+supernet's own training is in none. Draws `proxy.png` beside the table.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from latency_predictor import load_default
-from search.costs import SpaceCosts
-from search.rate_distortion import CurveError, bd_rate_percent
+from search.costs.costs import SpaceCosts
+from search.metrics.rate_distortion import CurveError, bd_rate_percent
 from space.architecture import Architecture
 from space.search_space import from_architecture
 
@@ -153,13 +153,13 @@ def seed_noise(study: Study, metric: str) -> str:
     ceiling = float(np.mean([tau(scores, scores + difference) for difference in again]))
     return (
         f"By {metric}: BD-rate deviates by {noise:.2f} % between seeds ({len(differences)} pairs) "
-        f"and by {scores.std():.2f} % between architectures; trained again from the same parent by "
-        f"other seeds, their ranking would have a tau of {ceiling:.2f} with this one."
+        f"and by {scores.std():.2f} % between architectures; trained again from the same supernet "
+        f"by other seeds, their ranking would have a tau of {ceiling:.2f} with this one."
     )
 
 
 def against_joint(study: Study) -> pd.DataFrame:
-    """Tau of some rungs with 400 joint steps from the skeleton."""
+    """Tau of some rungs with 400 joint steps from the initialisation."""
     joint = pd.read_parquet(JOINT)
     lines: dict[str, dict[str, str]] = {}
     for metric in METRICS:
@@ -178,7 +178,7 @@ def against_linear(study: Study) -> pd.DataFrame:
     flat = tuple(replace(chain, R=0) for chain in study.reference.decoder)
     decoder = study.row(replace(study.reference, decoder=flat), 0)
     anchors = {
-        "linear decoder of the same parent": decoder,
+        "linear decoder of the same supernet": decoder,
         "linear codec, 400 joint steps": joint[joint["protocol"] == "linear"].iloc[0],
     }
     lines: dict[str, dict[str, float]] = {}
@@ -224,13 +224,13 @@ def main() -> None:
     for metric in METRICS:
         full = study.bd_rates(last, metric).dropna()
         print(
-            f"\nAgreement with {last} steps from the same parent by {metric}, {len(full)} "
+            f"\nAgreement with {last} steps from the same supernet by {metric}, {len(full)} "
             "architectures; 'corrected' is by a linear model of the score and the architecture "
             "that was fitted to the full trainings of all the others\n"
         )
         found = rankings(study, metric, full)
         print(rows(found, full, study, study.seconds(last)).to_markdown())
-    print("\nTau with 400 joint steps from the skeleton, which share no weights\n")
+    print("\nTau with 400 joint steps from the initialisation, which share no weights\n")
     print(against_joint(study).to_markdown())
     print()
     for metric in METRICS:

@@ -30,22 +30,22 @@ from slices import DEVICE, SPACE, searched
 from stages import PAPER, ablations
 
 from latency_predictor import load_default
-from search.config import ProxyConfig
-from search.costs import SpaceCosts
-from search.parents import SHIPPED_SUPERNET
-from search.photographs import Crops, load_photographs
-from search.pretraining import drawn_subnet
-from search.promotion.loop import FullTraining, Lessons
+from search.config.schema import ProxyConfig
+from search.costs.costs import SpaceCosts
+from search.data.photographs import Crops, load_photographs
+from search.data.shipped_crops import find_crops, load_crops
+from search.metrics.rate_distortion import CurveError, bd_rate_percent
 from search.promotion.recipe import Phase, Recipe
-from search.proxy import measure, skeleton_of
-from search.rank_fidelity import SHIPPED_FIDELITY, RankFidelity
-from search.rate_distortion import CurveError, bd_rate_percent
-from search.shipped_crops import find_crops, load_crops
+from search.report.rank_fidelity import SHIPPED_FIDELITY, RankFidelity
+from search.training.full import FullTraining, TrainingData
+from search.training.pretrain import SHIPPED_SUPERNET
+from search.training.proxy import initialisation_of, measure
+from search.training.supernet import drawn_subnet
 from space.architecture import Architecture
-from space.parent import Parent
-from space.precision import branches_in, fastest_branch_dtype
+from space.codec.precision import branches_in, fastest_branch_dtype
+from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.writing import write_whole
+from space.storage.writing import write_whole
 
 TABLE = Path(__file__).with_name("rank_truth.parquet")
 BANDS = (45.0, 60.0, 80.0, 105.0, 135.0, 170.0)
@@ -57,7 +57,7 @@ STEPS = 1500
 SIDE = 192
 """Side of training crops in pixels: 0.6 times the cost of 256."""
 RECIPE = Recipe(
-    name="rank_truth", batch=2, trunk_rate=5e-4, branch_rate=6e-3, context_share=0.1, average=0.998,
+    name="rank_truth", batch=2, trunk_lr=5e-4, branch_lr=6e-3, context_share=0.1, average=0.998,
     perceptual=Phase(steps=STEPS, loss={"psnr": 0.75, "ssimulacra2": 0.25}),
 )  # fmt: skip
 """`quick`, shorter."""
@@ -99,8 +99,8 @@ def trained(architecture: Architecture, seed: int, crops: Crops) -> dict[str, An
     """One training: CPU seconds, and the curves on the held-out crops."""
     began = time.process_time()
     torch.manual_seed(seed)
-    codec = skeleton_of(crops).start(architecture).to(memory_format=torch.channels_last)
-    training = FullTraining(codec, RECIPE, Lessons(crops, None), seed)
+    codec = initialisation_of(crops).start(architecture).to(memory_format=torch.channels_last)
+    training = FullTraining(codec, RECIPE, TrainingData(crops, None), seed)
     with branches_in(fastest_branch_dtype(torch.device("cpu"))):
         while training.step < STEPS:
             training.advance()
@@ -143,14 +143,14 @@ def rates(frame: pd.DataFrame, anchor: dict[str, Any], metric: str) -> pd.Series
 def compare(path: Path) -> None:
     """Tables, and the record of the shipped supernet."""
     space, table = searched(), pd.read_parquet(TABLE)
-    parent = Parent.load(path)
+    supernet = Supernet.load(path)
     codecs = {architecture.id for architecture in chosen(space)}
     own = table[(table["seed"] == 0) & table["id"].isin(codecs)]
     architectures = [Architecture.from_json(text) for text in own["architecture"]]
     numbers = np.array([space.number(a) for a in architectures])
     costs = SpaceCosts(space, load_default(), DEVICE).of(numbers).set_index(own["id"].to_numpy())
     costs["width"] = [a.decoder[0].C for a in architectures]
-    inherited = pd.DataFrame([{"id": a.id, **curve_of(parent.start(a))} for a in architectures])
+    inherited = pd.DataFrame([{"id": a.id, **curve_of(supernet.start(a))} for a in architectures])
     lines = []
     for metric in METRICS:
         both = pd.DataFrame(
@@ -161,7 +161,7 @@ def compare(path: Path) -> None:
         ).drop(index=space.reference.id)
         lines += [row | {"metric": metric} for row in against(both.dropna(), costs)]
         if path == SHIPPED_SUPERNET:
-            record(parent, metric, both.dropna())
+            record(supernet, metric, both.dropna())
         print(metric, agreement_of_seeds(table, space, metric))
     print(pd.DataFrame(lines).set_index(["metric", "ranking"]).to_markdown())
     print("\nBD-rate (%) of the reference with one choice undone, each trained apart\n")
@@ -216,14 +216,14 @@ def agreement_of_seeds(table: pd.DataFrame, space: SearchSpace, metric: str) -> 
     )
 
 
-def record(parent: Parent, metric: str, both: pd.DataFrame) -> None:
+def record(supernet: Supernet, metric: str, both: pd.DataFrame) -> None:
     """Write what `search run` says of this supernet by this metric."""
     value, low, high = with_interval(tau, both["supernet"], both["own"])
     known = json.loads(SHIPPED_FIDELITY.read_text()) if SHIPPED_FIDELITY.is_file() else []
-    others = [r for r in known if (r["supernet"], r["metric"]) != (parent.digest, metric)]
-    others = [r for r in others if r["supernet"] == parent.digest]
+    others = [r for r in known if (r["supernet"], r["metric"]) != (supernet.digest, metric)]
+    others = [r for r in others if r["supernet"] == supernet.digest]
     measured = RankFidelity(
-        supernet=parent.digest, space=SPACE, metric=metric,
+        supernet=supernet.digest, space=SPACE, metric=metric,
         tau=round(value, 3), low=round(low, 3), high=round(high, 3), codecs=len(both),
         against=f"the same codecs trained from their own start for {STEPS} steps",
         command="python benchmarks/rank_truth.py compare",

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, kendalltau, spearmanr
 
-from search.rate_distortion import CurveError, bd_rate_percent
+from search.metrics.rate_distortion import CurveError, bd_rate_percent
 
 TABLE = Path(__file__).with_name("fidelity.parquet")
 COVERAGE = 0.90

@@ -7,7 +7,7 @@ Replays searches through the search's own loop on those architectures of the tab
 candidates are measured as they are inherited, and most are stopped there. Prints, over seeds, the
 median (and quartiles) of the training steps, of the candidates, and of those trained to the end,
 until the front has 98 % of the table's hypervolume up to the worst of both objectives; and how far
-the forecasts for what was stopped were off, which the table knows.
+the forecasts for stopped candidates were off; the table has their true values.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from fidelity import DEVICE, searched
 from proxy import TABLE
 
 from latency_predictor import load_default
-from search.config import Sampler
-from search.costs import SpaceCosts
-from search.journal import Journal
-from search.loop import Search
-from search.rate_distortion import bd_rate_percent
-from search.records import evaluated, trials_frame
-from search.rungs import EXPECTED_PERCENT, RUNG_RATES
-from search.study import Asker, open_study
-from search.tabular import Table
+from search.config.schema import Sampler
+from search.costs.costs import SpaceCosts
+from search.evaluation.tabular import Table
+from search.metrics.rate_distortion import bd_rate_percent
+from search.study.journal import Journal
+from search.study.loop import Search
+from search.study.records import evaluated, trials_frame
+from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES
+from search.study.study import Proposer, open_study
 
 STEPS = 50
 SHARE = 0.98
@@ -75,7 +75,7 @@ def search(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal.of(Path(folder))
         study = open_study(journal)
-        asker = Asker(
+        proposer = Proposer(
             study, problem.space, problem.numbers, {1: log_ms},
             lambda a: {"decode_ms": problem.costs[a.id]} if a.id in problem.costs else None,
             sampler, seed,
@@ -86,7 +86,7 @@ def search(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int
                 raise Enough
 
         loop = Search(
-            study, asker, table, journal, problem.anchor, STEPS, problem.metric,
+            study, proposer, table, journal, problem.anchor, STEPS, problem.metric,
             on_change=look, on_score=lambda *_: None,
         )  # fmt: skip
         with suppress(Enough):

@@ -33,7 +33,7 @@ def call(work: Path, *words: str) -> None:
 def of_table(path: Path) -> str:
     """Digest of a run's trials, by candidate, without what depends on the clock or on paths."""
     trials = pd.read_parquet(path).sort_values("id", ignore_index=True)
-    timed = [name for name in trials if name.endswith(("_s", "_at", "worker"))]
+    timed = [name for name in trials if name.endswith("_s") or name == "finished"]
     return hashlib.sha256(trials.drop(columns=timed).to_csv().encode()).hexdigest()[:16]
 
 
@@ -60,14 +60,14 @@ def main() -> None:
     print("run", of_table(work / "results/searched/trials.parquet"), flush=True)
     call(work, "pretrain", "+space=pico_tiny", f"pretrain.joint.steps={STEPS}",
          f"pretrain.entropy.steps={STEPS}", "pretrain.entropy.crops=32", *CROPS)  # fmt: skip
-    (supernet,) = (work / "results/parents/pico_tiny").glob("parent.safetensors")
+    (supernet,) = (work / "results/supernets/pico_tiny").glob("supernet.safetensors")
     print("pretrain", of_tensors(supernet), flush=True)
     best = pd.read_csv(work / "results/searched/front.csv")["id"].iloc[0]
     call(work, "promote", "searched", "--id", best, "recipe.crops=32", "data.select_crops=4",
-         f"recipe.perceptual.steps={STEPS}", f"recipe.look_every={STEPS}")  # fmt: skip
+         f"recipe.perceptual.steps={STEPS}", f"recipe.validate_every={STEPS}")  # fmt: skip
     (model,) = (work / "results/searched/promoted").glob("*/model.safetensors")
     print("promote", of_tensors(model), flush=True)
-    (picture,) = (work / "results/parents/pico_tiny").glob("reference.png")
+    (picture,) = (work / "results/supernets/pico_tiny").glob("reference.png")
     coded = work / "coded.bin"
     call(work, "encode", str(picture), str(coded), "--model", str(model))
     print("encode", of_bytes(coded), flush=True)

@@ -18,13 +18,13 @@ import torch
 import yaml
 
 from latency_predictor import load_default
-from latency_predictor.trace import trace
-from search.config import CONFIGS
-from search.costs import CHUNK, SpaceCosts, costs
+from latency_predictor.networks.trace import trace
+from search.config.schema import CONFIGS
+from search.costs.costs import CHUNK, SpaceCosts, costs
 from space.architecture import LEVELS
-from space.codec import Codec
+from space.bitstream.tiling import TILE
+from space.codec.codec import Codec
 from space.search_space import SearchSpace
-from space.tiling import TILE
 
 DEVICE = "iphone13"
 MILLION = 1_000_000

@@ -15,12 +15,12 @@ import pandas as pd
 import torch
 import yaml
 
-from search.config import CONFIGS, ProxyConfig
-from search.photographs import Crops
-from search.proxy import measure
-from search.rate_distortion import CurveError, bd_rate_percent
+from search.config.schema import CONFIGS, ProxyConfig
+from search.data.photographs import Crops
+from search.metrics.rate_distortion import CurveError, bd_rate_percent
+from search.training.proxy import measure
 from space.architecture import Architecture
-from space.parent import Parent
+from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
 
 SPACE, DEVICE = "pico_large", "iphone13"
@@ -63,11 +63,11 @@ def _file(work: Path, architecture: Architecture) -> Path:
 
 def _prepare(supernet: Path, sets: dict[str, Crops], work: Path) -> None:
     torch.set_num_threads(1)
-    _SHARED.update(parent=Parent.load(supernet), sets=sets, work=work)
+    _SHARED.update(supernet=Supernet.load(supernet), sets=sets, work=work)
 
 
 def _measure(architecture: Architecture) -> str:
-    codec = _SHARED["parent"].start(architecture)
+    codec = _SHARED["supernet"].start(architecture)
     rows = []
     for name, crops in _SHARED["sets"].items():
         for crop in range(len(crops)):

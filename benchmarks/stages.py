@@ -23,15 +23,10 @@ import pandas as pd
 from ranking import tau
 from slices import METRICS, bd_rates, measured, searched
 
-from search.parents import SHIPPED_SUPERNET
-from search.shipped_crops import find_crops, load_crops
+from search.data.shipped_crops import find_crops, load_crops
+from search.training.pretrain import SHIPPED_SUPERNET
 from space.architecture import Architecture, Chain
-from space.search_space import (
-    CHAINS,
-    SearchSpace,
-    from_architecture,
-    to_architecture,
-)
+from space.search_space import CHAINS, SearchSpace, from_architecture, to_architecture
 
 CROPS = 24
 PER_STAGE = 8

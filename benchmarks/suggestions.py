@@ -25,10 +25,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 
 from latency_predictor import load_default
-from search.config import CONFIGS, ConstraintConfig, SearchConfig
-from search.grey_box import GreyBoxSampler, Points
-from search.samplers import stages_of
-from search.screening import WHOLE, Pool, Screening, drawn
+from search.config.schema import CONFIGS, ConstraintConfig, SearchConfig
+from search.costs.screening import WHOLE, Pool, Screening, drawn
+from search.sampler.grey_box import GreyBoxSampler, Points
+from search.study.samplers import stages_of
 from space.search_space import SearchSpace, to_architecture
 
 DEVICE = "iphone13"

@@ -1,14 +1,14 @@
 """A table of codecs: all of `pico_small_2400.yaml` as inherited, and some of them trained.
 
-    python benchmarks/table.py PHOTOS WORK --parent PARENT [--count 40] [--workers 2]
+    python benchmarks/table.py PHOTOS WORK --supernet SUPERNET [--count 40] [--workers 2]
 
-Every architecture is measured as it is inherited from the parent, at step 0. The reference and
+Every architecture is measured as it is inherited from the supernet, at step 0. The reference and
 `--count` others, spread evenly over predicted decode time, are trained on from there and measured
 at every rung; one in six of them again from another seed. `--brief` random ones are trained to the
 first rung only. Writes WORK/pico_small.parquet, a row per architecture, rung and seed; what is done
-is kept in WORK, which belongs to one parent and one state of the code, and the same command
+is kept in WORK, which belongs to one supernet and one state of the code, and the same command
 continues. About 130 CPU minutes. `benchmarks/proxy.py` and `benchmarks/rungs.py` read the committed
-table, and so does `search.tabular`.
+table, and so does `search.evaluation.tabular`.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from fidelity import (
 from torch import Tensor
 
 from latency_predictor import load_default
-from search.config import ProxyConfig
-from search.costs import SpaceCosts
+from search.config.schema import ProxyConfig
+from search.costs.costs import SpaceCosts
+from search.data.photographs import Photographs, load_photographs
 from search.metrics import find
-from search.optimisation import Training, to_tensor
-from search.photographs import Photographs, load_photographs
-from search.proxy import measure
-from search.rate_distortion import Curve
+from search.metrics.rate_distortion import Curve
+from search.training.proxy import measure
+from search.training.steps import Training, to_tensor
 from space.architecture import Architecture
-from space.codec import QUALITY_STEPS, Codec, level_weights
-from space.parent import Parent
+from space.codec.codec import QUALITY_STEPS, Codec, level_weights
+from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.writing import write_whole
+from space.storage.writing import write_whole
 
 RUNGS = (50, 100, 200)
 ALWAYS = ("psnr", "ssimulacra2")
@@ -94,30 +94,30 @@ def jobs(space: SearchSpace, count: int, brief: int) -> list[Job]:
 _SHARED: dict[str, Any] = {}
 
 
-def _prepare(photographs: str, work: Path, parent: Path) -> None:
+def _prepare(photographs: str, work: Path, supernet: Path) -> None:
     torch.set_num_threads(1)
     crops = load_photographs(photographs, 400, TRAIN_CROPS, SELECT_CROPS, cache=work / ".crops")
-    _SHARED["photographs"], _SHARED["parent"] = crops, Parent.load(parent)
+    _SHARED["photographs"], _SHARED["supernet"] = crops, Supernet.load(supernet)
     _SHARED["work"] = work
 
 
 def _perform(job: Job) -> str:
     photographs: Photographs = _SHARED["photographs"]
-    parent: Parent = _SHARED["parent"]
+    supernet: Supernet = _SHARED["supernet"]
     if job.seed is None:
-        rows = list(inherited(job.architectures, photographs, parent))
+        rows = list(inherited(job.architectures, photographs, supernet))
     else:
-        rows = list(trained(job, photographs, parent))
+        rows = list(trained(job, photographs, supernet))
     text = "\n".join(json.dumps(row) for row in rows)
     write_whole(_SHARED["work"] / f"{job.name}.jsonl", text.encode())
     return job.name
 
 
-def trained(job: Job, photographs: Photographs, parent: Parent) -> Iterator[dict[str, Any]]:
+def trained(job: Job, photographs: Photographs, supernet: Supernet) -> Iterator[dict[str, Any]]:
     """A row per rung of one training."""
     architecture, seed = job.architectures[0], job.seed or 0
-    codec = parent.start(architecture).to(memory_format=torch.channels_last)
-    training = Training(codec, parent.settled(architecture), ProxyConfig(), seed)
+    codec = supernet.start(architecture).to(memory_format=torch.channels_last)
+    training = Training(codec, supernet.settled(architecture), ProxyConfig(), seed)
     train_s, losses = 0.0, 0.0
     for rung in job.rungs:
         began = time.process_time()
@@ -136,7 +136,7 @@ def trained(job: Job, photographs: Photographs, parent: Parent) -> Iterator[dict
 
 @torch.no_grad()
 def inherited(
-    architectures: tuple[Architecture, ...], photographs: Photographs, parent: Parent
+    architectures: tuple[Architecture, ...], photographs: Photographs, supernet: Supernet
 ) -> Iterator[dict[str, Any]]:
     """A row per architecture of equal widths, as inherited.
 
@@ -144,7 +144,7 @@ def inherited(
     """
     began = time.process_time()
     originals = [to_tensor(crop[None], torch.device("cpu")) for crop in photographs.select]
-    first = parent.start(architectures[0]).eval()
+    first = supernet.start(architectures[0]).eval()
     settings = [(quality, image) for quality in QUALITIES for image in originals]
     coded = [_dequantised(first, image, quality) for quality, image in settings]
     bits = np.array([bits for *_, bits in coded]).reshape(len(QUALITIES), -1)
@@ -152,7 +152,7 @@ def inherited(
     seen: dict[tuple[Any, ...], list[Tensor]] = {}
     for architecture in architectures:
         features = [latent for latent, *_ in coded]
-        synthesis = parent.start(architecture).decoder.synthesis.eval()
+        synthesis = supernet.start(architecture).decoder.synthesis.eval()
         for stage in range(3):
             key = architecture.decoder[: stage + 1]
             if key not in seen:
@@ -196,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photographs")
     parser.add_argument("work", type=Path)
-    parser.add_argument("--parent", type=Path, required=True)
+    parser.add_argument("--supernet", type=Path, required=True)
     parser.add_argument("--count", type=int, default=40, help="architectures to train")
     parser.add_argument("--brief", type=int, default=284, help="others, to the first rung")
     parser.add_argument("--workers", type=int, default=2)
@@ -206,7 +206,7 @@ def main() -> None:
     space = searched()
     everything = jobs(space, arguments.count, arguments.brief)
     todo = [job for job in everything if not (work / f"{job.name}.jsonl").is_file()]
-    setting = (arguments.photographs, work, arguments.parent)
+    setting = (arguments.photographs, work, arguments.supernet)
     context = multiprocessing.get_context("spawn")
     with context.Pool(arguments.workers, _prepare, setting) as pool:
         for done in pool.imap_unordered(_perform, todo):

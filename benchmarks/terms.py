@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from search.images import ImageError, read_rgb
-from search.photographs import find_photographs, split
-from search.promotion.text_mask import TextDetector
-from space import files, tiling
-from space.model import Model
+from search.data.images import ImageError, read_rgb
+from search.data.photographs import find_photographs, split
+from search.training.text_mask import TextDetector
+from space.bitstream import files, tiling
+from space.bitstream.model_file import Model
 
 QUALITIES = (0.0, 2.0, 4.0, 6.0)
 WINDOW = 32

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from ranking import tau, with_interval, written
 from slices import METRICS, bd_rates, measured, searched
 
-from search.images import read_rgb
-from search.parents import SHIPPED_SUPERNET
-from search.photographs import CROP, Crops, find_photographs, load_photographs
-from search.pretraining import drawn_subnet
-from search.shipped_crops import find_crops, load_crops
+from search.data.images import read_rgb
+from search.data.photographs import CROP, Crops, find_photographs, load_photographs
+from search.data.shipped_crops import find_crops, load_crops
+from search.training.pretrain import SHIPPED_SUPERNET
+from search.training.supernet import drawn_subnet
 from space.architecture import Architecture
 from space.search_space import SearchSpace
 

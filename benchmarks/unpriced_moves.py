@@ -17,9 +17,9 @@ import yaml
 
 from latency_predictor import load_default
 from latency_predictor.ops import COLUMNS, Kind, OpTable
-from search.config import CONFIGS
-from space.lowering import lower
-from space.programs import SEGMENTS
+from search.config.schema import CONFIGS
+from space.lowering.networks import lower
+from space.lowering.programs import SEGMENTS
 from space.search_space import SearchSpace
 
 PHONES = ("iphone13", "iphone16pro")

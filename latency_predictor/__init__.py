@@ -1,4 +1,4 @@
-"""How long a network takes on a phone: op list -> milliseconds with an interval."""
+"""Predict the latency of a network on a phone, with an interval, from its op list."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ from latency_predictor.ops import Kind, OpTable
 
 
 def load_default() -> LatencyModel:
-    """The model that ships with the package."""
-    from latency_predictor import artefact
+    """Load the latency model that ships with the package."""
+    from latency_predictor.model import artefact
 
     return load_model(artefact.SHIPPED)
 
 
 def load_model(path: Path) -> LatencyModel:
-    """The model of a file that `calibrate` wrote. Raises `artefact.ArtefactError`."""
-    from latency_predictor import artefact
+    """Load a model file that `calibrate` wrote. Raises `artefact.ArtefactError`."""
+    from latency_predictor.model import artefact
 
     return artefact.load(path).model()
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m latency_predictor COMMAND`; see `COMMANDS`."""
+"""The command line `python -m latency_predictor COMMAND`; `COMMANDS` lists the commands."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from latency_predictor import model_commands, profiling_commands
-from latency_predictor.devices import UnknownDevice
+from latency_predictor.cli import model_commands, profiling_commands
+from latency_predictor.errors import UserError
 
 Command = Callable[[argparse.Namespace], dict[str, Any]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and print its JSON; 0, or 2 with one line on stderr for bad input."""
-    from latency_predictor.artefact import ArtefactError
-    from latency_predictor.few_shot import TooFewRows
-    from latency_predictor.networks import UnknownNetwork
-    from latency_predictor.profiles import ProfileError
+    """Run a command and print its JSON.
 
+    Returns the exit code: 0, or 2 after one line on stderr if the input is bad.
+    """
     argv = sys.argv[1:] if argv is None else argv
     parser = _parser()
     _check_command(parser, argv)
@@ -29,10 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command: Command = options.command
     try:
         print(json.dumps(command(options), indent=2))
-    except (
-        ArtefactError, ProfileError, TooFewRows, UnknownDevice, UnknownNetwork, OSError,
-        *profiling_commands.ERRORS,
-    ) as error:  # fmt: skip
+    except (OSError, UserError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
@@ -50,14 +45,14 @@ COMMANDS: dict[str, Command] = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with one line per error."""
+    """Argument parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}\n")
 
 
 def _check_command(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
-    """Stop at an unknown command with the near misses, which argparse would not name."""
+    """Reject an unknown command and suggest the nearest one, which argparse does not do."""
     if argv and not argv[0].startswith("-") and argv[0] not in COMMANDS:
         near = get_close_matches(argv[0], COMMANDS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -66,7 +61,8 @@ def _check_command(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="python -m latency_predictor", description="How long a network takes on a phone."
+        prog="python -m latency_predictor",
+        description="Predict how long a network takes on a phone.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     model_commands.add_parsers(commands)

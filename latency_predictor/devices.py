@@ -1,9 +1,9 @@
-"""Which phones there are, which chip each has, and how a user names one.
+"""Phones, the chips that they contain, and the device names that a user writes.
 
-A device is a phone and the compute unit that runs the network: `iphone13` is an iPhone 13 on the
-Neural Engine (Core ML's compute unit ALL), `iphone11pro-gpu` an iPhone 11 Pro on its GPU. Phones
-with the same chip share one calibration, `a15-ane` say; any other machine has its own, and
-`local_cpu` is the processor of this one.
+A device is a phone and the compute unit that runs the network: `iphone13` is an iPhone 13 on its
+Neural Engine (Core ML's compute unit ALL), and `iphone11pro-gpu` is an iPhone 11 Pro on its GPU.
+Phones with the same chip share one calibration, for example `a15-ane`. Any other machine has a
+calibration of its own; `local_cpu` is the processor of the computer that runs this program.
 Chips: https://github.com/hollance/neural-engine (docs/supported-devices.md, MIT).
 """
 
@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
+
+from latency_predictor.errors import UserError
 
 UNITS = ("ane", "gpu", "cpu")
 DEFAULT_DEVICE = "iphone13"
@@ -33,40 +35,44 @@ _PHONES_BY_CHIP = {
     "a19pro": "iPhone Air, iPhone 17 Pro, iPhone 17 Pro Max",
 }
 _NO_NEURAL_ENGINE = {"a10", "a11"}
-"""Chips whose Neural Engine, if any, Core ML does not use."""
+"""Chips without a Neural Engine that Core ML uses."""
 
 NEURAL_ENGINES = tuple(chip for chip in _PHONES_BY_CHIP if chip not in _NO_NEURAL_ENGINE)
-"""Chips on whose Neural Engine Core ML runs programs, oldest first."""
+"""Chips with a Neural Engine that Core ML uses, oldest first."""
 
 
 def slug(name: str) -> str:
-    """`iPhone 12 Pro Max` and `iphone-12_pro max` are both `iphone12promax`; `+` is `plus`."""
+    """Canonical form of a name: letters and digits in lower case, with `plus` for `+`.
+
+    `iPhone 12 Pro Max` and `iphone-12_pro max` both become `iphone12promax`.
+    """
     return re.sub(r"[^a-z0-9]", "", name.lower().replace("+", "plus"))
 
 
 CHIPS = {
     slug(phone): chip for chip, phones in _PHONES_BY_CHIP.items() for phone in phones.split(", ")
 }
-"""Chip of each phone, by slug."""
+"""Chip of each phone; the keys are slugs."""
 
 
-class UnknownDevice(ValueError):
-    """A device name that has no calibration."""
+class UnknownDevice(UserError):
+    """The device has no calibration."""
 
     def __init__(self, device: str, calibrated: Collection[str]) -> None:
         near = get_close_matches(device.lower(), list(calibrated), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         engines = (name for name in calibrated if not name.endswith(("-gpu", "-cpu")))
         super().__init__(
-            f"device {device!r} has no calibration{hint}; known: {', '.join(sorted(engines))}, "
-            "some with -gpu or -cpu; `python -m latency_predictor kit` begins to add one"
+            f"device {device!r} has no calibration{hint}; known: {', '.join(sorted(engines))}; "
+            "some of them also with -gpu or -cpu. To add a device, start with "
+            "`python -m latency_predictor kit`"
         )
 
 
 def calibration_key(device: str) -> str | None:
-    """`a15-ane` for `iphone13`, `iPhone 13` and `iphone14-ane`, `local-cpu` for `local_cpu`.
+    """The calibration of a device name; None for a phone that cannot run Core ML on that unit.
 
-    None for a phone that cannot run Core ML on that unit.
+    `iphone13`, `iPhone 13` and `iphone14-ane` give `a15-ane`; `local_cpu` gives `local-cpu`.
     """
     machine, unit = _split(device)
     chip = CHIPS.get(machine, machine)
@@ -74,7 +80,7 @@ def calibration_key(device: str) -> str | None:
 
 
 def devices_of(keys: Collection[str]) -> tuple[str, ...]:
-    """Every device name that one of these calibrations serves."""
+    """Names of all devices that these calibrations cover."""
     own = {key.rpartition("-")[0] for key in keys} - set(CHIPS.values())
     names = (
         f"{machine}{suffix}"
@@ -89,16 +95,16 @@ def devices_of(keys: Collection[str]) -> tuple[str, ...]:
 
 
 def _split(device: str) -> tuple[str, str]:
-    """Slug of the machine, and its unit: the Neural Engine where none is named."""
+    """Slug of the machine, and its compute unit; the default is the Neural Engine."""
     match = re.fullmatch(rf"(.+)[-_ ]({'|'.join(UNITS)})", device.lower())
     return (slug(match[1]), match[2]) if match else (slug(device), "ane")
 
 
 def unit_of(compute_unit: str) -> str | None:
-    """The unit that runs a Core ML program given the setting a source states.
+    """The unit that runs a Core ML program under the compute-unit setting that a source states.
 
-    Core ML's default is ALL, so an unstated unit counts as the Neural Engine. None for
-    runtimes that are not Core ML's own.
+    An unstated setting counts as the Neural Engine, because Core ML's default is ALL. Returns None
+    for runtimes other than Core ML itself.
     """
     setting = compute_unit.lower()
     if "executorch" in setting or "pipelined" in setting:
@@ -111,7 +117,7 @@ def unit_of(compute_unit: str) -> str | None:
 
 
 def device_of(phone: str, compute_unit: str) -> str:
-    """Device name of a profile row, whether or not it is calibrated."""
+    """Device name of a profile row; the device need not be calibrated."""
     if calibration_key(phone) == calibration_key(LOCAL_CPU):
         return LOCAL_CPU
     unit = unit_of(compute_unit)

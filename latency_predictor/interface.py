@@ -1,4 +1,4 @@
-"""What every latency model offers, and the part that all of them share."""
+"""The interface of latency models, and the implementation that calibrated models share."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latency_predictor.devices import UnknownDevice, calibration_key, devices_of
-from latency_predictor.interval import Interval
+from latency_predictor.model.interval import Interval
+from latency_predictor.model.times import AdditiveTimes, summed
 from latency_predictor.ops import OpTable
-from latency_predictor.times import AdditiveTimes, summed
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Milliseconds per program, each of shape [programs]; `low_ms <= ms <= high_ms`.
+    """Predicted milliseconds of each program; `low_ms <= ms <= high_ms`.
 
-    The interval is meant to hold nine times in ten for a network of a family that the model was
-    not calibrated on. `distance` says how far a program lies from what was calibrated, relative to
-    all but the farthest twentieth of the rows that intervals were checked on: beyond 1, measure it.
+    All arrays have shape [programs]. The interval is meant to contain the true latency nine times
+    in ten for a network of a family that the model was not calibrated on. `distance` tells how far
+    a program lies from the calibration data, relative to the 95 % quantile of the rows on which
+    intervals were checked. A program whose distance exceeds 1 should be measured.
     """
 
     ms: NDArray[np.float64]
@@ -31,14 +32,14 @@ class Prediction:
 
 
 class LatencyModel(Protocol):
-    """Prices op lists on named devices."""
+    """Predicts the latency of op lists on named devices."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """Names that `predict` takes; spellings such as "iPhone 13" are understood too."""
+        """Names that `predict` accepts; other spellings such as "iPhone 13" work as well."""
         ...
 
     def predict(self, table: OpTable, device: str) -> Prediction:
@@ -51,27 +52,27 @@ class LatencyModel(Protocol):
     def op_features(self, table: OpTable, device: str) -> NDArray[np.float64]:
         """Additive features of one occurrence of each op: shape [rows, features].
 
-        The first is its time in milliseconds. Raises `UnknownDevice`.
+        The first feature is the op's time in milliseconds. Raises `UnknownDevice`.
         """
         ...
 
     def from_sums(self, sums: NDArray[np.float64], device: str) -> Prediction:
-        """Latency of programs whose features sum up to `sums` [programs, features].
+        """Latency of programs from the sums of their op features, `sums` [programs, features].
 
-        Programs may so be priced by their parts. Raises `UnknownDevice`.
+        A program can therefore be priced from its parts. Raises `UnknownDevice`.
         """
         ...
 
 
 def feature_sums(model: LatencyModel, table: OpTable, device: str) -> NDArray[np.float64]:
-    """Features of the ops summed over each program: shape [programs, features]."""
+    """Sums of the op features over each program: shape [programs, features]."""
     return summed(lambda part: model.op_features(part, device), table)
 
 
 class CalibratedModel:
-    """A `LatencyModel` made of one `AdditiveTimes` and one `Interval` per calibration.
+    """A `LatencyModel` with one `AdditiveTimes` and one `Interval` for each calibration.
 
-    Both are keyed by calibration, `a15-ane` say.
+    Both mappings are keyed by calibration, for example `a15-ane`.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class CalibratedModel:
         return self._times[self._key(device)].op_features(table)
 
     def from_sums(self, sums: NDArray[np.float64], device: str) -> Prediction:
-        """Latency of programs whose features sum up to `sums` [programs, features].
+        """Latency of programs from the sums of their op features, `sums` [programs, features].
 
         Raises `UnknownDevice`.
         """
@@ -109,7 +110,7 @@ class CalibratedModel:
         )
 
     def _key(self, device: str) -> str:
-        """Calibration that serves a device. Raises `UnknownDevice`."""
+        """The calibration that applies to a device. Raises `UnknownDevice`."""
         key = calibration_key(device)
         if key is None or key not in self._times:
             raise UnknownDevice(device, self.devices)

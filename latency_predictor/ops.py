@@ -1,8 +1,8 @@
-"""The op list: the one language that codecs, traced networks and the latency model share.
+"""The op list, which codecs, traced networks and the latency model have in common.
 
-An op is a *fused* operation as a Core ML program runs it: a convolution carries its bias, its
-normalisation and its activation. A table holds the ops of one or of a million programs as columns,
-so that a whole search space lowers and is priced without a Python loop over architectures.
+An op is a *fused* operation as a Core ML program runs it: a convolution includes its bias, its
+normalisation and its activation. A table holds the ops of any number of programs as columns, so
+that a whole search space is lowered and priced without a Python loop over architectures.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 BYTES_PER_VALUE = 2
-"""Weights and activations are float16 on the Neural Engine."""
+"""Bytes per weight and per activation, which are float16 on the Neural Engine."""
 
 
 class Kind(IntEnum):
-    """What an op does, as far as its cost is concerned."""
+    """The type of an op, as far as it determines the cost."""
 
     CONV = 0
     """Convolution or linear layer (a 1x1 convolution over tokens), grouped or not."""
     TRANSPOSED_CONV = 1
     MATMUL = 2
-    """Product of two activations, as in attention: no weights."""
+    """Product of two activations, as in attention. It has no weights."""
     POOL = 3
     ELEMENTWISE = 4
-    """Addition, product or activation that no convolution absorbs."""
+    """Addition, product or activation that is not fused into a convolution."""
     NORM = 5
     """Softmax, layer norm and other reductions over channels or tokens."""
     RESIZE = 6
     MOVE = 7
-    """Transpose, concatenation, slice, pixel shuffle: bytes move, nothing is computed."""
+    """Transpose, concatenation, slice or pixel shuffle: bytes move, but nothing is computed."""
 
 
 @dataclass(frozen=True)
 class OpTable:
-    """Ops as columns, each an array of shape [rows]; row i belongs to program `program[i]`,
-    and every program has rows.
+    """Ops as columns, each an array of shape [rows].
 
-    `count` is how often the op occurs in its program (0 for a slot that the architecture leaves
-    out), `kernel` the number of taps (9 for 3x3), `in_px` and `out_px` the spatial positions read
-    and written. A two-operand op counts the positions of both operands in `in_px`.
+    Row i belongs to program `program[i]`, and every program has at least one row. `count` is how
+    often the op occurs in its program (0 for a slot that the architecture leaves empty), `kernel`
+    is the number of taps (9 for 3x3), `in_px` and `out_px` are the numbers of spatial positions
+    read and written. For an op with two operands, `in_px` counts the positions of both.
     """
 
     program: NDArray[np.int64]
@@ -59,7 +59,7 @@ class OpTable:
     in_px: NDArray[np.int64]
     out_px: NDArray[np.int64]
     programs: int
-    """Number of programs; they are numbered from 0."""
+    """Number of programs, which are numbered from 0."""
 
     def __len__(self) -> int:
         return len(self.program)
@@ -73,7 +73,7 @@ class OpTable:
 
     @property
     def macs(self) -> NDArray[np.int64]:
-        """Multiply-accumulates of one occurrence of each op; 0 where nothing is multiplied."""
+        """Multiply-accumulates of one occurrence; 0 except for convolutions and MATMUL."""
         taps = self.kernel * self.in_channels // self.groups * self.out_channels
         positions = np.where(self.kind == Kind.TRANSPOSED_CONV, self.in_px, self.out_px)
         return np.where(self.kind <= Kind.MATMUL, taps * positions, 0)
@@ -94,14 +94,14 @@ class OpTable:
         return self.out_channels * self.out_px * BYTES_PER_VALUE
 
     def per_program(self, per_op: NDArray[Any]) -> NDArray[np.float64]:
-        """Sum a per-occurrence figure over each program: shape [programs]."""
+        """Sum a quantity per occurrence over each program: shape [programs]."""
         weights = (per_op * self.count).astype(np.float64)
         return np.asarray(np.bincount(self.program, weights, self.programs), dtype=np.float64)
 
     def totals(self) -> dict[str, NDArray[np.float64]]:
-        """Sizes of each program: `macs`, `parameters` (biases included) and `peak_bytes`.
+        """`macs`, `parameters` (biases included) and `peak_bytes`, each of shape [programs].
 
-        `peak_bytes` is all weights plus the largest pair of operands that is live at once.
+        `peak_bytes` is the size of all weights plus the largest input and output of any one op.
         """
         weights = self.weights
         live = np.where(self.count > 0, self.in_bytes + self.out_bytes, 0)
@@ -119,7 +119,7 @@ COLUMNS = tuple(field.name for field in fields(OpTable) if field.name != "progra
 
 
 def one_program(rows: Sequence[Mapping[str, int]]) -> OpTable:
-    """The table of a single program; each row gives all of `COLUMNS` but `program`."""
+    """The table of a single program. Each row gives all of `COLUMNS` except `program`."""
     columns = {
         name: np.array([row[name] for row in rows], dtype=np.int64)
         for name in COLUMNS
@@ -129,11 +129,11 @@ def one_program(rows: Sequence[Mapping[str, int]]) -> OpTable:
 
 
 OCCURRENCE = tuple(name for name in COLUMNS if name not in ("program", "count"))
-"""What tells one op from another."""
+"""The columns that distinguish one op from another."""
 
 
 def occurrences(table: OpTable) -> Counter[tuple[int, ...]]:
-    """How often each op, as its columns `OCCURRENCE`, is in the programs of a table together."""
+    """Number of occurrences of each op in a whole table; a key holds its columns `OCCURRENCE`."""
     found: Counter[tuple[int, ...]] = Counter()
     columns = [getattr(table, name).tolist() for name in OCCURRENCE]
     for op, count in zip(zip(*columns, strict=True), table.count.tolist(), strict=True):
@@ -142,7 +142,7 @@ def occurrences(table: OpTable) -> Counter[tuple[int, ...]]:
 
 
 def concatenate(tables: Sequence[OpTable]) -> OpTable:
-    """Join tables; the programs of each follow those of the one before."""
+    """Join tables. The programs of each table are numbered after those of the one before."""
     starts = np.cumsum([0, *(table.programs for table in tables)])
     columns = {name: np.concatenate([getattr(t, name) for t in tables]) for name in COLUMNS}
     columns["program"] = np.concatenate(

@@ -1,1 +1,3 @@
-"""Which codec is best: proxy task, workers, samplers, front, report, command line."""
+"""The search for codecs: configuration, data, training, the sampler, the study, the report, and
+promotion.
+"""

@@ -7,17 +7,17 @@ import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
-from search.bench_commands import bench
-from search.codec_commands import decode, encode, train
-from search.commands import pretrain, report, run
-from search.export_command import export
-from search.promote_command import promote
+from search.cli.bench import bench
+from search.cli.codec import decode, encode, train
+from search.cli.commands import pretrain, report, run
+from search.cli.export import export
+from search.cli.promote import promote
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "run": (run, "+space=NAME [key=value ...]   search a space; continues a run of the same name"),
     "pretrain": (
         pretrain,
-        "+space=NAME [key=value ...]   train a parent for candidates to inherit",
+        "+space=NAME [key=value ...]   train a supernet for candidates to inherit",
     ),
     "report": (
         report,

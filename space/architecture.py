@@ -8,17 +8,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 ENCODER_STRIDES = (4, 8, 16)
-"""Resolutions of the analysis transform's chains, as strides to the image, in order of use."""
+"""Strides, relative to the image, of the analysis transform's chains, in order of use."""
 DECODER_STRIDES = (16, 8, 4)
-"""Resolutions of the synthesis transform's chains, in order of use."""
+"""Strides, relative to the image, of the synthesis transform's chains, in order of use."""
 LATENT_STRIDE = DECODER_STRIDES[0]
+"""Stride of the latent relative to the image."""
 HYPER_DEPTH = 2
-"""Halvings between the latent and the hyper-latent."""
+"""Number of times that the sides are halved between the latent and the hyper-latent."""
 HYPER_STRIDE = LATENT_STRIDE * 2**HYPER_DEPTH
+"""Stride of the hyper-latent relative to the image."""
 LEVELS = 8
-"""Trained quality levels, 0 to 7; a quality is a real number between them."""
+"""Number of trained quality levels, 0 to 7. A quality is a real number in that range."""
 QUALITY_STEPS = 100
-"""Steps per level in which files count the quality."""
+"""Files store the quality in steps of 1 / QUALITY_STEPS of a level."""
 
 CHOICES = {
     "activation": ("relu", "leaky_relu", "gelu", "silu"),
@@ -28,18 +30,21 @@ CHOICES = {
     "scales": ("learned", "none"),
     "scale_path": ("uint8", "linear"),
 }
-"""What PICO fixed by ablation, and its alternatives; `Architecture` says what each means."""
+"""Accepted values of the categorical parameters, which `Architecture` explains.
+
+PICO fixed its choices by ablation; here they can be searched.
+"""
 CHANNEL_GROUPS = 4
-"""Groups of latent channels of the context pattern `channels`; latents are multiples of it."""
+"""Number of channel groups of the context pattern `channels`. `latent_channels` is a multiple."""
 
 
 @dataclass(frozen=True)
 class Chain:
     """CS-Chain(C, R, E, F) of PICO: R ConvScale311 blocks at one resolution.
 
-    A block widens C channels to C*E by a 3x3 convolution, maps them to C*F and back to C by 1x1
-    convolutions. Without blocks (R = 0) the expansions mean nothing and are set to 1, so that equal
-    codecs compare equal.
+    A block widens C channels to C*E by a 3x3 convolution, then maps them to C*F and back to C by
+    1x1 convolutions. A chain without blocks (R = 0) has no expansions: E and F are set to 1, so
+    that equal codecs compare equal. Raises ValueError for a value out of range.
     """
 
     C: int
@@ -62,21 +67,21 @@ class Chain:
 class Architecture:
     """One codec of the family.
 
-    `encoder` holds the chains at strides 4, 8, 16 and `decoder` those at strides 16, 8, 4;
+    `encoder` holds the chains at strides 4, 8, 16 and `decoder` those at strides 16, 8, 4.
     `latent_channels` is the width of the latent at stride 16, `hyper_channels` that of the
     hyper-latent at stride 64. The defaults are PICO's choices. Equal architectures have equal `id`s
-    in every process.
+    in every process. Raises ValueError for a value out of range.
 
-    - `resampling`: between resolutions, Haar subbands and a 1x1 convolution, the same with pixel
-      (un)shuffle, or an overlapping strided (transposed) convolution.
-    - `context`: what the mean and the quantisation width of a symbol may depend on besides the
-      hyper-latent: nothing, or symbols decoded before it, in a checkerboard (2 steps), a 2x2 grid
-      (4 steps) or by groups of channels (4 steps).
-    - `quantisation`: its width has a learned factor per element, or is one per channel and quality
-      level alone.
-    - `scales`: ConvScale's input and output scales are learned or stay 1.
-    - `scale_path`: how the integer path finds sigma: PICO's UINT8 scale decoder or PULSE's linear
-      predictor of table indexes.
+    - `resampling`: the layer between resolutions. It is a Haar transform with a 1x1 convolution, a
+      pixel (un)shuffle with a 1x1 convolution, or an overlapping strided (transposed) convolution.
+    - `context`: the symbols decoded earlier that, besides the hyper-latent, predict the mean and
+      the quantisation width of a symbol. They are none, or follow a checkerboard (2 steps), a 2x2
+      grid (4 steps) or groups of channels (4 steps).
+    - `quantisation`: the quantisation width has a learned factor per element, or depends on the
+      channel and the quality level alone.
+    - `scales`: the input and output scales of ConvScale are learned or stay 1.
+    - `scale_path`: sigma comes from PICO's UINT8 scale decoder or from PULSE's linear predictor of
+      table indexes, both in integers.
     """
 
     encoder: tuple[Chain, Chain, Chain]
@@ -113,9 +118,9 @@ class Architecture:
 
     @classmethod
     def from_json(cls, text: str) -> Architecture:
-        """Read what `to_json` wrote.
+        """Read an architecture that `to_json` wrote.
 
-        Raises ValueError where a field is missing, unknown or out of range.
+        Raises ValueError if a field is missing, unknown or out of range.
         """
         try:
             fields: dict[str, Any] = json.loads(text)

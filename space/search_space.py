@@ -1,8 +1,8 @@
-"""The search space: value sets from a YAML file, and every architecture of them by number.
+"""The search space: value sets from a YAML file, and a number for every architecture.
 
-A space is a product of axes: one per chain, whose points are its distinct (C, R, E, F), and one per
-remaining parameter. Architectures are thereby numbered without gaps or duplicates, and any of them,
-or a million, can be written down as columns of values without building an object for each.
+A space is a product of axes. Each chain is one axis, whose points are its distinct (C, R, E, F),
+and each remaining parameter is another. This numbers the architectures without gaps or duplicates,
+and gives the values of a million of them as columns, without building an object for each.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from latency_predictor.errors import UserError
 from space.architecture import CHOICES, DECODER_STRIDES, ENCODER_STRIDES, Architecture, Chain
 
 CHAIN_FIELDS = ("C", "R", "E", "F")
@@ -27,43 +28,44 @@ CHAINS = tuple(
     for half, strides in (("encoder", ENCODER_STRIDES), ("decoder", DECODER_STRIDES))
     for stride in strides
 )
-"""Names of the six chains, as `encoder.4`, in order of use."""
+"""Names of the six chains, such as `encoder.4`, in order of use."""
 SCALARS = ("latent_channels", "hyper_channels", *CHOICES)
+"""Names of the parameters that belong to no chain."""
 SECTIONS = ("encoder", "decoder", *SCALARS)
-"""What a file says of parameters, at its top level."""
+"""Top-level keys of a space file that describe parameters."""
 PARAMETERS = (*(f"{chain}.{field}" for chain in CHAINS for field in CHAIN_FIELDS), *SCALARS)
-"""Names of all parameters of the family, as `decoder.16.C`."""
+"""Names of all parameters of an architecture, such as `decoder.16.C`."""
 
 Value = int | str
 Columns = dict[str, NDArray[Any]]
-"""Values of many architectures: parameter name to an array with one entry per architecture."""
+"""Maps each parameter name to an array with one entry per architecture."""
 
 
-class SpaceError(ValueError):
+class SpaceError(UserError):
     """A space file that does not describe a search space."""
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Value sets of all parameters, and the reference architecture that scores are relative to."""
+    """Value sets of all parameters, and the reference architecture of relative scores."""
 
     name: str
     parameters: Mapping[str, tuple[Value, ...]]
-    """Every name of `PARAMETERS` with its values; one value means that the parameter is fixed."""
+    """Values of every parameter in `PARAMETERS`. A parameter with one value is fixed."""
     reference: Architecture
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SearchSpace:
-        """Read the content of a `configs/space/*.yaml`.
+        """Read the content of a space file such as `configs/space/*.yaml`.
 
-        Raises SpaceError naming the parameter that is unknown, missing, empty or out of range, and
-        what would be accepted.
+        Raises SpaceError that names the unknown, missing, empty or out-of-range parameter and the
+        accepted values.
         """
         unknown = sorted(set(map(str, config)) - {"name", "reference", *SECTIONS})
         if unknown:
             raise SpaceError(_unknown(unknown[0], SECTIONS))
         if "name" not in config:
-            raise SpaceError("a space needs a 'name'")
+            raise SpaceError("'name' is missing: give the space a name, such as 'name: mine'")
         name = str(config["name"])
         parameters = {key: _values(key, raw) for key, raw in _flatten(config).items()}
         reference = config.get("reference")
@@ -78,7 +80,7 @@ class SearchSpace:
         return space
 
     def _check_buildable(self) -> None:
-        """Every value must be acceptable to an architecture, whatever it is combined with."""
+        """Raise SpaceError if an architecture cannot have one of the values."""
         for name, values in self.parameters.items():
             for value in values:
                 try:
@@ -88,7 +90,7 @@ class SearchSpace:
 
     @cached_property
     def axes(self) -> tuple[Columns, ...]:
-        """Values at the points of each axis: (C, R, E, F) of a chain, or one other parameter."""
+        """Values at the points of each axis: (C, R, E, F) of a chain, or of one other parameter."""
         axes: list[Columns] = []
         for chain in CHAINS:
             product = itertools.product(*(self.parameters[f"{chain}.{f}"] for f in CHAIN_FIELDS))
@@ -108,7 +110,7 @@ class SearchSpace:
         return math.prod(self._radices)
 
     def digits(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-        """Points on each axis of the architectures `numbers` [n], each in [0, size)."""
+        """For each axis, the index [n] of its point for architectures `numbers` [n] < size."""
         return np.unravel_index(numbers, self._radices)
 
     def columns(self, numbers: NDArray[np.int64]) -> Columns:
@@ -117,9 +119,9 @@ class SearchSpace:
         return {name: values[digit] for axis, digit in points for name, values in axis.items()}
 
     def points(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
-        """Searched parameters of the architectures `numbers` [n], as categories: their sets.
+        """Searched parameters of the architectures `numbers` [n], as categorical columns.
 
-        Where a chain has no blocks, its expansions are the first of theirs.
+        The expansions of a chain without blocks are the first values of their sets.
         """
         columns = {}
         for places, digit in zip(self._places, self.digits(numbers), strict=True):
@@ -131,7 +133,7 @@ class SearchSpace:
 
     @cached_property
     def _places(self) -> tuple[dict[str, NDArray[np.int8]], ...]:
-        """Where in their sets the values at the points of each axis are."""
+        """For each axis, the index of each parameter's value in its set, at every point."""
         places = []
         for axis in self.axes:
             empty = [axis[name] == 0 for name in axis if name.endswith(".R")]
@@ -145,12 +147,12 @@ class SearchSpace:
         return tuple(places)
 
     def architecture(self, number: int) -> Architecture:
-        """The architecture of one number."""
+        """The architecture with this number."""
         columns = self.columns(np.array([number]))
         return to_architecture({name: values[0].item() for name, values in columns.items()})
 
     def number(self, architecture: Architecture) -> int:
-        """The number of an architecture. Raises SpaceError for one outside the space."""
+        """The number of an architecture. Raises SpaceError if it lies outside the space."""
         self.values(architecture)
         point = from_architecture(architecture)
         matches = (
@@ -163,7 +165,7 @@ class SearchSpace:
     def values(self, architecture: Architecture) -> dict[str, Value]:
         """The value of every parameter. Raises SpaceError for an architecture outside the space.
 
-        Where a chain has no blocks, its expansions are the first of their sets.
+        The expansions of a chain without blocks are the first values of their sets.
         """
         point = from_architecture(architecture)
         for chain in CHAINS:
@@ -177,36 +179,37 @@ class SearchSpace:
         return point
 
     def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Numbers of `n` architectures, uniform over the distinct ones, with replacement."""
+        """Numbers of `n` architectures, drawn uniformly over the space, with replacement."""
         return rng.integers(self.size, size=n)
 
     def sample_by_parameter(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Numbers of `n` architectures, with replacement, whose parameters are drawn one by one.
+        """Numbers of `n` architectures, drawn with replacement, each parameter uniformly by itself.
 
-        Chains without blocks, one point of an axis each, are then as frequent as any other depth.
+        Depth 0, a single point of a chain's axis, is then as frequent as any other depth.
         """
-        digits = [rng.choice(len(share), size=n, p=share) for share in self._shares]
+        digits = [rng.choice(len(p), size=n, p=p) for p in self._point_probabilities]
         return np.ravel_multi_index(digits, self._radices)
 
     @cached_property
-    def _shares(self) -> tuple[NDArray[np.float64], ...]:
-        """Probability of the points of each axis where every parameter is uniform on its own."""
-        shares = []
+    def _point_probabilities(self) -> tuple[NDArray[np.float64], ...]:
+        """Probability of the points of each axis if every parameter is drawn uniformly."""
+        probabilities = []
         for axis in self.axes:
-            share = np.ones(len(next(iter(axis.values()))))
-            depth = next((axis[name] for name in axis if name.endswith(".R")), share)
+            probability = np.ones(len(next(iter(axis.values()))))
+            depth = next((axis[name] for name in axis if name.endswith(".R")), probability)
             for name in axis:
                 # All expansions of a chain without blocks are one point.
                 drawn = (depth > 0) | (not name.endswith((".E", ".F")))
-                share[drawn] /= len(self.parameters[name])
-            shares.append(share)
-        return tuple(shares)
+                probability[drawn] /= len(self.parameters[name])
+            probabilities.append(probability)
+        return tuple(probabilities)
 
     def neighbours(
         self, numbers: NDArray[np.int64], n: int, rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Numbers of `n` architectures, with replacement, each of which differs from a random one
-        of `numbers` [b] in two axes at most.
+        """Numbers of `n` neighbours of the architectures `numbers` [b], with replacement.
+
+        Each differs from a random one of `numbers` in at most two axes.
         """
         digits = np.stack(self.digits(rng.choice(numbers, n)))
         for _ in range(2):
@@ -216,7 +219,7 @@ class SearchSpace:
 
 
 def to_architecture(values: Mapping[str, Value]) -> Architecture:
-    """Architecture of one value per parameter name. Raises ValueError for a value out of range."""
+    """The architecture with these parameter values. Raises ValueError for one out of range."""
 
     def chain(name: str) -> Chain:
         return Chain(*(values[f"{name}.{field}"] for field in CHAIN_FIELDS))  # type: ignore[arg-type]
@@ -229,7 +232,7 @@ def to_architecture(values: Mapping[str, Value]) -> Architecture:
 def extreme(
     space: SearchSpace, like: Architecture, pick: Callable[[Iterable[int]], int]
 ) -> Architecture:
-    """The largest (`pick` = max) or smallest (min) of a space that makes the choices of `like`."""
+    """The largest (`pick` = max) or smallest (min) architecture with the choices of `like`."""
     return to_architecture(
         {
             name: getattr(like, name) if name in CHOICES else pick(map(int, values))
@@ -239,9 +242,10 @@ def extreme(
 
 
 def named_point(config: Mapping[str, Any]) -> Architecture:
-    """Architecture of a file that gives every parameter one value, in the form of a `reference`.
+    """The architecture that a file describes, in the form of a space's `reference`.
 
-    Raises SpaceError naming the parameter that is unknown, missing or out of range.
+    Such a file gives every parameter one value. Raises SpaceError that names the unknown, missing
+    or out-of-range parameter.
     """
     unknown = sorted(set(map(str, config)) - set(SECTIONS))
     if unknown:
@@ -254,7 +258,7 @@ def named_point(config: Mapping[str, Any]) -> Architecture:
 
 
 def from_architecture(architecture: Architecture) -> dict[str, Value]:
-    """One value per parameter name: the inverse of `to_architecture`."""
+    """The value of every parameter. This is the inverse of `to_architecture`."""
     chains = zip(CHAINS, (*architecture.encoder, *architecture.decoder), strict=True)
     values: dict[str, Value] = {
         f"{name}.{field}": getattr(chain, field) for name, chain in chains for field in CHAIN_FIELDS
@@ -263,7 +267,7 @@ def from_architecture(architecture: Architecture) -> dict[str, Value]:
 
 
 def _flatten(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameter name to what the file says. Raises SpaceError for unknown or missing names."""
+    """Raw values by parameter name. Raises SpaceError for an unknown or missing name."""
     flat: dict[str, Any] = {}
     for half in ("encoder", "decoder"):
         for stride, chain in _mapping(half, config.get(half)).items():
@@ -286,7 +290,7 @@ def _mapping(name: str, raw: Any) -> Mapping[Any, Any]:
 
 
 def _values(name: str, raw: Any) -> tuple[Value, ...]:
-    """Values of one parameter, ordered and without repetitions."""
+    """Values of one parameter in the file's order, without repetitions."""
     values = raw if isinstance(raw, Sequence) and not isinstance(raw, str) else ()
     if not values or not all(isinstance(value, int | str) for value in values):
         raise SpaceError(

@@ -1,6 +1,6 @@
-// Times every compiled Core ML package of the app's bundle in bursts of back-to-back predictions
+// Times every compiled Core ML package in the app's bundle in bursts of back-to-back predictions
 // and writes burst_results.json, which `python -m latency_predictor import` reads.
-// The whole app: the only Swift file of an iOS app target. iOS 17 or later.
+// This file is the whole app: it is the only Swift file of an iOS app target (iOS 17 or later).
 
 import CoreML
 import Darwin
@@ -69,9 +69,9 @@ struct BurstRunnerApp: App {
     }
 }
 
-/// Runs everything on one background thread and tells the screen how far it is.
+/// Runs all measurements on one background thread and publishes the progress.
 final class Session: ObservableObject {
-    @Published var status = "Plug in, let the phone cool, low-power mode off."
+    @Published var status = "Plug the phone in, let it cool and turn low-power mode off."
     @Published var progress = 0.0
     @Published var running = false
     @Published var finished = false
@@ -126,7 +126,7 @@ final class Session: ObservableObject {
         }
     }
 
-    /// After every program, so that a crash loses one measurement.
+    /// Writes the results so far. It is called after every program, so that a crash loses only one.
     private func write(_ results: Results) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -160,12 +160,12 @@ func measure(_ package: URL, name: String, unitName: String, unit: MLComputeUnit
         thermal_state: thermalState(), measured_at: ISO8601DateFormatter().string(from: Date()))
 }
 
-/// Float16 arrays of the shapes that the model states, so that no cast is timed.
+/// Random float16 arrays with the shapes of the model's inputs. No cast is timed.
 func randomInputs(_ description: MLModelDescription) throws -> MLFeatureProvider {
     var values: [String: MLMultiArray] = [:]
     for (name, feature) in description.inputDescriptionsByName {
         guard let array = feature.multiArrayConstraint, array.dataType == .float16 else {
-            throw Failure(errorDescription: "input \(name) is no float16 array")
+            throw Failure(errorDescription: "input \(name) is not a float16 array")
         }
         let shape = array.shape.map(\.intValue)
         let scalars = (0..<shape.reduce(1, *)).map { _ in Float16.random(in: 0..<1) }
@@ -174,7 +174,7 @@ func randomInputs(_ description: MLModelDescription) throws -> MLFeatureProvider
     return try MLDictionaryFeatureProvider(dictionary: values)
 }
 
-/// Where Core ML means to run each op; nothing before iOS 17.4.
+/// The compute unit on which Core ML plans to run each op; empty before iOS 17.4.
 func plan(_ package: URL, _ configuration: MLModelConfiguration) -> [PlannedOp] {
     guard #available(iOS 17.4, *) else { return [] }
     let box = PlanBox()
@@ -244,7 +244,7 @@ func thermalState() -> String {
     }
 }
 
-/// At most two minutes, while the phone says that it throttles.
+/// Waits while the phone reports that it throttles, for at most two minutes.
 func waitUntilCool() {
     for _ in 0..<120 {
         let state = ProcessInfo.processInfo.thermalState

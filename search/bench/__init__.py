@@ -1,1 +1,1 @@
-"""Codecs compared over photographs: anchors, measurements, BD-rates, plots."""
+"""Comparison of codecs on photographs: anchors, measurements, BD-rates and plots."""

@@ -1,7 +1,7 @@
-"""The classical codecs that a learned one is compared with, each behind the same two functions.
+"""Classical codecs as anchors for learned ones, each with the same two functions.
 
-Every one codes 8-bit sRGB in 4:2:0 unless its settings say otherwise, with the speed that its
-library takes by default or one near it, as the settings say.
+Each codes 8-bit sRGB in 4:2:0, at the default speed of its library or close to it. The field
+`settings` states the speed and any exception.
 """
 
 from __future__ import annotations
@@ -17,37 +17,39 @@ from numpy.typing import NDArray
 from PIL import Image, features
 from pillow_heif import libheif_info, register_heif_opener
 
+from latency_predictor.errors import UserError
+
 Pixels = NDArray[np.uint8]
 """sRGB [H, W, 3]."""
 
 register_heif_opener()
 
 
-class CodecError(ValueError):
-    """A codec that is unknown or cannot run here."""
+class CodecError(UserError):
+    """The codec is unknown or cannot run on this machine."""
 
 
 @dataclass(frozen=True)
-class Codec:
-    """Photographs to files and back, in memory."""
+class BenchCodec:
+    """A codec under comparison, which encodes images to files in memory and decodes them."""
 
     name: str
     title: str
-    """What plots and tables call it."""
+    """Name in plots and tables."""
     settings: str
-    """Versions and settings: two codecs of equal settings write equal files."""
+    """Versions and settings; two codecs with equal settings write equal files."""
     qualities: tuple[float, ...]
-    """A ladder of the codec's own quality setting, by rising rate; 0.1 to 2.5 bpp for anchors."""
+    """Values of the codec's own quality setting, by increasing rate; 0.1 to 2.5 bpp for anchors."""
     encode: Callable[[Pixels, float], bytes]
-    """The file of an image [H, W, 3] at a quality."""
+    """Encodes an image [H, W, 3] at a quality."""
     decode: Callable[[bytes], Pixels]
-    """The image [H, W, 3] of a file that `encode` wrote."""
+    """Decodes a file that `encode` wrote to an image [H, W, 3]."""
 
 
-def jpeg() -> Codec:
-    """Baseline JPEG of libjpeg-turbo with optimised Huffman tables."""
+def jpeg() -> BenchCodec:
+    """Baseline JPEG by libjpeg-turbo with optimised Huffman tables."""
     turbo = features.version_feature("libjpeg_turbo")
-    return Codec(
+    return BenchCodec(
         "jpeg",
         "JPEG",
         f"libjpeg-turbo {turbo}, baseline, 4:2:0, optimised Huffman tables",
@@ -57,9 +59,9 @@ def jpeg() -> Codec:
     )
 
 
-def webp() -> Codec:
+def webp() -> BenchCodec:
     """Lossy WebP at its slowest method."""
-    return Codec(
+    return BenchCodec(
         "webp",
         "WebP",
         f"libwebp {features.version_module('webp')}, method 6",
@@ -69,9 +71,9 @@ def webp() -> Codec:
     )
 
 
-def avif() -> Codec:
-    """AVIF of libaom at libavif's default speed."""
-    return Codec(
+def avif() -> BenchCodec:
+    """AVIF by libaom at libavif's default speed."""
+    return BenchCodec(
         "avif",
         "AVIF",
         f"libavif {features.version_module('avif')}, aom, speed 6, 4:2:0",
@@ -81,10 +83,10 @@ def avif() -> Codec:
     )
 
 
-def heic() -> Codec:
-    """HEIC of x265 at libheif's default preset."""
+def heic() -> BenchCodec:
+    """HEIC by x265 at libheif's default preset."""
     info = libheif_info()
-    return Codec(
+    return BenchCodec(
         "heic",
         "HEIC",
         f"libheif {info['libheif']}, {info['encoders']['x265']}, preset slow, 4:2:0",
@@ -94,8 +96,8 @@ def heic() -> Codec:
     )
 
 
-def jxl() -> Codec:
-    """JPEG XL (VarDCT, XYB colour) at libjxl's default effort; its quality is a distance."""
+def jxl() -> BenchCodec:
+    """JPEG XL (VarDCT, XYB colour) at libjxl's default effort; quality is the distance."""
     import imagecodecs
 
     def encode(pixels: Pixels, quality: float) -> bytes:
@@ -104,7 +106,7 @@ def jxl() -> Codec:
     def decode(data: bytes) -> Pixels:
         return np.asarray(imagecodecs.jpegxl_decode(data, numthreads=1))
 
-    return Codec(
+    return BenchCodec(
         "jxl",
         "JPEG XL",
         f"{imagecodecs.jpegxl_version()}, effort 7, quality is the Butteraugli distance",
@@ -114,11 +116,11 @@ def jxl() -> Codec:
     )
 
 
-def vvc() -> Codec:
-    """H.266 intra of libvvenc, of the optional extra `video`."""
+def vvc() -> BenchCodec:
+    """H.266 intra by libvvenc; needs the optional extra `video`."""
     from search.bench import video
 
-    return Codec(
+    return BenchCodec(
         "vvc",
         "VVC",
         f"{video.tool('libvvenc', 'vvc')}, preset fast, 10 bits, 4:2:0, quality is the QP",
@@ -128,11 +130,11 @@ def vvc() -> Codec:
     )
 
 
-def av1() -> Codec:
-    """AV1 intra of libaom in 10 bits, of the optional extra `video`."""
+def av1() -> BenchCodec:
+    """10-bit AV1 intra by libaom; needs the optional extra `video`."""
     from search.bench import video
 
-    return Codec(
+    return BenchCodec(
         "av1",
         "AV1 10-bit",
         f"{video.tool('libaom-av1', 'av1')}, all-intra, cpu-used 4, 10 bits, 4:2:0, "
@@ -143,18 +145,18 @@ def av1() -> Codec:
     )
 
 
-BUILT_IN: dict[str, Callable[[], Codec]] = {
+BUILT_IN: dict[str, Callable[[], BenchCodec]] = {
     "jpeg": jpeg, "webp": webp, "avif": avif, "heic": heic, "jxl": jxl
 }  # fmt: skip
-OPTIONAL: dict[str, Callable[[], Codec]] = {"vvc": vvc, "av1": av1}
+OPTIONAL: dict[str, Callable[[], BenchCodec]] = {"vvc": vvc, "av1": av1}
 
 
-def anchor(name: str) -> Codec:
-    """A classical codec by name. Raises CodecError for one that is unknown or cannot run here."""
-    made = BUILT_IN | OPTIONAL
-    if name not in made:
-        raise CodecError(f"unknown codec '{name}'; known: {', '.join(made)}")
-    return made[name]()
+def anchor(name: str) -> BenchCodec:
+    """Return a classical codec by name. Raises CodecError if it is unknown or cannot run here."""
+    known = BUILT_IN | OPTIONAL
+    if name not in known:
+        raise CodecError(f"unknown codec '{name}'; expected one of {', '.join(known)}")
+    return known[name]()
 
 
 def _pillow_encode(kind: str, pixels: Pixels, quality: float, **options: Any) -> bytes:

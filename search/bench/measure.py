@@ -1,4 +1,4 @@
-"""One photograph through one codec: its bytes, its scores, its seconds."""
+"""Measurement of one codec on one photograph: bytes, scores and CPU seconds."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 import torch
 from torch import Tensor
 
-from search.bench.anchors import Codec, CodecError, Pixels, anchor
+from search.bench.anchors import BenchCodec, CodecError, Pixels, anchor
 from search.bench.store import Measured
-from search.images import ImageError, read_rgb
+from search.data.images import ImageError, read_rgb
 from search.metrics import find
 from space.architecture import LEVELS
 
 Source = str | Path
-"""Name of an anchor, or path of a model file or of a folder that `promote` wrote."""
+"""Name of an anchor, or path of a model file or of a promoted model's folder."""
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph that can be benched."""
+    """A readable photograph."""
 
     path: Path
     digest: str
@@ -31,12 +31,12 @@ class Photograph:
     height: int
     width: int
     lossy: bool
-    """Whether it comes from a lossy file, whose artefacts then count as detail."""
+    """Whether the file has a lossy format, whose artefacts then count as detail."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One photograph to code once."""
+    """One photograph to be coded with one codec at one quality."""
 
     source: Source
     photograph: Photograph
@@ -45,25 +45,25 @@ class Task:
 
 
 @cache
-def codec_of(source: Source) -> Codec:
-    """The codec of an anchor's name or of a model.
+def codec_of(source: Source) -> BenchCodec:
+    """The codec for an anchor's name or a model's path.
 
-    Raises CodecError for one that is unknown, is no model, or cannot run here.
+    Raises CodecError if it is unknown, is not a model, or cannot run on this machine.
     """
     return _codec_of_model(source) if isinstance(source, Path) else anchor(source)
 
 
 def name_of(path: Path) -> str:
-    """What a model is called: its file without suffix, or the folder that is its own."""
-    from space.model import FILE
+    """Name of a model: that of its file without the suffix, or that of its folder."""
+    from space.bitstream.model_file import MODEL_FILE
 
-    if path.name == FILE:
+    if path.name == MODEL_FILE:
         path = path.parent
     return path.resolve().name if path.is_dir() else path.stem
 
 
 def probe(path: Path) -> Photograph | str:
-    """Whether and as what a photograph can be read, else why not."""
+    """Read a photograph's properties; return an error message if it cannot be read."""
     try:
         decoded = read_rgb(path)
     except ImageError as error:
@@ -74,9 +74,9 @@ def probe(path: Path) -> Photograph | str:
 
 
 def measure(task: Task) -> Measured | str:
-    """Encode, decode and score, or why that failed."""
+    """Encode, decode and score one photograph; return an error message if that fails."""
     codec, photograph = codec_of(task.source), task.photograph
-    # Libraries raise errors of every kind, and one photograph must not end a bench.
+    # Libraries raise many kinds of errors, and one photograph must not stop the whole bench.
     try:
         original = _pixels(photograph.path)
         started_s = _cpu_s()
@@ -85,7 +85,7 @@ def measure(task: Task) -> Measured | str:
         decoded = codec.decode(data)
         decoded_s = _cpu_s()
         if decoded.shape != original.shape:
-            raise CodecError(f"{original.shape} was decoded as {decoded.shape}")
+            raise CodecError(f"an image of shape {original.shape} was decoded as {decoded.shape}")
         pair = _tensor(original), _tensor(decoded)
         scores = {name: float(find(name)(*pair)) for name in task.metrics}
     except Exception as error:
@@ -104,18 +104,18 @@ def measure(task: Task) -> Measured | str:
     )
 
 
-def _codec_of_model(path: Path) -> Codec:
-    """A model that codes real files in memory at its quality levels, on the CPU."""
-    # Imports compressai, which takes seconds that anchors need not wait for.
-    from space import files
-    from space.model import Model, ModelError
+def _codec_of_model(path: Path) -> BenchCodec:
+    """A model that codes files in memory at its integer quality levels, on the CPU."""
+    # This imports compressai, which takes seconds and is not needed for anchors.
+    from space.bitstream import files
+    from space.bitstream.model_file import Model, ModelError
 
     try:
         model = Model.load(path)
     except ModelError as error:
         raise CodecError(str(error)) from error
     name = name_of(path)
-    return Codec(
+    return BenchCodec(
         name,
         name,
         f"model {model.id.hex()}",
@@ -127,19 +127,19 @@ def _codec_of_model(path: Path) -> Codec:
 
 @lru_cache(maxsize=1)
 def _pixels(path: Path) -> Pixels:
-    """Tasks of one photograph follow each other."""
+    """Pixels of a photograph; the last is cached, since its tasks follow each other."""
     return read_rgb(path).pixels
 
 
 def _tensor(pixels: Pixels) -> Tensor:
-    """Pixels as metrics take them: [1, 3, H, W] in [0, 1]."""
+    """Pixels [H, W, 3] as a tensor [1, 3, H, W] in [0, 1]."""
     return torch.tensor(pixels).permute(2, 0, 1)[None].float() / 255
 
 
 def _cpu_s() -> float:
-    """CPU seconds so far, of all threads and of finished child processes.
+    """CPU seconds used so far by all threads and finished child processes.
 
-    Other than wall time it hardly depends on what else the machine does.
+    Unlike wall time, it hardly depends on other load on the machine.
     """
     used = (getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in used)

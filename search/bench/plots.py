@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from search.bench.results import Results
 from search.metrics import find
-from search.rate_distortion import mean_curve
+from search.metrics.rate_distortion import mean_curve
 
 LABEL_GAP = 0.045
-"""Least distance between two labels, as a share of the axis."""
+"""Smallest distance between two labels, as a fraction of the axis."""
 
 
 def plot_rate_distortion(results: Results, metric: str) -> Figure:
-    """Mean quality over mean rate, one labelled line per codec; the anchor is dashed."""
+    """Plot mean quality over mean rate, with one labelled line per codec; the anchor is dashed."""
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     colours = plt.get_cmap("tab10")
     ends = []
@@ -45,7 +45,7 @@ def plot_rate_distortion(results: Results, metric: str) -> Figure:
 
 
 def _label(axes: Axes, ends: Sequence[tuple[str, float, float, object]]) -> None:
-    """Name the lines in the right margin, each beside its end as far as labels leave room."""
+    """Label the lines in the right margin, each as close to its end as other labels allow."""
     low, high = axes.get_ylim()
     ordered = sorted(ends, key=lambda end: end[2])
     wanted = np.array([(end[2] - low) / (high - low) for end in ordered])
@@ -58,7 +58,7 @@ def _label(axes: Axes, ends: Sequence[tuple[str, float, float, object]]) -> None
 
 
 def _spread(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rising places at least LABEL_GAP apart, near rising wanted ones and not above 1."""
+    """Increasing positions at least LABEL_GAP apart and at most 1, close to the sorted `wanted`."""
     places = wanted.copy()
     for i in range(1, len(places)):
         places[i] = max(places[i], places[i - 1] + LABEL_GAP)

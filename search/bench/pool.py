@@ -1,4 +1,4 @@
-"""A pool of one-thread processes that end with the one that made them, however it ends."""
+"""A pool of single-threaded processes that end with their parent, even if it is killed."""
 
 from __future__ import annotations
 
@@ -14,45 +14,50 @@ from typing import TypeVar
 
 import torch
 
+from latency_predictor.errors import UserError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class PoolError(RuntimeError):
-    """A worker that was killed."""
+class WorkerPoolError(UserError):
+    """A worker process was killed."""
 
 
-class Pool:
-    """Worker processes, as a context; leaving it waits for what is in progress and no more."""
+class WorkerPool:
+    """Worker processes, used as a context manager.
+
+    On exit, tasks in progress are completed and pending tasks are cancelled.
+    """
 
     def __init__(self, workers: int) -> None:
-        # Forking a process that has run torch's threads can hang.
+        # Forking can hang once the process has used torch's threads.
         context = multiprocessing.get_context("spawn")
         self._executor = ProcessPoolExecutor(workers, context, initializer=_begin)
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._executor.shutdown(cancel_futures=True)
 
     def results(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, R]]:
-        """Each item with its result, as they are done. Raises PoolError."""
+        """Yield each item with its result in order of completion. Raises WorkerPoolError."""
         pending = {self._executor.submit(work, item): item for item in items}
         try:
             for done in as_completed(pending):
                 yield pending[done], done.result()
         except BrokenProcessPool as error:
-            raise PoolError(
-                "a worker process was killed, perhaps for want of memory; the same command "
-                "continues, and --workers 1 needs least"
+            raise WorkerPoolError(
+                "a worker process was killed, perhaps for lack of memory; run the same command to "
+                "continue, with --workers 1 to use the least memory"
             ) from error
 
 
 def _begin() -> None:
-    # Ctrl-C is the parent's to handle.
+    # The parent process handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Raised at import by libraries that metrics bring.
+    # Libraries behind the metrics raise these at import.
     warnings.simplefilter("ignore", FutureWarning)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The report of a bench: `bench.md` and one rate-distortion plot per metric."""
+"""Report of a bench: `bench.md` and one rate-distortion plot per metric."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from search.bench.anchors import Codec
+from search.bench.anchors import BenchCodec
 from search.bench.plots import plot_rate_distortion
 from search.bench.results import Results
 from search.metrics import find
-from search.rate_distortion import COVERAGE, CurveError, mean_curve
-from space.writing import write_whole
+from search.metrics.rate_distortion import COVERAGE, CurveError, mean_curve
+from space.storage.writing import write_whole
 
 REPORT = "bench.md"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A photograph that a codec could not code."""
+    """A photograph that a codec could not code at one quality."""
 
     codec: str
     photograph: str
@@ -32,7 +32,7 @@ class Failure:
 def write_report(folder: Path, results: Results, summary: Sequence[str]) -> Path:
     """Write the page and its plots into a folder and return the page's path. Raises OSError.
 
-    `summary` is what `summarise` made of the results.
+    `summary` is the result of `summarise`.
     """
     for metric in results.metrics:
         figure = plot_rate_distortion(results, metric)
@@ -43,7 +43,8 @@ def write_report(folder: Path, results: Results, summary: Sequence[str]) -> Path
             f"# {len(results.codecs)} codecs, {len(results.photographs)} photographs",
             *summary,
             "## Rate, distortion, seconds",
-            "Means over the photographs; medians of CPU seconds, of all threads together.",
+            "Rates and scores are means over the photographs. Times are median CPU seconds, summed "
+            "over threads.",
             _curves(results),
             *(
                 f"![{find(metric).label} over bpp]({picture_of(metric)})"
@@ -58,7 +59,7 @@ def write_report(folder: Path, results: Results, summary: Sequence[str]) -> Path
 
 
 def summarise(results: Results, skipped: Sequence[str], failures: Sequence[Failure]) -> list[str]:
-    """What was left out, and the BD-rates against the anchor, in paragraphs of Markdown."""
+    """Markdown paragraphs: remarks on omitted data, and the BD-rates against the anchor."""
     refused: list[str] = []
     rows = [
         [codec.title, *(_bd_rate(results, codec, metric, refused) for metric in results.metrics)]
@@ -67,39 +68,41 @@ def summarise(results: Results, skipped: Sequence[str], failures: Sequence[Failu
     return [
         *_remarks(results, skipped, failures),
         f"## BD-rate against {results.anchor.title}, %",
-        "Negative needs fewer bits for equal quality. BD-rate of the mean curves by PCHIP over the "
-        f"range that both cover; in brackets the {COVERAGE:.0%} interval of a bootstrap over "
-        "photographs.",
+        "Negative values mean fewer bits at equal quality. BD-rates are computed from the mean "
+        "curves by PCHIP interpolation over their common quality range. Brackets contain the "
+        f"{COVERAGE:.0%} interval of a bootstrap over photographs.",
         _table(["codec", *(find(metric).label for metric in results.metrics)], rows),
         *(["No BD-rate:\n" + _items(refused)] if refused else []),
     ]
 
 
-def _bd_rate(results: Results, codec: Codec, metric: str, refused: list[str]) -> str:
-    """A cell of the table; the reason why there is no figure is added to `refused`."""
+def _bd_rate(results: Results, codec: BenchCodec, metric: str, refused: list[str]) -> str:
+    """A cell of the BD-rate table; if there is no BD-rate, the reason is added to `refused`."""
     try:
         rate = results.bd_rate(codec.name, metric)
     except CurveError as error:
         refused.append(f"{codec.title} on {find(metric).label}: {error}")
         return "-"
-    # One photograph says nothing of others.
+    # One photograph gives no interval over photographs.
     interval = f" ({rate.low:+.1f} to {rate.high:+.1f})" if len(results.photographs) > 1 else ""
     return f"{rate.percent:+.1f}{interval}"
 
 
 def _remarks(results: Results, skipped: Sequence[str], failures: Sequence[Failure]) -> list[str]:
-    """What a reader must know before the figures."""
+    """Remarks on omitted photographs, lossy sources and failures."""
     remarks = []
     if skipped:
-        remarks.append(f"{len(skipped)} photographs are left out:\n" + _items(skipped))
+        remarks.append(f"Photographs left out ({len(skipped)}):\n" + _items(skipped))
     if lossy := sum(photograph.lossy for photograph in results.photographs):
         remarks.append(
-            f"{lossy} photographs come from lossy files: their artefacts count as detail, which "
-            "favours the codec that made them."
+            f"Photographs from lossy files: {lossy}. Their artefacts count as detail, which "
+            "favours the codec that produced them."
         )
     if failures:
-        said = (f"{f.codec}, {f.photograph}, quality {f.quality:g}: {f.reason}" for f in failures)
-        remarks.append("Failed, and left out of that codec's figures:\n" + _items(said))
+        lines = (f"{f.codec}, {f.photograph}, quality {f.quality:g}: {f.reason}" for f in failures)
+        remarks.append(
+            "Failures; these photographs are left out of the codec's results:\n" + _items(lines)
+        )
     return remarks
 
 
@@ -123,7 +126,7 @@ def _curves(results: Results) -> str:
                 + [f"{value:.3f}" for value in seconds]
             )
     names = [
-        f"{metric}{'' if find(metric).higher_is_better else ' (low is good)'}"
+        f"{metric}{'' if find(metric).higher_is_better else ' (lower is better)'}"
         for metric in results.metrics
     ]
     return _table(["codec", "quality", "bpp", *names, "encode s", "decode s"], rows)
@@ -139,5 +142,5 @@ def _items(lines: Iterable[str]) -> str:
 
 
 def picture_of(metric: str) -> str:
-    """File of the plot by a metric."""
+    """File name of the plot for a metric."""
     return f"rate_{metric}.png"

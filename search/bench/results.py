@@ -1,4 +1,4 @@
-"""Measurements as curves: per codec, photographs by quality levels."""
+"""Measurements as rate-distortion curves per codec and photograph."""
 
 from __future__ import annotations
 
@@ -7,28 +7,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.bench.anchors import Codec
+from search.bench.anchors import BenchCodec
 from search.bench.measure import Photograph
 from search.bench.store import Measured, Store
 from search.metrics import find
-from search.rate_distortion import BdRate, CurveError, PhotographCurves, bd_rate_over_photographs
+from search.metrics.rate_distortion import (
+    BdRate,
+    CurveError,
+    PhotographCurves,
+    bd_rate_over_photographs,
+)
 
 
 @dataclass(frozen=True)
 class Results:
-    """What `bench` found."""
+    """Results of a bench."""
 
     photographs: tuple[Photograph, ...]
-    codecs: tuple[Codec, ...]
-    """The anchor first."""
+    codecs: tuple[BenchCodec, ...]
+    """All codecs; the anchor is the first."""
     metrics: tuple[str, ...]
     measured: dict[str, dict[str, list[Measured]]]
-    """Measurements by codec's name and photograph's digest, by rising quality; photographs that
-    failed at a quality are left out."""
+    """Measurements per quality, in increasing order, by codec name and photograph digest.
+    Photographs with a missing quality are left out."""
 
     @property
-    def anchor(self) -> Codec:
-        """What the others are compared with."""
+    def anchor(self) -> BenchCodec:
+        """The codec that the others are compared with."""
         return self.codecs[0]
 
     @classmethod
@@ -36,10 +41,10 @@ class Results:
         cls,
         store: Store,
         photographs: Sequence[Photograph],
-        codecs: Sequence[Codec],
+        codecs: Sequence[BenchCodec],
         metrics: Sequence[str],
     ) -> Results:
-        """The stored measurements of photographs, codecs and metrics."""
+        """Collect the stored measurements of the given photographs, codecs and metrics."""
         measured: dict[str, dict[str, list[Measured]]] = {}
         for codec in codecs:
             measured[codec.name] = {}
@@ -54,7 +59,7 @@ class Results:
         return cls(tuple(photographs), tuple(codecs), tuple(metrics), measured)
 
     def curves(self, codec: str, digests: Sequence[str]) -> PhotographCurves:
-        """Rates and qualities [photographs, quality levels] of one codec."""
+        """Rates and metric values [photographs, quality levels] of one codec."""
         rows = [self.measured[codec][digest] for digest in digests]
         curves = {"bpp": np.array([[row.bpp for row in levels] for levels in rows])}
         for name in self.metrics:
@@ -65,7 +70,7 @@ class Results:
         return curves
 
     def shared(self, *codecs: str) -> list[str]:
-        """Digests of the photographs that all of these codecs coded."""
+        """Digests of the photographs that all given codecs coded."""
         return [
             p.digest for p in self.photographs if all(p.digest in self.measured[c] for c in codecs)
         ]

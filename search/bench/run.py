@@ -1,4 +1,4 @@
-"""`bench`: every photograph through every codec at every quality, then the report."""
+"""The command `bench`: measure every codec on every photograph at every quality, then report."""
 
 from __future__ import annotations
 
@@ -10,59 +10,61 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import track
 
-from search.bench.anchors import Codec
+from latency_predictor.errors import UserError
+from search.bench.anchors import BenchCodec
 from search.bench.measure import Photograph, Source, Task, codec_of, measure, probe
-from search.bench.pool import Pool
+from search.bench.pool import WorkerPool
 from search.bench.report import Failure, summarise, write_report
 from search.bench.results import Results
 from search.bench.store import FILE, Store
+from search.data.photographs import find_photographs
 from search.metrics import find
-from search.photographs import find_photographs
 
 
-class BenchError(ValueError):
-    """What cannot be benched."""
+class BenchError(UserError):
+    """The codecs or photographs cannot be compared as requested."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to bench."""
+    """Photographs, codecs and metrics to compare."""
 
     photographs: str
-    """Folder."""
+    """Folder of photographs."""
     sources: tuple[Source, ...]
-    """The codecs, the anchor first."""
+    """The codecs; the anchor is the first."""
     metrics: tuple[str, ...]
     out: Path
-    """Folder for measurements and report."""
+    """Folder for measurements and the report."""
     workers: int
 
 
 def bench(request: Request, console: Console) -> tuple[Path, list[str]]:
-    """Measure what is not yet known and write the report; its path, and its summary in Markdown.
+    """Measure what has not been measured yet and write the report.
 
-    Raises BenchError, CodecError and DataError for what cannot be benched, PoolError for a killed
-    worker, StoreError for a foreign file, and OSError.
+    Returns the report's path and its summary in Markdown. Raises BenchError, CodecError or
+    DataError if the request is invalid, WorkerPoolError if a worker was killed, StoreError if the
+    file of measurements is invalid, and OSError.
     """
     codecs = _codecs(request.sources)
     paths = find_photographs(request.photographs)
     request.out.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(request.out / ".lock", timeout=0), Pool(request.workers) as pool:
+        with FileLock(request.out / ".lock", timeout=0), WorkerPool(request.workers) as pool:
             store = Store(request.out / FILE)
             photographs, skipped = _readable(pool, paths, request.metrics)
             tasks = _missing(store, photographs, request)
             failures = _measure(pool, store, tasks, console)
     except Timeout as error:
-        raise BenchError(f"{request.out}: another bench is writing there") from error
+        raise BenchError(f"{request.out} is in use by another bench") from error
     results = Results.collect(store, photographs, codecs, request.metrics)
     summary = summarise(results, skipped, failures)
     return write_report(request.out, results, summary), summary
 
 
-def _codecs(sources: Sequence[Source]) -> list[Codec]:
-    """The codecs. Raises BenchError where two share a name."""
-    codecs: dict[str, Codec] = {}
+def _codecs(sources: Sequence[Source]) -> list[BenchCodec]:
+    """The codecs of the sources. Raises BenchError if two share a name."""
+    codecs: dict[str, BenchCodec] = {}
     for source in sources:
         codec = codec_of(source)
         if codec.name in codecs:
@@ -72,11 +74,11 @@ def _codecs(sources: Sequence[Source]) -> list[Codec]:
 
 
 def _readable(
-    pool: Pool, paths: Sequence[Path], metrics: Sequence[str]
+    pool: WorkerPool, paths: Sequence[Path], metrics: Sequence[str]
 ) -> tuple[list[Photograph], list[str]]:
-    """Photographs by path, each content once, and why others are left out.
+    """Readable photographs without duplicates, sorted by path, and reasons why others are left out.
 
-    Raises BenchError where none is left.
+    Raises BenchError if none is left.
     """
     least = max(find(name).min_side for name in metrics)
     found: dict[str, Photograph] = {}
@@ -85,18 +87,18 @@ def _readable(
         if isinstance(probed, str):
             skipped.append(probed)
         elif min(probed.height, probed.width) < least:
-            skipped.append(f"{path}: smaller than {least}x{least}, which the metrics need")
+            skipped.append(f"{path}: smaller than {least}x{least}, which the metrics require")
         elif probed.digest in found:
-            skipped.append(f"{path}: the same picture as {found[probed.digest].path.name}")
+            skipped.append(f"{path}: has the same pixels as {found[probed.digest].path.name}")
         else:
             found[probed.digest] = probed
     if not found:
-        raise BenchError(f"no photograph can be used; the first: {skipped[0]}")
+        raise BenchError(f"no photograph can be used; the reason for the first is: {skipped[0]}")
     return list(found.values()), skipped
 
 
 def _missing(store: Store, photographs: Sequence[Photograph], request: Request) -> list[Task]:
-    """What is to be measured, photograph by photograph."""
+    """Tasks for measurements that the store lacks, grouped by photograph."""
     tasks = []
     for photograph in photographs:
         for source in request.sources:
@@ -110,7 +112,9 @@ def _missing(store: Store, photographs: Sequence[Photograph], request: Request) 
     return tasks
 
 
-def _measure(pool: Pool, store: Store, tasks: Sequence[Task], console: Console) -> list[Failure]:
+def _measure(
+    pool: WorkerPool, store: Store, tasks: Sequence[Task], console: Console
+) -> list[Failure]:
     failures = []
     shown = track(
         pool.results(measure, tasks), "Measuring", total=len(tasks), console=console,

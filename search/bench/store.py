@@ -1,4 +1,4 @@
-"""What `bench` has measured, in a file that only grows, so that a killed run loses nothing."""
+"""Append-only file of the measurements of `bench`, so that an interrupted run loses nothing."""
 
 from __future__ import annotations
 
@@ -8,53 +8,59 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from latency_predictor.errors import UserError
+
 FILE = "measured.jsonl"
 
 Key = tuple[str, str, float]
-"""A codec's settings, a photograph's hash, a quality."""
+"""Codec settings, photograph hash and quality."""
 
 
-class StoreError(ValueError):
-    """A file that is not what `Store` writes."""
+class StoreError(UserError):
+    """The file is not one of `Store`."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One photograph, coded once."""
+    """Measurement of one photograph, coded once."""
 
     codec: str
     settings: str
     """Versions and settings of the codec, or the id of a model."""
     photograph: str
-    """SHA-256 of size and pixels."""
+    """SHA-256 of its size and pixels."""
     width: int
     height: int
     quality: float
     bytes: int
     encode_s: float
-    """CPU seconds of encoding, of all threads together."""
+    """CPU seconds of encoding, summed over threads."""
     decode_s: float
+    """CPU seconds of decoding, summed over threads."""
     scores: dict[str, float]
-    """Score by metric name."""
+    """Scores by metric name."""
 
     @property
     def key(self) -> Key:
-        """By which the cache finds it."""
+        """Key in the store."""
         return self.settings, self.photograph, self.quality
 
     @property
     def bpp(self) -> float:
-        """Bits of the whole file per pixel."""
+        """Bits per pixel of the whole file."""
         return 8 * self.bytes / (self.width * self.height)
 
 
 class Store:
-    """JSON Lines of measurements; of equal keys the last is valid, with all scores."""
+    """Measurements in a JSON Lines file.
+
+    Among lines with equal keys the last one counts, with the scores of all of them.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Read what is there. Raises OSError, and StoreError for a file of another kind.
+        """Read existing measurements. Raises OSError, and StoreError if the file is invalid.
 
-        A last line that a kill left unfinished is cut off.
+        An incomplete last line, left by an interruption, is removed.
         """
         self._path = path
         self._found: dict[Key, Measured] = {}
@@ -65,22 +71,22 @@ class Store:
                 self._add(Measured(**json.loads(line)))
             except (TypeError, ValueError) as error:
                 raise StoreError(
-                    f"{path}, line {number}: not a measurement of bench ({error}); "
-                    "move the file away or choose another --out"
+                    f"{path}, line {number}: not a measurement of bench ({error}); move the file "
+                    "away or choose another --out"
                 ) from error
         if len(whole) < len(text):
             os.truncate(path, len(whole))
 
     def get(self, key: Key) -> Measured | None:
-        """What is known of a key."""
+        """The measurement for a key, or None."""
         return self._found.get(key)
 
     def __iter__(self) -> Iterator[Measured]:
-        """Everything that is valid."""
+        """Iterate over the measurements of all keys."""
         return iter(self._found.values())
 
     def append(self, measured: Measured) -> None:
-        """Write a measurement so that it outlasts a kill. Raises OSError."""
+        """Append a measurement to the file. Raises OSError."""
         with self._path.open("ab") as file:
             file.write(json.dumps(asdict(measured)).encode() + b"\n")
         self._add(measured)

@@ -1,4 +1,4 @@
-"""Quality metrics of reconstructions, by name. Importing this loads none of their packages."""
+"""Quality metrics of reconstructions, by name. Their packages are imported on first use."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ METRICS: Mapping[str, Metric] = {
 }
 """Metrics that are always available."""
 KNOWN: Mapping[str, Metric] = {**METRICS, **OPTIONAL}
-"""All metrics, present or not."""
+"""All metrics, including optional ones whose packages or weights may be missing."""
 
 __all__ = ["KNOWN", "METRICS", "Metric", "MetricError", "available", "find"]
 
 
 def available() -> dict[str, Metric]:
-    """METRICS and those optional ones whose packages and weights are here."""
+    """METRICS and the optional metrics whose packages and weights are installed."""
     return {**METRICS, **{name: OPTIONAL[name] for name in OPTIONAL if missing(name) is None}}
 
 
 def find(name: str) -> Metric:
-    """The metric of a name.
+    """The metric with this name.
 
     Raises MetricError for an unknown name, and for a metric whose package or weights are missing.
     """

@@ -11,11 +11,14 @@ from torch import Tensor
 from search.metrics.interface import Metric, same
 
 DISPLAY = "standard_4k"
-"""cvvdp's default: 30 inches, 3840x2160 pixels, 200 cd/m2, seen from 0.75 m, 75 px per degree."""
+"""Default display of cvvdp: 30 inches, 3840x2160 px, 200 cd/m2, seen from 0.75 m, 75 px/degree."""
 
 
 def score(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """Just-objectionable differences [N]: 10 is equal; three of four people see one less."""
+    """JOD [N]: 10 for equal images; three of four people see a difference of one.
+
+    JOD are just-objectionable differences.
+    """
     model = _model(str(original.device))
     pairs = zip(original.split(1), reconstruction.clamp(0, 1).split(1), strict=True)
     return torch.stack([model.predict(y, x, dim_order="BCHW")[0].reshape(()) for x, y in pairs])
@@ -28,7 +31,7 @@ def loss(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 @cache
 def _model(device: str) -> Any:
-    # Imports for seconds.
+    # The import takes seconds.
     import pycvvdp
 
     return pycvvdp.cvvdp(display_name=DISPLAY, device=torch.device(device), quiet=True)

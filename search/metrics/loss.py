@@ -1,4 +1,4 @@
-"""The distortion that training minimises: a weighted sum of metrics, on the scale of the MSE."""
+"""The distortion that training minimises: a weighted sum of metrics' losses, scaled to the MSE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from search.metrics import METRICS, find
 from search.metrics.interface import MetricError
 
 MSE = {"psnr": 1.0}
-"""Weights of the mean squared error alone, which PICO searched by."""
+"""Weights that select the mean squared error alone, as in PICO's search."""
 
 MSE_PER_LOSS = {
     "psnr": 1.0,
@@ -22,21 +22,23 @@ MSE_PER_LOSS = {
     "lite0_lpips": 3.35e-3,
     "lite0_wasserstein": 9.99e-3,
 }
-"""Fall of the mean squared error by fall of a metric's loss, from JPEG quality 35 to 65 on Kodak.
+"""Factor per metric that scales its loss to the MSE: the fall of the MSE divided by the fall of the
+loss from JPEG quality 35 to 65 on Kodak.
 
 A codec that minimises bpp + lambda * distortion settles where the distortion falls by 1 / lambda
-per bpp. There, at 0.9 bpp and 31 dB, every loss so scaled falls as fast as the MSE does, so that
-another metric under the same lambda asks for about the same rate: lambda of level 4 of 0 to 7.
-`benchmarks/metric_costs.py --scales` prints the figures.
+per bpp. At 0.9 bpp and 31 dB every scaled loss falls as fast as the MSE, so that all metrics lead
+to about the same rate under the same lambda. That point belongs to the lambda of quality level 4
+(of 0 to 7). `benchmarks/metric_costs.py --scales` prints the figures.
 """
 
 
 def distortion(original: Tensor, reconstruction: Tensor, weights: Mapping[str, float]) -> Tensor:
-    """Sum [N] of losses by metric, each times its weight and its MSE_PER_LOSS.
+    """Weighted sum [N] of the metrics' losses, each scaled by its MSE_PER_LOSS.
 
-    Original [N, 3, H, W] in [0, 1] sRGB; the reconstruction may leave the range, which only the
-    MSE sees. `{"psnr": 1}` is the MSE. Gradients are finite. Raises MetricError for metrics that
-    cannot be trained on, negative weights or weights that are all 0, and for shapes as a metric.
+    The original [N, 3, H, W] is sRGB in [0, 1]. The reconstruction may leave this range; only the
+    MSE penalises that. `{"psnr": 1}` is the MSE. Gradients are finite. Raises MetricError for
+    metrics that cannot be trained on, for weights that are negative or all 0, and for images that
+    a metric cannot compare.
     """
     check_weights(weights)
     total = original.new_zeros(len(original))
@@ -53,10 +55,12 @@ def check_weights(weights: Mapping[str, float]) -> None:
     for name, weight in weights.items():
         if not find(name).differentiable:
             raise MetricError(
-                f"metric {name} is never trained on; expected some of {', '.join(MSE_PER_LOSS)}"
+                f"metric {name} cannot be trained on; expected some of {', '.join(MSE_PER_LOSS)}"
             )
         if not 0 <= weight < float("inf"):
-            raise MetricError(f"weight {weight} of metric {name}: expected 0 or more")
+            raise MetricError(
+                f"weight {weight} of metric {name}: expected a finite number, 0 or more"
+            )
     if not any(weights.values()):
         raise MetricError(
             f"no metric has a weight above 0; expected some of {', '.join(MSE_PER_LOSS)}"

@@ -1,10 +1,10 @@
 """SSIMULACRA2 in torch: batched, differentiable, in single precision.
 
-Structure and constants follow the Python package ssimulacra2 0.3.0, whose licence is below, which
-follows Cloudinary's C++ (Sneyers, 2023). The package and so this port blur with reflection
-along the height and with zeros beyond the width. What differs: the structural term is computed from
-differences of the two images, so that single precision suffices, and planes all of whose weights
-are below `NEGLIGIBLE` are left out.
+Structure and constants follow the Python package ssimulacra2 0.3.0, whose licence is below; the
+package follows Cloudinary's C++ (Sneyers, 2023). Like the package, this port blurs with reflection
+along the height and with zeros beyond the width. It differs in two ways: the structural term is
+computed from differences of the two images, so that single precision suffices, and planes whose
+weights are all below `NEGLIGIBLE` are left out.
 
 Copyright (c) 2025, Pacidus. All rights reserved. BSD 3-Clause License:
 
@@ -37,15 +37,16 @@ from torch.nn import functional
 from search.metrics.interface import Metric, same
 
 SCALES = 6
-LEAST_SIDE = 8
-"""A scale with a shorter side, in pixels, is not computed."""
+"""Largest number of scales."""
+MIN_SIDE = 8
+"""Shortest side in pixels of a scale that is computed."""
 NEGLIGIBLE = 0.0025
-"""The metric's weights lie above 0.28 or below 0.0021."""
+"""Weights below this value count as zero. Every weight lies above 0.28 or below 0.0021."""
 C2 = 0.0009
 RADIUS = 5
 _GAUSSIAN = torch.exp(-0.5 * (torch.arange(-RADIUS, RADIUS + 1) / 1.5) ** 2)
 TAPS: list[float] = (_GAUSSIAN / _GAUSSIAN.sum()).tolist()
-"""Gaussian of standard deviation 1.5 px."""
+"""Gaussian filter with a standard deviation of 1.5 px."""
 BIAS = 0.0037930732552754493
 ABSORBANCE = torch.tensor(
     [
@@ -59,7 +60,7 @@ ABSORBANCE = torch.tensor(
     ]
 )
 OPPONENT = torch.tensor([[7.0, -7.0, 0.0], [0.5, 0.5, 0.0], [-0.5, -0.5, 1.0]])
-"""Cube roots of the absorbed light to X * 14, Y and B - Y."""
+"""Maps cube roots of the absorbed light to X * 14, Y and B - Y."""
 OFFSET = torch.tensor([0.42, 0.01, 0.55])
 # fmt: off
 WEIGHTS = torch.tensor(
@@ -86,11 +87,11 @@ WEIGHTS = torch.tensor(
     ]
 )
 # fmt: on
-"""By channel X, Y and B, then scale, norm (1, 4), and term (structure, artefact, lost detail)."""
+"""Weights by channel (X, Y, B), scale, norm (1, 4) and term (structure, artefact, lost detail)."""
 
 
 def score(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """SSIMULACRA2 [N]: 100 is equal, 90 visually lossless at 1:1, 70 high, 50 medium, 30 low."""
+    """SSIMULACRA2 [N]: 100 equal, 90 visually lossless at 1:1, 70 high, 50 medium, 30 low."""
     error = loss(original, reconstruction) * 0.9562382616834844
     error = (
         2.326765642916932 * error
@@ -101,12 +102,12 @@ def score(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def loss(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """The weighted sum of errors [N] that a score maps, without the map.
+    """Weighted sum of errors [N], from which the score is computed by a monotone map.
 
-    0 where the images are equal; its gradient is finite everywhere, which the score's is not.
+    It is 0 for equal images. Unlike the score's, its gradient is finite everywhere.
     """
     if original.device.type == "cpu" and len(original) > 1:
-        # One image at a time stays in a core's cache.
+        # A single image fits a core's cache.
         pairs = zip(original.split(1), reconstruction.split(1), strict=True)
         return torch.cat([loss(*pair) for pair in pairs])
     weights = _weights(*original.shape[2:]).to(original.device)
@@ -125,17 +126,17 @@ def loss(original: Tensor, reconstruction: Tensor) -> Tensor:
 def _weights(height: int, width: int) -> Tensor:
     """Weights [3, scales, 2, 3] of the scales that an image has.
 
-    With fewer scales than six the weights move up into the gaps, as in the original.
+    With fewer than six scales the list of weights is read without gaps, as in the original.
     """
     count, side = 0, min(height, width)
-    while count < SCALES and side >= LEAST_SIDE:
+    while count < SCALES and side >= MIN_SIDE:
         count, side = count + 1, (side + 1) // 2
     weights = WEIGHTS[: 3 * count * 6].reshape(3, count, 2, 3)
     return weights * (weights >= NEGLIGIBLE)
 
 
 def _linear(image: Tensor) -> Tensor:
-    """Linear light of sRGB."""
+    """Linear light of an sRGB image."""
     image = image.clamp(0, 1)
     return torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
 
@@ -145,7 +146,7 @@ def _halved(linear: Tensor) -> Tensor:
 
 
 def _opponent(linear: Tensor, used: list[int]) -> Tensor:
-    """Channels of the positive XYB space."""
+    """The `used` channels of the positive XYB colour space."""
     device = linear.device
     absorbed = functional.conv2d(linear, ABSORBANCE[:, :, None, None].to(device))
     roots = (absorbed + BIAS) ** (1 / 3) - BIAS ** (1 / 3)
@@ -155,11 +156,11 @@ def _opponent(linear: Tensor, used: list[int]) -> Tensor:
 
 
 def _terms(x: Tensor, y: Tensor) -> Tensor:
-    """Errors [N, C, 2, 3] of planes [N, C, H, W] by norm and term."""
+    """Errors [N, C, 2, 3] of planes [N, C, H, W], by norm and term."""
     difference = y - x
     blurred = _blurred(torch.cat([x, difference, x * x + y * y, difference * difference], dim=1))
     mean, shift, power, noise = blurred.chunk(4, dim=1)
-    # Equals 1 - (1 - shift^2) * (2 cov + C2) / (var x + var y + C2), without its cancellation.
+    # This equals 1 - (1 - shift^2) * (2 cov + C2) / (var x + var y + C2), without its cancellation.
     variance = power - mean * mean - (mean + shift) ** 2
     squared = shift * shift
     structure = squared + (1 - squared) * (noise - squared) / (variance + C2)
@@ -180,7 +181,10 @@ def _blurred(planes: Tensor) -> Tensor:
 
 
 def _weighted_sum(padded: Tensor, dim: int) -> Tensor:
-    """Sum of shifted planes: on a CPU twice as fast as a depthwise convolution of few planes."""
+    """Convolution with TAPS as a sum of shifted planes.
+
+    On a CPU it is twice as fast as a depthwise convolution of few planes.
+    """
     length = padded.shape[dim] - 2 * RADIUS
     result = padded.narrow(dim, RADIUS, length) * TAPS[RADIUS]
     for i in range(RADIUS):

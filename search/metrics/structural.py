@@ -1,4 +1,4 @@
-"""PSNR and the hand-made similarities of structure that piq implements."""
+"""PSNR, and the hand-crafted structural similarities that piq implements."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from torch import Tensor
 
 from search.metrics.interface import Metric, decibels, decibels_below_one, same
 
-LEAST_ERROR = 1e-12
-"""Mean squared error below which PSNR stays at 120 dB; one pixel off by one is 8e-11 at 256x256."""
+MIN_ERROR = 1e-12
+"""Smallest mean squared error, which limits PSNR to 120 dB. For comparison: one pixel of a 256x256
+image that is off by one level gives 8e-11."""
 DITHER = 1e-4
-"""A fortieth of a step of eight bits."""
+"""Amplitude of the dither, a fortieth of an 8-bit step."""
 
 
 def squared_error(original: Tensor, reconstruction: Tensor) -> Tensor:
@@ -20,7 +21,7 @@ def squared_error(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 def psnr(original: Tensor, reconstruction: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB [N]."""
-    return -10 * torch.log10(squared_error(original, reconstruction).clamp(min=LEAST_ERROR))
+    return -10 * torch.log10(squared_error(original, reconstruction).clamp(min=MIN_ERROR))
 
 
 def ms_ssim(original: Tensor, reconstruction: Tensor) -> Tensor:
@@ -35,7 +36,7 @@ def haarpsi(original: Tensor, reconstruction: Tensor) -> Tensor:
     import piq
 
     score = piq.haarpsi(reconstruction.clamp(0, 1), original, reduction="none")
-    # Of two equal images piq's logit may overflow: they have the score 1 by definition.
+    # The score of equal images is 1 by definition; piq's logit may overflow for them.
     equal = (original == reconstruction).flatten(1).all(dim=1)
     return torch.where(equal, 1.0, score)
 
@@ -55,7 +56,7 @@ def ms_ssim_loss(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def haarpsi_loss(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """1 - HaarPSI [N], of a dithered reconstruction."""
+    """1 - HaarPSI [N] of a dithered reconstruction."""
     import piq
 
     return 1 - piq.haarpsi(_dithered(reconstruction), original, reduction="none")
@@ -67,9 +68,9 @@ def ms_gmsd_loss(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def _dithered(image: Tensor) -> Tensor:
-    """The image and a fixed pattern that keeps piq's roots and logits off their singular points.
+    """The image plus a fixed pattern that keeps piq's roots and logits off their singular points.
 
-    Without it a flat area or an image that equals its original has a gradient that is no number.
+    Without it, flat areas and images that equal their original have NaN gradients.
     """
     generator = torch.Generator().manual_seed(0)
     pattern = torch.rand(image.shape[1:], generator=generator).to(image.device)

@@ -1,1 +1,1 @@
-"""Promotion: from a point of a run to a fully trained model with a card."""
+"""Promotion: full training of a run's candidates into models with cards."""

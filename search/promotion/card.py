@@ -1,4 +1,4 @@
-"""The card of a promoted model: what it is, what it costs, and what it does."""
+"""Model card of a promoted model: its architecture, predicted costs and measured quality."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import jinja2
 import pandas as pd
 
 from search.bench.report import picture_of
-from search.front import FARTHEST_CALIBRATED
 from search.metrics import find
-from search.promotion.trial import LOOKS, SHOWN
-from search.records import RecordError, RunRecord
-from space.model import FILE
-from space.writing import write_whole
+from search.promotion.trial import SHOWN, VALIDATION
+from search.study.front import FARTHEST_CALIBRATED
+from search.study.records import RecordError, RunRecord
+from space.bitstream.model_file import MODEL_FILE
+from space.storage.writing import write_whole
 
 README = "README.md"
 TEMPLATE = "card.md.jinja"
 BENCH = "bench.md"
-"""What `bench` says of the model, where it was asked."""
+"""Results of `bench` for the model, if it was run."""
 PICTURES = "pictures.png"
 COSTS = (
     "decode_ms", "decode_low_ms", "decode_high_ms", "decode_total_ms", "decode_distance",
@@ -36,7 +36,7 @@ COSTS = (
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a model before it is trained."""
+    """Facts about a model that are known before its training."""
 
     FILE: ClassVar[str] = "promotion.json"
 
@@ -47,7 +47,7 @@ class Card:
     device: str
     metric: str
     bd_rate_percent: float | None
-    """Of the candidate against the space's reference, by the proxy task."""
+    """BD-rate of the candidate against the space's reference in the proxy task; None if unknown."""
     costs: dict[str, float]
     recipe: dict[str, Any]
     start: str
@@ -62,7 +62,7 @@ class Card:
         start: str,
         seed: int,
     ) -> Self:
-        """The card of a row of the run's trials."""
+        """Make the card of a row of the run's trials."""
         rate = trial["bd_rate_percent"]
         return cls(
             run=record.name,
@@ -72,7 +72,7 @@ class Card:
             device=record.device,
             metric=record.metric,
             bd_rate_percent=None if math.isnan(rate) else rate,
-            # Tables of earlier versions lack some.
+            # Tables written by earlier versions lack some costs.
             costs={name: float(trial[name]) for name in COSTS if pd.notna(trial.get(name))},
             recipe=recipe,
             start=start,
@@ -80,29 +80,32 @@ class Card:
         )
 
     def write(self, folder: Path) -> None:
-        """Write the file whole or not at all."""
+        """Write the card to its file atomically."""
         write_whole(folder / self.FILE, json.dumps(asdict(self), indent=2).encode() + b"\n")
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what `write` wrote. Raises RecordError for anything else."""
+        """Read a card that `write` wrote. Raises RecordError if the file is missing or invalid."""
         try:
             return cls(**json.loads((folder / cls.FILE).read_text()))
         except (OSError, TypeError, ValueError) as error:
-            raise RecordError(f"{folder / cls.FILE}: no card of a promotion ({error})") from error
+            raise RecordError(
+                f"{folder / cls.FILE}: not the card of a promoted model ({error})"
+            ) from error
 
 
 def write_card(folder: Path) -> Path:
-    """Write README.md of a promoted model from what lies in its folder. Raises RecordError."""
+    """Write README.md of a promoted model from the files in its folder. Raises RecordError."""
     card = Card.read(folder)
-    looks = pd.read_csv(folder / LOOKS) if (folder / LOOKS).is_file() else pd.DataFrame()
+    path = folder / VALIDATION
+    validation = pd.read_csv(path) if path.is_file() else pd.DataFrame()
     bench = (folder / BENCH).read_text() if (folder / BENCH).is_file() else ""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("search", "promotion"),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-        # Markdown, of figures of our own alone.
+        # The output is Markdown, and all values are our own.
         autoescape=False,
     )
     page = environment.get_template(TEMPLATE).render(
@@ -113,9 +116,9 @@ def write_card(folder: Path) -> Path:
             half for half in ("decode", "encode")
             if card.costs.get(f"{half}_distance", 0.0) > FARTHEST_CALIBRATED
         ],
-        looks=_last(looks),
+        validation=_last(validation),
         shown={name: find(name).label for name in SHOWN},
-        model=FILE,
+        model=MODEL_FILE,
         bench=bench,
         pictures=PICTURES if (folder / PICTURES).is_file() else None,
     )  # fmt: skip
@@ -126,16 +129,16 @@ def write_card(folder: Path) -> Path:
 def keep_bench(
     folder: Path, photographs: str, report: Path, summary: Sequence[str], metrics: Sequence[str]
 ) -> None:
-    """Put what `bench` found on the card of a promoted model; nothing happens to other models.
+    """Add the results of `bench` to the card of a promoted model; other models are left unchanged.
 
-    `photographs` is the folder that was coded, `report` the page of `bench`, beside which the plots
-    by `metrics` are, `summary` its tables. Raises RecordError.
+    `photographs` is the folder that was coded, `report` the page that `bench` wrote next to its
+    plots per metric, and `summary` the tables of that page. Raises RecordError.
     """
     if not (folder / Card.FILE).is_file():
         return
     where = (
-        f"Over the photographs of `{Path(photographs).resolve().name}`, whether or not the model "
-        "was trained on some of them."
+        f"Measured on the photographs in `{Path(photographs).resolve().name}`. The model may have "
+        "been trained on some of them."
     )
     pictures = []
     for metric in metrics:
@@ -146,15 +149,17 @@ def keep_bench(
 
 
 def _phases(recipe: dict[str, Any]) -> Iterator[str]:
-    """What each phase that had steps minimised beside the rate."""
+    """Steps and distortion terms of each phase that has steps."""
     for name in ("mse", "perceptual"):
         phase = recipe[name]
         terms = phase["loss"] | {term: phase[term] for term in ("tiling", "text", "gan")}
-        weighed = " + ".join(f"{weight:g} {term}" for term, weight in terms.items() if weight)
+        distortion = " + ".join(f"{weight:g} {term}" for term, weight in terms.items() if weight)
         if phase["steps"]:
-            yield f"{phase['steps']:,} steps by {weighed}"
+            yield f"{phase['steps']:,} steps with distortion {distortion}"
 
 
-def _last(looks: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """The look after the last step."""
-    return looks[looks["step"] == looks["step"].max()].to_dict("records") if len(looks) else []
+def _last(validation: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows of the last validation."""
+    if validation.empty:
+        return []
+    return validation[validation["step"] == validation["step"].max()].to_dict("records")

@@ -1,7 +1,7 @@
-"""Models trained side by side: Ray Tune trials, each in one process or in several of Ray Train.
+"""Parallel training of models as Ray Tune trials, each in one process or several of Ray Train.
 
-What survives a kill are the trainings' own checkpoints. Tune's records of the experiment are
-pickled Python, which nothing here reads; they go to a folder that all nodes share and is dropped.
+An interrupted training continues from its own checkpoint. Tune's records of the experiment are
+pickled Python and are never read here; they go to a temporary folder that all nodes share.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from search.checkpoint import CheckpointError
-from search.config import ConfigError
-from search.optimisation import ProxyError
+from search.config.schema import ConfigError
+from search.evaluation.workers import start_ray
 from search.promotion.recipe import Promotion
 from search.promotion.trial import Data, Job, train
-from search.workers import start_ray
+from search.training.checkpoint import CheckpointError
+from search.training.steps import ProxyError
 
 FAILED = "failed"
-"""Key of a report that says why a training ended early."""
+"""Key of a report that gives the reason why a training failed."""
 
 
 def train_all(
     jobs: Sequence[Job], data: Data, promotion: Promotion, console: Console
 ) -> dict[str, str]:
-    """Train all jobs to their ends; why those that did not come there failed, by folder's name.
+    """Train all jobs to their ends; return the reasons of failures by the names of job folders.
 
-    Raises ConfigError for a cluster that is not there or too small.
+    Raises ConfigError if the cluster cannot be reached or is too small.
     """
-    # Ctrl-C ends at once: checkpoints are the trainings' own.
+    # Ctrl-C may end Tune at once, because trainings write their own checkpoints.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    # What failed is said once, in a line.
+    # Failures are reported once, by the caller.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     slots = _joined(promotion.address)
     if promotion.processes > slots:
         raise ConfigError(
-            f"processes={promotion.processes}: expected at most {slots}, as many as the cluster "
-            "has GPUs, or CPUs where it has none"
+            f"processes={promotion.processes}: expected at most {slots}, the number of GPUs of the "
+            "cluster, or of its CPUs if it has no GPU"
         )
     gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
     several = promotion.processes > 1
-    # A driver of several processes computes nothing itself, but Tune wants it to ask for something.
+    # A driver of several processes computes nothing, but Tune requires a nonzero resource.
     resources: dict[str, float] = {"memory": 1} if several else {"cpu": 1, "gpu": gpus}
     named = {job.folder.name: job for job in jobs}
-    trainable = tune.with_parameters(_driver if several else _alone, jobs=named, data=data)
+    trainable = tune.with_parameters(_driver if several else _single, jobs=named, data=data)
     with Display(named, console) as display, _records(jobs[0].folder, "trials") as records:
         results = tune.Tuner(
             tune.with_resources(trainable, resources),
@@ -82,7 +82,7 @@ def train_all(
 
 
 def _joined(address: str | None) -> int:
-    """Trainings of one process that the cluster runs at a time. Raises ConfigError."""
+    """Number of one-process trainings that the cluster can run at a time. Raises ConfigError."""
     try:
         return start_ray(address, None)
     except (ConnectionError, ValueError) as error:
@@ -91,7 +91,7 @@ def _joined(address: str | None) -> int:
 
 @contextmanager
 def _records(folder: Path, name: str) -> Iterator[str]:
-    """A folder for what Ray writes down of trials, empty, and gone afterwards."""
+    """An empty folder for Ray's records, removed on exit."""
     records = folder / f".ray-{name}"
     shutil.rmtree(records, ignore_errors=True)
     try:
@@ -101,23 +101,23 @@ def _records(folder: Path, name: str) -> Iterator[str]:
 
 
 def _reason(error: Exception) -> str:
-    """The last line of what may be a traceback from a worker."""
+    """Type and last line of an error, whose message may be a traceback from a worker."""
     cause = getattr(error, "cause", None) or error
     lines = [line for line in str(cause).splitlines() if line.strip()]
     return f"{type(cause).__name__}: {lines[-1].strip() if lines else ''}"
 
 
-def _alone(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None:
-    """A trial of one process."""
+def _single(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None:
+    """A trial in one process."""
     try:
         train(jobs[config["model"]], data, tune.report)
     except (CheckpointError, OSError, ProxyError) as error:
-        # Another try would fail alike; Tune retries what is raised.
+        # A retry would fail in the same way, so the error is reported; Tune retries raised errors.
         tune.report({FAILED: f"{type(error).__name__}: {error}"})
 
 
 def _driver(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None:
-    """A trial of several processes, which Ray Train starts and joins."""
+    """A trial in several processes, which Ray Train starts and connects."""
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
@@ -144,7 +144,7 @@ def _member(config: dict[str, Any]) -> None:
 
 
 class Display(Callback):
-    """A bar per model."""
+    """One progress bar per model."""
 
     def __init__(self, jobs: Mapping[str, Job], console: Console) -> None:
         columns = (*Progress.get_default_columns()[:-1], TextColumn("{task.fields[loss]}"))
@@ -157,7 +157,7 @@ class Display(Callback):
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune keeps what it was given, which nothing reads."""
+        """Tune pickles its callbacks; the saved state is never read."""
         return {}
 
     def __enter__(self) -> Display:
@@ -170,7 +170,7 @@ class Display(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **_: Any
     ) -> None:
-        """Move a model's bar."""
+        """Update the bar of a model."""
         if FAILED not in result:
             self._progress.update(
                 self._bars[trial.config["model"]],

@@ -1,4 +1,4 @@
-"""What a model's card shows: originals, JPEG files of as many bytes, and the model's."""
+"""Pictures of a model card: originals, JPEG at equal file size, and the model."""
 
 from __future__ import annotations
 
@@ -11,23 +11,28 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from search.bench.anchors import anchor
-from search.images import ImageError, read_rgb
-from space import files
-from space.model import Model
+from search.data.images import ImageError, read_rgb
+from space.bitstream import files
+from space.bitstream.model_file import Model
 
 SIDES = (376, 248)
-"""Sides of what is coded and shown of a photograph, its middle, in px: the largest that fits. With
-margins they are multiples of 64."""
+"""Possible sides of the square in the middle of a photograph that is coded and shown, in px. The
+largest that fits is used. With margins they are multiples of 64."""
 QUALITY = 2.0
-"""Of the model: low enough for differences to be seen."""
+"""Quality level of the model, low enough for differences to be visible."""
 MOST = 3
+"""Largest number of photographs shown."""
 JPEG_QUALITIES = range(1, 96)
+"""Quality settings of JPEG that are tried, in increasing order."""
 
 Pixels = NDArray[np.uint8]
 
 
 def draw(model: Model, photographs: Sequence[Path]) -> Figure | None:
-    """A row for each of the first MOST photographs that are large enough; None without any."""
+    """Draw one row for each of the first MOST photographs that are large enough.
+
+    Returns None if there is none.
+    """
     middles = [middle for _, middle in zip(range(MOST), _middles(photographs), strict=False)]
     if not middles:
         return None
@@ -66,7 +71,7 @@ def _middle(pixels: Pixels, side: int) -> Pixels:
 
 
 def _jpeg_of(pixels: Pixels, least_bytes: int) -> bytes:
-    """The smallest JPEG file that is no smaller, or the largest there is."""
+    """The first JPEG file of at least `least_bytes`, or that of the highest quality."""
     jpeg = anchor("jpeg")
     tried = (jpeg.encode(pixels, quality) for quality in JPEG_QUALITIES)
     best = b""

@@ -1,4 +1,4 @@
-"""`python -m search promote`: candidates of a run to trained models with their cards."""
+"""The command `promote`: full training of a run's candidates into models with cards."""
 
 from __future__ import annotations
 
@@ -14,71 +14,73 @@ import yaml
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from search import checkpoint
-from search.checks import CONFIG_FILE
-from search.config import ConfigError
-from search.photographs import CROP_CACHE, Photographs, load_photographs
+from latency_predictor.errors import UserError
+from search.config.checks import CONFIG_FILE
+from search.config.schema import ConfigError
+from search.data.photographs import CROP_CACHE, Photographs, load_photographs
 from search.promotion.card import PICTURES, README, Card, write_card
 from search.promotion.cluster import train_all
-from search.promotion.loop import Lessons
 from search.promotion.pictures import draw
 from search.promotion.recipe import Promotion, check
-from search.promotion.shortlist import Wish, chosen, find_run, trials_of
+from search.promotion.shortlist import Selection, chosen, find_run, trials_of
 from search.promotion.start import Promoted, find_start
-from search.promotion.text_mask import TextDetector, masks_of
 from search.promotion.trial import CHECKPOINT, Data, Job
-from search.records import RunRecord
+from search.study.records import RunRecord
+from search.training import checkpoint
+from search.training.full import TrainingData
+from search.training.text_mask import TextDetector, masks_of
 from space.architecture import Architecture
-from space.model import FILE, Model
+from space.bitstream.model_file import MODEL_FILE, Model
 
 FOLDER = "promoted"
-"""Below a run: a folder per model."""
+"""Folder below a run that has one folder per promoted model."""
 
 
-class PromotionFailed(RuntimeError):
-    """Models whose training did not end; the others have their cards."""
+class PromotionFailed(UserError):
+    """Some models could not be trained to the end; the others are complete."""
 
 
-def promote(run: str, wish: Wish, promotion: Promotion, console: Console) -> list[Path]:
-    """Train the candidates of a run that are wished for to the end; the models' folders.
+def promote(run: str, selection: Selection, promotion: Promotion, console: Console) -> list[Path]:
+    """Train the selected candidates of a run to the end; return the folders of the models.
 
-    What was begun with the same settings goes on. Raises errors whose message is meant for the
-    user: CheckpointError, ConfigError, DataError, ParentError, PromotionFailed, RecordError.
+    Interrupted trainings with the same settings are continued. Raises errors whose messages are
+    meant for the user: CheckpointError, ConfigError, DataError, SupernetError, PromotionFailed,
+    RecordError.
     """
     check(promotion)
     folder = find_run(run)
     record = RunRecord.read(folder)
-    candidates = chosen(wish, trials_of(folder), record)
+    candidates = chosen(selection, trials_of(folder), record)
     if promotion.recipe.masked:
-        # Said before minutes of cutting crops, where it is not installed.
+        # If it is not installed, fail before the crops are cut, which takes minutes.
         TextDetector()
     cache = folder.parent / CROP_CACHE
     with console.status("Reading the photographs"):
         photographs = _photographs(promotion, folder, cache)
-    start, started = find_start(promotion.start, folder, photographs.train)
-    jobs = _jobs(promotion, folder, candidates, started, photographs)
+    start, description = find_start(promotion.start, folder, photographs.train)
+    jobs = _jobs(promotion, folder, candidates, description, photographs)
     if isinstance(start, Promoted):
         for job in jobs:
             start.start(job.architecture)
-    with console.status("Looking for text"):
-        data = Data(_lessons(promotion, photographs, cache), photographs.select, start)
+    with console.status("Detecting text"):
+        data = Data(_training_data(promotion, photographs, cache), photographs.select, start)
     with ExitStack() as held:
         for job in jobs:
-            held.enter_context(_alone(job))
-        left = _begin(jobs, candidates, record)
-        _tell(jobs, left, photographs, console)
-        failed = train_all(left, data, promotion, console) if left else {}
-        for job in left:
+            held.enter_context(_locked(job))
+        pending = _begin(jobs, candidates, record)
+        _announce(jobs, pending, photographs, console)
+        failed = train_all(pending, data, promotion, console) if pending else {}
+        for job in pending:
             if job.folder.name not in failed:
                 _finish(job, photographs)
     if failed:
         reasons = (f"{name}: {reason}" for name, reason in failed.items())
-        raise PromotionFailed("\n".join(["These models were not trained to the end:", *reasons]))
+        raise PromotionFailed("\n".join(["Training failed for these models:", *reasons]))
     return [job.folder for job in jobs]
 
 
 def _photographs(promotion: Promotion, run: Path, cache: Path) -> Photographs:
-    """Those that the user names, else those of the run."""
+    """The photographs in `data.root` if it is set, or else those of the run."""
     data = promotion.data
     config = run / CONFIG_FILE
     of_run = yaml.safe_load(config.read_text())["data"]["root"] if config.is_file() else None
@@ -91,10 +93,10 @@ def _jobs(
     promotion: Promotion,
     run: Path,
     candidates: pd.DataFrame,
-    started: str,
+    start: str,
     photographs: Photographs,
 ) -> list[Job]:
-    """A job per candidate. Raises ConfigError for a name that makes no folder."""
+    """One job per candidate. Raises ConfigError if the name is not valid for a folder."""
     name = promotion.name or promotion.recipe.name
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ConfigError(f"name={name}: expected letters, digits, dots, dashes and underscores")
@@ -105,23 +107,23 @@ def _jobs(
             recipe=promotion.recipe,
             seed=promotion.seed,
             processes=promotion.processes,
-            start=started,
+            start=start,
             photographs=photographs.digest,
         )
         for row in candidates.to_dict("records")
     ]
 
 
-def _lessons(promotion: Promotion, photographs: Photographs, cache: Path) -> Lessons:
-    """Crops, and masks of text where a phase needs them."""
+def _training_data(promotion: Promotion, photographs: Photographs, cache: Path) -> TrainingData:
+    """Training crops, and text masks if a phase needs them."""
     if not promotion.recipe.masked:
-        return Lessons(photographs.train, None)
-    return Lessons(photographs.train, masks_of(photographs.train, cache))
+        return TrainingData(photographs.train, None)
+    return TrainingData(photographs.train, masks_of(photographs.train, cache))
 
 
 @contextmanager
-def _alone(job: Job) -> Iterator[None]:
-    """Keep other processes from a model's folder. Raises ConfigError where one is there."""
+def _locked(job: Job) -> Iterator[None]:
+    """Lock a model's folder. Raises ConfigError if another process holds the lock."""
     job.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(job.folder / ".lock", timeout=0):
@@ -131,40 +133,42 @@ def _alone(job: Job) -> Iterator[None]:
 
 
 def _begin(jobs: Sequence[Job], candidates: pd.DataFrame, record: RunRecord) -> list[Job]:
-    """Write what is known of each model; those that are not yet trained to the end.
+    """Write the card file of each model; return the jobs that are not complete yet.
 
-    What was begun otherwise is refused before any work.
+    Raises CheckpointError before any training if a checkpoint has other settings.
     """
-    left = []
+    pending = []
     for job in jobs:
-        path = job.folder / CHECKPOINT
-        step = checkpoint.load(path, job.about, "name=NAME")[0]["step"] if path.is_file() else 0
-        written = all((job.folder / name).is_file() for name in (FILE, README))
+        path, step = job.folder / CHECKPOINT, 0
+        if path.is_file():
+            step = checkpoint.load(path, job.fingerprint, "name=NAME")[0]["step"]
+        written = all((job.folder / name).is_file() for name in (MODEL_FILE, README))
         if step < job.recipe.steps or not written:
-            left.append(job)
+            pending.append(job)
     for job, row in zip(jobs, candidates.to_dict("records"), strict=True):
         Card.of(row, record, asdict(job.recipe), job.start, job.seed).write(job.folder)
-    return left
+    return pending
 
 
-def _tell(
-    jobs: Sequence[Job], left: Sequence[Job], photographs: Photographs, console: Console
+def _announce(
+    jobs: Sequence[Job], pending: Sequence[Job], photographs: Photographs, console: Console
 ) -> None:
     for job in jobs:
-        if job not in left:
-            console.print(f"{job.folder.name} is trained already.", highlight=False)
-    if left:
-        recipe = left[0].recipe
+        if job not in pending:
+            console.print(f"{job.folder.name} is already trained.", highlight=False)
+    if pending:
+        recipe = pending[0].recipe
         console.print(
-            f"{len(left)} to train, from {left[0].start}: {recipe.mse.steps} steps by the first "
-            f"loss and {recipe.perceptual.steps} by the second, on {len(photographs.train)} crops; "
-            f"of {photographs.used} photographs some are held out.",
+            f"Training {len(pending)} models from {pending[0].start}: {recipe.mse.steps} steps of "
+            f"the MSE phase and {recipe.perceptual.steps} of the perceptual phase, on "
+            f"{len(photographs.train)} crops. Some of the {photographs.used} photographs are held "
+            "out.",
             highlight=False,
         )
 
 
 def _finish(job: Job, photographs: Photographs) -> None:
-    """Pictures and the card of a trained model."""
+    """Write the pictures and the card of a trained model."""
     figure = draw(Model.load(job.folder), photographs.report)
     if figure:
         figure.savefig(job.folder / PICTURES, dpi=100)

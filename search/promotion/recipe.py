@@ -1,4 +1,4 @@
-"""What a promotion is configured by: the schema behind `configs/promote.yaml`."""
+"""Configuration schema of a promotion, behind `configs/promote.yaml`."""
 
 from __future__ import annotations
 
@@ -8,78 +8,82 @@ from dataclasses import dataclass, field
 
 from hydra.core.config_store import ConfigStore
 
-from search.config import ConfigError
+from search.config.schema import ConfigError
 from search.metrics import MetricError
 from search.metrics.loss import check_weights
 
 WARM_UP, LEAST_WARM_UP = 0.2, 50
-"""Share of a phase in which its learning rates rise, and least steps of it."""
+"""Fraction of a phase over which its learning rates rise, and the smallest number of such steps."""
 
 
 @dataclass
 class Phase:
-    """A stretch of training by one distortion, weighed against the rate by the quality level."""
+    """One phase of full training with its distortion; the quality level sets the rate's weight."""
 
     steps: int = 0
     rate: float = 1.0
-    """Of the recipe's learning rates, what this phase reaches."""
+    """Peak learning rates of this phase, as a fraction of the recipe's."""
     loss: dict[str, float] = field(default_factory=dict)
     """Weight of each metric in the distortion, as in `proxy.loss`."""
     tiling: float = 0.0
-    """Weight of the L1 error at low resolutions, which shows as seams of tiles."""
+    """Weight of the L1 error at low resolutions, which makes the seams of tiles visible."""
     text: float = 0.0
     """Weight of the L1 error inside text."""
     gan: float = 0.0
-    """Weight of the patch critic, outside of text."""
+    """Weight of the loss from the patch critic, which is applied outside text."""
     gan_warm_up: int = 0
-    """Steps in which the critic learns and its weight rises from zero."""
+    """Steps over which `gan` rises from zero while the critic already learns."""
 
 
 @dataclass
 class Recipe:
-    """Full training in two phases, PICO's (arXiv 2605.05148): the MSE, then what people see."""
+    """Full training in PICO's two phases (arXiv 2605.05148): MSE, then perceptual."""
 
     name: str = "quick"
     crops: int = 2000
-    """Crops of photographs, cut once, that batches are drawn from; 0.2 MB each, in memory."""
+    """Number of training crops, which are cut once and kept in memory, 0.2 MB each."""
     batch: int = 2
     """Crops of 256x256 per step and process."""
-    trunk_rate: float = 2e-4
-    """Learning rate of the skeleton's convolutions."""
-    branch_rate: float = 2e-3
-    """Learning rate of all the rest, as `proxy.branch_rate`."""
+    trunk_lr: float = 2e-4
+    """Learning rate of the convolutions that the initialisation fills."""
+    branch_lr: float = 2e-3
+    """Learning rate of all other weights, as in `proxy.branch_lr`."""
     context_share: float = 0.1
-    """Of the branches' rate, what the context's weights learn with."""
-    critic_rate: float = 2e-4
+    """Learning rate of the context model, as a fraction of `branch_lr`."""
+    critic_lr: float = 2e-4
+    """Learning rate of the patch critic."""
     average: float = 0.998
-    """Decay per step of the moving average of weights, which is the model."""
-    look_every: int = 500
-    """Steps between looks: curves and pictures of held-out crops."""
+    """Decay per step of the moving average of the weights. The averaged weights are the model."""
+    validate_every: int = 500
+    """Steps between validations, which measure curves and save a picture of held-out crops."""
     mse: Phase = field(default_factory=Phase)
     perceptual: Phase = field(default_factory=Phase)
 
     @property
     def phases(self) -> tuple[Phase, Phase]:
-        """Both, in their order."""
+        """Both phases in order."""
         return self.mse, self.perceptual
 
     @property
     def masked(self) -> bool:
-        """Whether it must be known where text is."""
+        """Whether a phase needs text masks."""
         return any(phase.steps and (phase.text or phase.gan) for phase in self.phases)
 
     @property
     def steps(self) -> int:
-        """Of both phases."""
+        """Training steps of both phases together."""
         return sum(phase.steps for phase in self.phases)
 
     def at(self, step: int) -> tuple[Phase, int]:
-        """The phase of a step in [0, steps), and which of its steps it is."""
+        """The phase of a step in [0, steps), and the step's index within it."""
         in_mse = step < self.mse.steps
         return (self.mse, step) if in_mse else (self.perceptual, step - self.mse.steps)
 
-    def rate_at(self, step: int) -> float:
-        """Of the recipe's learning rates, what `step` takes: up a line, then down a cosine."""
+    def lr_share(self, step: int) -> float:
+        """Learning rate at a step in [0, steps), as a fraction of the recipe's.
+
+        In each phase it rises linearly, then falls along a cosine.
+        """
         phase, done = self.at(step)
         rising = max(LEAST_WARM_UP, round(WARM_UP * phase.steps))
         if done < rising:
@@ -90,47 +94,52 @@ class Recipe:
 
 @dataclass
 class Photos:
-    """Which photographs a model is trained on and looked at with."""
+    """Photographs for training and validation."""
 
     root: str | None = None
-    """Folder of photographs; by default the run's."""
+    """Folder of photographs; by default that of the run."""
     max_photographs: int = 400
+    """Largest number of photographs used."""
     select_crops: int = 12
+    """Largest number of held-out crops for validation."""
 
 
 @dataclass
 class Promotion:
-    """Everything `python -m search promote` reads beside the run and its candidates."""
+    """Configuration of `python -m search promote`, except for the run and the selection."""
 
     recipe: Recipe = field(default_factory=Recipe)
     name: str | None = None
-    """Below the run, models go to `promoted/ID-NAME`; by default the recipe's name."""
+    """Models are written to `promoted/ID-NAME` below the run; by default the recipe's name."""
     start: str = "inherit"
-    """`inherit` starts where the run's candidates did, from its parent; `skeleton` from nothing
-    that was trained; else a parent's file, or the folder of an earlier promotion of the same
+    """Starting weights: `inherit` takes those of the run's supernet, `initialisation` uses no
+    trained weights; otherwise a supernet file, or the folder of an earlier promotion of the same
     architecture."""
     seed: int = 0
     data: Photos = field(default_factory=Photos)
     at_once: int | None = None
-    """Models trained at a time; by default one per CPU, or per GPU where there are any."""
+    """Number of models trained in parallel; by default one per GPU, or per CPU if there is none."""
     processes: int = 1
-    """That train one model together, each on a GPU of its own where there are any."""
+    """Number of processes that train one model together, one GPU each if available."""
     retries: int = 3
-    """Times that the training of a model goes on whose worker died."""
+    """How often the training of a model is resumed after its worker died."""
     address: str | None = None
-    """Ray cluster to join, whose nodes share the run's folder; by default one is started here."""
+    """Address of a Ray cluster to join, whose nodes must share the run's folder; by default a local
+    one is started."""
 
 
 LEAST = {
-    "crops": 1, "batch": 1, "trunk_rate": 0, "branch_rate": 0, "context_share": 0, "critic_rate": 0,
-    "look_every": 1,
+    "crops": 1, "batch": 1, "trunk_lr": 0, "branch_lr": 0, "context_share": 0, "critic_lr": 0,
+    "validate_every": 1,
 }  # fmt: skip
+"""Smallest accepted value of each numeric key of a recipe."""
 MAX_SEED = 2**63 - 1
 LEAST_OF_PHASE = {"steps": 0, "rate": 0, "tiling": 0, "text": 0, "gan": 0, "gan_warm_up": 0}
+"""Smallest accepted value of each numeric key of a phase."""
 
 
 def check(promotion: Promotion) -> None:
-    """Raise ConfigError for a value that no training can use."""
+    """Raise ConfigError if any value is invalid."""
     recipe = promotion.recipe
     for key, value, least in _least(promotion):
         if value is not None and not least <= value < math.inf:
@@ -140,7 +149,9 @@ def check(promotion: Promotion) -> None:
     if not 0 <= recipe.average < 1:
         raise ConfigError(f"recipe.average={recipe.average:g}: expected 0 or more, below 1")
     if not recipe.steps:
-        raise ConfigError("recipe.mse.steps=0 and recipe.perceptual.steps=0: nothing would be done")
+        raise ConfigError(
+            "recipe.mse.steps=0 and recipe.perceptual.steps=0: expected at least one step"
+        )
     for name, phase in (("mse", recipe.mse), ("perceptual", recipe.perceptual)):
         if phase.steps:
             try:

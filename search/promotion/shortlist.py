@@ -1,4 +1,4 @@
-"""Which candidates of a run are promoted."""
+"""Selection of the candidates of a run that are promoted."""
 
 from __future__ import annotations
 
@@ -10,81 +10,84 @@ import moocore
 import numpy as np
 import pandas as pd
 
-from search.config import ConfigError
-from search.front import front_of
-from search.records import RecordError, RunRecord, evaluated
+from search.config.schema import ConfigError
+from search.study.front import front_of
+from search.study.records import RecordError, RunRecord, evaluated
 
 TRIALS = "trials.parquet"
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a user asks for; all of it together."""
+class Selection:
+    """Criteria that select candidates; the result is the union of all that are set."""
 
     ids: tuple[str, ...] = ()
+    """Candidates by id."""
     best_under_ms: float | None = None
+    """The candidate of lowest BD-rate with at most this predicted decode time, in ms."""
     knee: bool = False
+    """The knee of the front."""
     shortlist: int | None = None
+    """Number of best candidates."""
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is asked for."""
-        return self == Wish()
+        """Whether no criterion is set."""
+        return self == Selection()
 
 
 def find_run(name: str) -> Path:
-    """The folder of a run, given as such or by its name below results/. Raises ConfigError."""
+    """Find the folder of a run by its path or its name below results/. Raises ConfigError."""
     for folder in (Path(name), Path("results") / name):
         if (folder / TRIALS).is_file() and RunRecord.exists(folder):
             return folder
     known = sorted(path.parent.name for path in Path("results").glob(f"*/{TRIALS}"))
     raise ConfigError(
-        f"no run '{name}' with a report; runs below results/: {', '.join(known) or 'none'}"
+        f"no run '{name}' with a report; expected a run's folder or the name of a run below "
+        f"results/: {', '.join(known) or 'there is none'}"
     )
 
 
 def trials_of(folder: Path) -> pd.DataFrame:
-    """The trials of a run's report. Raises RecordError."""
+    """The table of trials of a run. Raises RecordError if it cannot be read."""
     try:
         return pd.read_parquet(folder / TRIALS)
-    # Those of pyarrow are ValueErrors.
+    # pyarrow's errors are ValueErrors too.
     except (OSError, ValueError) as error:
         raise RecordError(f"{folder / TRIALS} is broken: {error}") from error
 
 
-def chosen(wish: Wish, trials: pd.DataFrame, record: RunRecord) -> pd.DataFrame:
-    """The trials that are wished for, each once, in the order of the wishes.
+def chosen(selection: Selection, trials: pd.DataFrame, record: RunRecord) -> pd.DataFrame:
+    """The selected trials without duplicates, in the order of the fields of `Selection`.
 
-    Raises ConfigError where there is none of a kind.
+    Raises ConfigError if a criterion selects no trial.
     """
     done = evaluated(trials)
-    if done.empty and wish != Wish(ids=wish.ids):
+    if done.empty and selection != Selection(ids=selection.ids):
         raise ConfigError(f"run '{record.name}' has no candidate with a BD-rate yet")
-    parts = [_by_id(identity, trials) for identity in wish.ids]
-    if wish.best_under_ms is not None:
-        parts.append(_best_under(wish.best_under_ms, done))
-    if wish.knee:
+    parts = [_by_id(identity, trials) for identity in selection.ids]
+    if selection.best_under_ms is not None:
+        parts.append(_best_under(selection.best_under_ms, done))
+    if selection.knee:
         parts.append(knee_of(front_of(done)))
-    if wish.shortlist is not None:
-        # At one decode time the least BD-rates; else front after front.
+    if selection.shortlist is not None:
+        # With one target decode time only the BD-rate counts; otherwise rank by fronts.
         ranked = by_front(done) if record.band is None else done.sort_values("bd_rate_percent")
-        parts.append(ranked.head(wish.shortlist))
+        parts.append(ranked.head(selection.shortlist))
     return pd.concat(parts).drop_duplicates("id")
 
 
 def by_front(done: pd.DataFrame) -> pd.DataFrame:
-    """All trials: those that none dominates, then those that only they dominate, and so on.
-
-    Of equal rank the least BD-rate comes first.
-    """
+    """All trials, sorted by non-domination rank, then by BD-rate."""
     ranks = moocore.pareto_rank(done[["decode_ms", "bd_rate_percent"]].to_numpy(float))
     return done.assign(rank=ranks).sort_values(["rank", "bd_rate_percent"]).drop(columns="rank")
 
 
 def knee_of(front: pd.DataFrame) -> pd.DataFrame:
-    """The one of a front, fastest first, that lies farthest below the line between its ends.
+    """The knee of a front that is sorted by decode time.
 
-    Decode times count by their logarithm. Of one or two the last.
+    It is the point farthest below the line between the front's ends, with decode times on a
+    logarithmic scale. For a front of one or two points it is the last.
     """
     ms = np.log(front["decode_ms"].to_numpy())
     rate = front["bd_rate_percent"].to_numpy()
@@ -99,7 +102,7 @@ def _by_id(identity: str, trials: pd.DataFrame) -> pd.DataFrame:
     found = trials[trials["id"] == identity]
     if found.empty:
         near = get_close_matches(identity, trials["id"].tolist(), n=3, cutoff=0.0)
-        raise ConfigError(f"no candidate '{identity}'; the nearest are {', '.join(near)}")
+        raise ConfigError(f"no candidate '{identity}'; the nearest ids are {', '.join(near)}")
     return found.head(1)
 
 
@@ -107,7 +110,7 @@ def _best_under(most_ms: float, done: pd.DataFrame) -> pd.DataFrame:
     fast = done[done["decode_ms"] <= most_ms]
     if fast.empty:
         raise ConfigError(
-            f"--best-under-ms {most_ms:g}: no candidate decodes in less than "
-            f"{done['decode_ms'].min():.1f} ms"
+            f"--best-under-ms {most_ms:g}: expected a larger number, as the fastest candidate "
+            f"decodes in {done['decode_ms'].min():.1f} ms"
         )
     return fast.sort_values("bd_rate_percent").head(1)

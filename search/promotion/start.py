@@ -1,4 +1,4 @@
-"""What full training starts from: the run's parent, nothing, or an earlier promotion."""
+"""Starting weights of full training: a supernet, the initialisation, or an earlier promotion."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 import safetensors.torch
 from torch import Tensor
 
-from search.checkpoint import KEY, CheckpointError
-from search.config import ConfigError
-from search.optimisation import Start
-from search.parents import FOLDER, PARENT, SHIPPED_SUPERNET
-from search.photographs import Crops
-from search.promotion.loop import AVERAGE
+from search.config.schema import ConfigError
+from search.data.photographs import Crops
 from search.promotion.trial import CHECKPOINT
-from search.proxy import skeleton_of
-from search.records import RunRecord
+from search.study.records import RunRecord
+from search.training.checkpoint import KEY, CheckpointError
+from search.training.full import AVERAGE
+from search.training.pretrain import FOLDER, SHIPPED_SUPERNET, SUPERNET
+from search.training.proxy import initialisation_of
+from search.training.steps import Start
 from space.architecture import Architecture
-from space.codec import Codec
-from space.parent import Parent
-from space.tensor_file import read_tensors
+from space.codec.codec import Codec
+from space.codec.supernet import Supernet
+from space.storage.tensor_file import read_tensors
 
 
 class Promoted:
@@ -36,66 +36,71 @@ class Promoted:
 
     @classmethod
     def load(cls, folder: Path) -> Promoted:
-        """Raises CheckpointError for a folder without the checkpoint of a promotion."""
+        """Load a promotion's folder. Raises CheckpointError if it has no valid checkpoint."""
         folder = folder.expanduser()
         _, tensors = read_tensors(folder / CHECKPOINT, KEY, CheckpointError)
         weights = {n.removeprefix(AVERAGE): v for n, v in tensors.items() if n.startswith(AVERAGE)}
         if not weights:
-            raise CheckpointError(f"{folder / CHECKPOINT}: not of a promotion")
+            raise CheckpointError(f"{folder / CHECKPOINT}: not the checkpoint of a promotion")
         return cls(folder, weights)
 
     def settled(self, architecture: Architecture) -> bool:
-        """Nothing stays as it is."""
+        """Return False: all weights are trained."""
         return False
 
     def start(self, architecture: Architecture) -> Codec:
-        """Raises CheckpointError where the weights are not of this architecture."""
+        """A codec with these weights. Raises CheckpointError for another architecture."""
         codec = Codec(architecture)
         try:
             codec.load_state_dict(self._weights)
         except RuntimeError as error:
             raise CheckpointError(
-                f"start={self._folder}: its weights are not of {architecture.id}"
+                f"start={self._folder}: its weights do not fit architecture {architecture.id}; "
+                "expected a promotion of the same architecture"
             ) from error
         return codec
 
 
 def find_start(chosen: str, run: Path, train: Crops) -> tuple[Start, str]:
-    """What `start=chosen` means for a run, and in a line what it is.
+    """The starting weights that `start=chosen` selects for a run, with a short description.
 
-    Raises CheckpointError, ConfigError and ParentError where it is not there.
+    Raises CheckpointError, ConfigError or SupernetError if they cannot be loaded.
     """
     if chosen == "skeleton":
-        return skeleton_of(train), "the skeleton"
+        raise ConfigError("'start=skeleton': skeleton is called initialisation now")
+    if chosen == "initialisation":
+        return initialisation_of(train), "the initialisation"
     if chosen != "inherit":
         path = Path(chosen).expanduser()
         if path.is_file():
-            parent = Parent.load(path)
-            return parent, f"the parent {parent.digest}"
+            supernet = Supernet.load(path)
+            return supernet, f"the supernet {supernet.digest}"
         promoted = Promoted.load(path)
         return promoted, f"the weights {promoted.digest} of {path.name}"
     return _inherited(run, train)
 
 
 def _inherited(run: Path, train: Crops) -> tuple[Start, str]:
-    """Where the candidates of a run started."""
+    """The starting weights of the run's candidates, with a short description."""
     record = RunRecord.read(run)
-    digest, space = record.parent, record.space
+    digest, space = record.supernet, record.space
     if record.table is not None:
         raise ConfigError(
-            f"start=inherit: run '{run.name}' trained nothing, its scores are those of "
-            f"{record.table}; expected start=skeleton, a parent's file or a promotion's folder"
+            f"start=inherit: run '{run.name}' trained nothing, its scores come from "
+            f"{record.table}; expected start=initialisation, a supernet file or a promotion's "
+            "folder"
         )
     if digest is None:
-        return skeleton_of(train), "the skeleton, as the candidates of the run did"
+        return initialisation_of(train), "the initialisation, as the candidates of the run did"
     places = (run, run.parent / FOLDER / space)
-    files = [*(place / PARENT for place in places), SHIPPED_SUPERNET]
+    files = [*(place / SUPERNET for place in places), SHIPPED_SUPERNET]
     for path in files:
         if path.is_file():
-            parent = Parent.load(path)
-            if parent.digest == digest:
-                return parent, f"the parent {digest}, as the candidates of the run did"
+            supernet = Supernet.load(path)
+            if supernet.digest == digest:
+                return supernet, f"the supernet {digest}, as the candidates of the run did"
     raise ConfigError(
-        f"start=inherit: the parent {digest} of run '{run.name}' is in none of "
-        f"{', '.join(map(str, files))}; start=skeleton begins without it"
+        f"start=inherit: the supernet {digest} of run '{run.name}' was not found in "
+        f"{', '.join(map(str, files))}; expected start=initialisation, a supernet file or a "
+        "promotion's folder"
     )

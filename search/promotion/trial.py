@@ -1,4 +1,4 @@
-"""One model's training in one process, or in one of several: from its start to its file."""
+"""Full training of one model, run in one process or in each of several."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ import torch
 from tensorboardX import SummaryWriter
 from torch import distributed
 
-from search.images import to_pillow
-from search.looks import add_look
+from search.data.images import to_pillow
+from search.data.photographs import Crops
 from search.metrics import find
-from search.optimisation import Start
-from search.photographs import Crops
-from search.promotion.loop import CURVE, FullTraining, Lessons
 from search.promotion.recipe import Recipe
-from search.proxy import measure
+from search.training.full import CURVE, FullTraining, TrainingData
+from search.training.proxy import measure
+from search.training.steps import Start
+from search.training.validation import append_validation
 from space.architecture import Architecture
-from space.model import FILE, Model
-from space.writing import write_whole
+from space.bitstream.model_file import MODEL_FILE, Model
+from space.storage.writing import write_whole
 
 CHECKPOINT = "checkpoint.safetensors"
-LOSSES, LOOKS = "losses.csv", "looks.csv"
+LOSSES, VALIDATION = "losses.csv", "looks.csv"
+"""Tables of the losses of every step and of the validation curves."""
 SAMPLE = "sample.png"
 BOARD = "tensorboard"
 SAVE_EVERY_S = 60.0
-"""What a kill costs at most."""
+"""Seconds between checkpoints, and so the most training time that an interruption can lose."""
 REPORT_EVERY = 10
-"""Steps between reports of how far a training is."""
+"""Steps between progress reports."""
 QUALITIES = (0.0, 2.0, 4.0, 6.0, 7.0)
-"""At which held-out crops are looked at."""
+"""Quality levels of the validation."""
 SHOWN = ("ssimulacra2", "ms_ssim", "psnr")
-"""Metrics of a look."""
+"""Metrics of the validation."""
 
 Report = Callable[[dict[str, float]], None]
 
@@ -52,60 +53,61 @@ class Job:
     seed: int
     processes: int
     start: str
-    """In a line, what it starts from."""
+    """Description of the starting weights."""
     photographs: str
     """Digest of the crops."""
 
     @property
-    def about(self) -> dict[str, Any]:
-        """What must be equal where a checkpoint is resumed, by what users call it."""
-        said: dict[str, Any] = {
+    def fingerprint(self) -> dict[str, Any]:
+        """Values that must be equal to resume a checkpoint, by their names in messages."""
+        values: dict[str, Any] = {
             "the architecture": self.architecture.id,
             "seed": self.seed,
             "processes": self.processes,
             "start": self.start,
             "the photographs": self.photographs,
         }
-        for name, value in asdict(replace(self.recipe, look_every=1)).items():
+        for name, value in asdict(replace(self.recipe, validate_every=1)).items():
             parts = value if isinstance(value, dict) else {"": value}
-            said |= {f"recipe.{name}.{part}".rstrip("."): x for part, x in parts.items()}
-        return said
+            values |= {f"recipe.{name}.{part}".rstrip("."): x for part, x in parts.items()}
+        return values
 
 
 @dataclass(frozen=True)
 class Data:
-    """What all models of a promotion share."""
+    """Data shared by all models of a promotion."""
 
-    lessons: Lessons
+    training_data: TrainingData
     select: Crops
-    """Held-out crops to look at."""
+    """Held-out crops for validation."""
     start: Start
+    """Starting weights."""
 
 
 def train(job: Job, data: Data, report: Report) -> None:
-    """Train a model to its end, from its checkpoint where there is one, and write its file.
+    """Train a model to its end, from its checkpoint if one exists, and write the model file.
 
-    Of several processes the first one writes. Raises CheckpointError for a checkpoint of other
-    settings, ProxyError for a loss that is not finite, and OSError.
+    Among several processes, only the first writes files. Raises CheckpointError for a checkpoint
+    with other settings, ProxyError for a loss or gradient that is not finite, and OSError.
     """
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high")
     first = not distributed.is_initialized() or distributed.get_rank() == 0
     training = _begun(job, data)
     steps = job.recipe.steps
-    # What was logged after the checkpoint is logged again.
+    # Entries logged after the checkpoint are dropped, because their steps are repeated.
     purged = {"purge_step": training.step + 1} if training.step else {}
     board = SummaryWriter(str(job.folder / BOARD), **purged) if first else None
     saved_at = time.monotonic()
     while training.step < steps:
         figures = training.advance()
         ended = training.step == steps
-        looked_at = ended or training.step % job.recipe.look_every == 0
-        if board and looked_at:
-            _look(training, job, data.select, board)
-        # After the look: a kill between both repeats it.
-        if board and (looked_at or time.monotonic() - saved_at > SAVE_EVERY_S):
-            training.save(job.folder / CHECKPOINT, job.about)
+        validating = ended or training.step % job.recipe.validate_every == 0
+        if board and validating:
+            _validate(training, job, data.select, board)
+        # Saving comes last, so that a kill before it repeats the validation.
+        if board and (validating or time.monotonic() - saved_at > SAVE_EVERY_S):
+            training.save(job.folder / CHECKPOINT, job.fingerprint)
             saved_at = time.monotonic()
         if training.step % REPORT_EVERY == 0 or ended:
             if board:
@@ -117,15 +119,15 @@ def train(job: Job, data: Data, report: Report) -> None:
 
 
 def _begun(job: Job, data: Data) -> FullTraining:
-    """The training as it begins, or as its last checkpoint has it."""
+    """A new training, restored from its checkpoint if one exists."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # Branches may start at random.
+    # Branches may be initialised at random.
     torch.manual_seed(job.seed)
     codec = data.start.start(job.architecture).to(device)
     codec = codec.to(memory_format=torch.channels_last)
-    training = FullTraining(codec, job.recipe, data.lessons, job.seed)
+    training = FullTraining(codec, job.recipe, data.training_data, job.seed)
     if (job.folder / CHECKPOINT).is_file():
-        training.resume(job.folder / CHECKPOINT, job.about)
+        training.resume(job.folder / CHECKPOINT, job.fingerprint)
     return training
 
 
@@ -135,11 +137,11 @@ def _log(figures: dict[str, float], step: int, board: SummaryWriter) -> None:
             board.add_scalar(f"training/{name}", value, step)
 
 
-def _look(training: FullTraining, job: Job, select: Crops, board: SummaryWriter) -> None:
-    """Measure the averaged weights on held-out crops; a table, a picture and TensorBoard."""
+def _validate(training: FullTraining, job: Job, select: Crops, board: SummaryWriter) -> None:
+    """Measure the averaged weights on held-out crops; write a table, a picture and TensorBoard."""
     step = training.step
     curve, sample = measure(training.codec, select, QUALITIES, SHOWN)
-    add_look(job.folder / LOOKS, step, pd.DataFrame({"quality": QUALITIES, **curve}))
+    append_validation(job.folder / VALIDATION, step, pd.DataFrame({"quality": QUALITIES, **curve}))
     to_pillow(sample).save(job.folder / SAMPLE)
     board.add_image("sample", sample.numpy(), step)
     for number, quality in enumerate(QUALITIES):
@@ -151,4 +153,4 @@ def _look(training: FullTraining, job: Job, select: Crops, board: SummaryWriter)
 def _write(training: FullTraining, job: Job) -> None:
     losses = pd.DataFrame(training.curve, columns=pd.Index(CURVE)).rename_axis("step")
     write_whole(job.folder / LOSSES, losses.to_csv().encode())
-    Model.of(training.codec.eval()).save(job.folder / FILE)
+    Model.of(training.codec.eval()).save(job.folder / MODEL_FILE)

@@ -10,10 +10,10 @@ import pytest
 from toy_programs import ToyPrograms
 
 from latency_predictor.ops import Kind, OpTable
-from latency_predictor.profile_file import (
+from latency_predictor.profiles.profile_file import (
     Device,
     Host,
-    Model,
+    ModelRecord,
     PlannedOp,
     ProfileRecord,
     ops_of,
@@ -58,7 +58,7 @@ def table() -> OpTable:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[..., Path]:
-    """Writes lines to a CSV file and says where it is."""
+    """Function that writes lines to a CSV file and returns its path."""
 
     def write(*lines: str) -> Path:
         path = tmp_path / "profiles.csv"
@@ -70,12 +70,12 @@ def written(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> ToyPrograms:
-    """A source of tiny programs that `programs.find` knows as `toys`, and no other."""
+    """A source of tiny programs, which `programs.find` knows as `toys` and as the only one."""
     source = ToyPrograms()
     provider = SimpleNamespace(
         names=lambda: ["toys"], find=lambda name: source if name == "toys" else None
     )
-    monkeypatch.setattr("latency_predictor.programs._providers", lambda: [provider])
+    monkeypatch.setattr("latency_predictor.measure.programs._providers", lambda: [provider])
     return source
 
 
@@ -86,7 +86,7 @@ def record() -> ProfileRecord:
     return ProfileRecord(
         device=Device("iPhone 16 Pro", "iPhone17,1", "iOS 18.1", "22B83", "nominal", False),
         host=Host("a test", "macOS 15.1", "Xcode 16.1", "9.0", "2.7"),
-        model=Model(
+        model=ModelRecord(
             source="toys",
             number=3,
             program="decoder",

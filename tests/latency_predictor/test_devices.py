@@ -70,7 +70,7 @@ def test_device_of_a_row() -> None:
 
 def test_unknown_device_suggests_the_nearest() -> None:
     message = str(UnknownDevice("ifone13", ["iphone13", "iphone11pro-gpu"]))
-    assert message == (
-        "device 'ifone13' has no calibration; did you mean 'iphone13'?; known: iphone13, some with "
-        "-gpu or -cpu; `python -m latency_predictor kit` begins to add one"
-    )
+    assert message.startswith("device 'ifone13' has no calibration; did you mean 'iphone13'?")
+    assert "known: iphone13;" in message
+    for word in ("-gpu", "-cpu", "`python -m latency_predictor kit`"):
+        assert word in message

@@ -24,7 +24,7 @@ class ToyPrograms:
         return rng.integers(self.size, size=n)
 
     def lower(self, numbers: NDArray[np.int64], program: str) -> OpTable:
-        from latency_predictor.trace import trace
+        from latency_predictor.networks.trace import trace
 
         return concatenate(
             [trace(self.build(n, program), *self.inputs(n, program).values()) for n in numbers]

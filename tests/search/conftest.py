@@ -6,7 +6,7 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from search.config import CONFIGS
+from search.config.schema import CONFIGS
 from space.search_space import SearchSpace
 
 

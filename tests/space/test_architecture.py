@@ -60,7 +60,7 @@ def test_id_does_not_depend_on_the_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"latent_channels": 0}, "latent_channels=0"),
         ({"latent_channels": 1.5}, "latent_channels=1.5"),
@@ -72,7 +72,7 @@ def test_id_does_not_depend_on_the_process() -> None:
         ({"width": 3}, "width"),
     ],
 )
-def test_bad_fields_are_named(change: dict[str, object], said: str) -> None:
+def test_bad_fields_are_named(change: dict[str, object], expected: str) -> None:
     text = json.dumps(json.loads(EXAMPLE.to_json()) | change)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=expected):
         Architecture.from_json(text)

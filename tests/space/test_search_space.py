@@ -29,7 +29,7 @@ SPACES = {name: SearchSpace.from_config(config(name)) for name in NAMES}
 
 @pytest.mark.parametrize("name", NAMES)
 class TestConformance:
-    """What holds for every shipped space."""
+    """Properties of every shipped space."""
 
     def test_the_reference_belongs_to_the_space(self, name: str) -> None:
         space = SPACES[name]
@@ -107,7 +107,7 @@ def test_any_number_of_the_large_space_is_an_architecture(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "expected"),
     [
         ("decoder.8.R", [], "parameter 'decoder.8.R' has no values"),
         ("decoder.8.C", [0], "parameter 'decoder.8.C': chain C=0"),
@@ -122,7 +122,7 @@ def test_any_number_of_the_large_space_is_an_architecture(number: int) -> None:
         ("reference.latent_channels", 996, "latent_channels=996 is not one of"),
     ],
 )
-def test_a_wrong_file_is_answered_with_what_is_wrong(path: str, value: Any, said: str) -> None:
+def test_a_wrong_file_is_answered_with_what_is_wrong(path: str, value: Any, expected: str) -> None:
     broken = config("pico_tiny")
     *parents, last = path.split(".")
     target: Any = broken
@@ -131,7 +131,7 @@ def test_a_wrong_file_is_answered_with_what_is_wrong(path: str, value: Any, said
     target[last] = value
     with pytest.raises(SpaceError) as caught:
         SearchSpace.from_config(broken)
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_missing_parameter_is_named() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from search.bench import video
-from search.bench.anchors import BUILT_IN, OPTIONAL, Codec, CodecError, Pixels, anchor
+from search.bench.anchors import BUILT_IN, OPTIONAL, BenchCodec, CodecError, Pixels, anchor
 
 PHOTO: Pixels = astronaut()[60:172, 180:324]
 SIZES = [(112, 144), (63, 97), (48, 31)]
@@ -22,7 +22,7 @@ START_CODES = {"vvc": b"\0\0\0\1", "av1": b"\x12\0\x0a"}
 
 
 @pytest.fixture(params=[*BUILT_IN, *(pytest.param(n, marks=pytest.mark.slow) for n in OPTIONAL)])
-def codec(request: pytest.FixtureRequest) -> Codec:
+def codec(request: pytest.FixtureRequest) -> BenchCodec:
     if request.param in OPTIONAL:
         pytest.importorskip("imageio_ffmpeg")
     return anchor(request.param)
@@ -32,7 +32,7 @@ def psnr(a: Pixels, b: Pixels) -> float:
     return float(-10 * np.log10(np.square((a / 255.0) - b / 255.0).mean()))
 
 
-def test_rate_and_quality_rise_along_the_ladder(codec: Codec) -> None:
+def test_rate_and_quality_rise_along_the_ladder(codec: BenchCodec) -> None:
     files = [codec.encode(PHOTO, quality) for quality in codec.qualities]
     scores = [psnr(PHOTO, codec.decode(file)) for file in files]
     assert len(files) >= 7
@@ -42,7 +42,7 @@ def test_rate_and_quality_rise_along_the_ladder(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_what_is_decoded_is_what_was_encoded(codec: Codec, size: tuple[int, int]) -> None:
+def test_what_is_decoded_is_what_was_encoded(codec: BenchCodec, size: tuple[int, int]) -> None:
     pixels = PHOTO[: size[0], : size[1]]
     for quality in (codec.qualities[0], codec.qualities[-1]):
         decoded = codec.decode(codec.encode(pixels, quality))
@@ -53,12 +53,12 @@ def test_what_is_decoded_is_what_was_encoded(codec: Codec, size: tuple[int, int]
     assert psnr(pixels, decoded) >= 30
 
 
-def test_the_same_pixels_give_the_same_file(codec: Codec) -> None:
+def test_the_same_pixels_give_the_same_file(codec: BenchCodec) -> None:
     quality = codec.qualities[3]
     assert codec.encode(PHOTO, quality) == codec.encode(PHOTO.copy(), quality)
 
 
-def test_files_are_of_the_format(codec: Codec) -> None:
+def test_files_are_of_the_format(codec: BenchCodec) -> None:
     data = codec.encode(PHOTO, codec.qualities[2])
     if codec.name in PILLOW:
         opened = Image.open(BytesIO(data))
@@ -84,7 +84,7 @@ def test_settings_name_versions() -> None:
 
 
 def test_an_unknown_codec_names_the_known() -> None:
-    with pytest.raises(CodecError, match="unknown codec 'jpg'; known: jpeg, webp, avif, heic, jxl"):
+    with pytest.raises(CodecError, match=r"unknown codec 'jpg'; .* jpeg, webp, avif, heic, jxl"):
         anchor("jpg")
 
 

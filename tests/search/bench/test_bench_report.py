@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.bench.anchors import Codec, anchor
+from search.bench.anchors import BenchCodec, anchor
 from search.bench.measure import Photograph
 from search.bench.report import Failure, summarise, write_report
 from search.bench.results import Results
@@ -17,7 +17,7 @@ OTHER = replace(ANCHOR, name="other", title="Other", settings="two")
 PHOTOS = [Photograph(Path(f"{i}.png"), f"{i}" * 64, 100, 200, i == 2) for i in range(3)]
 
 
-def measured(codec: Codec, photo: Photograph, quality: float, factor: float) -> Measured:
+def measured(codec: BenchCodec, photo: Photograph, quality: float, factor: float) -> Measured:
     """`factor` times 2500, 5000, 10000 bytes at 30, 33, 36 dB; photographs differ by their rate."""
     size = round(factor * 2500 * 2 ** (quality - 1) * (1 + int(photo.digest[0])))
     scores = {"psnr": 27 + 3 * quality, "lite0_lpips": 10 ** (-quality / 10)}
@@ -51,9 +51,9 @@ def test_a_fifth_fewer_bytes_on_every_photograph(store: Store) -> None:
 def test_what_is_left_out_is_named(store: Store) -> None:
     failure = Failure("other", "1.png", 2.0, "ValueError: too wide")
     said = summary(store, "psnr", failures=(failure,))
-    assert "1 photographs are left out:\n- x.png: broken" in said
+    assert "Photographs left out (1):\n- x.png: broken" in said
     assert "- other, 1.png, quality 2: ValueError: too wide" in said
-    assert "1 photographs come from lossy files" in said
+    assert "Photographs from lossy files: 1." in said
 
 
 def test_a_photograph_that_failed_is_left_out_for_both(tmp_path: Path) -> None:
@@ -86,7 +86,8 @@ def test_the_page(store: Store, tmp_path: Path) -> None:
     page = write_report(tmp_path, results, ["Summary."]).read_text()
     assert page.startswith("# 2 codecs, 3 photographs\n\nSummary.\n")
     assert (
-        "| codec | quality | bpp | psnr | lite0_lpips (low is good) | encode s | decode s |" in page
+        "| codec | quality | bpp | psnr | lite0_lpips (lower is better) | encode s | decode s |"
+        in page
     )
     # 0.8 * 5000 bytes * 2 on average, of 100x200 pixels
     assert "| Other | 2 | 3.200 | 33 | 0.631 | 0.500 | 0.250 |" in page

@@ -9,24 +9,24 @@ from pathlib import Path
 import psutil
 import pytest
 
-from search.bench.pool import Pool, PoolError
+from search.bench.pool import WorkerPool, WorkerPoolError
 
 pytestmark = pytest.mark.slow
 
 PARENT = """
 import time
-from search.bench.pool import Pool
+from search.bench.pool import WorkerPool
 if __name__ == "__main__":
-    with Pool(1) as pool:
+    with WorkerPool(1) as pool:
         for _ in pool.results(time.sleep, [0, 600]):
             print("begun", flush=True)
 """
 
 
 def test_results_and_a_killed_worker() -> None:
-    with Pool(1) as pool:
+    with WorkerPool(1) as pool:
         assert dict(pool.results(abs, [-3, 2])) == {-3: 3, 2: 2}
-        with pytest.raises(PoolError, match="the same command continues"):
+        with pytest.raises(WorkerPoolError, match="run the same command to continue"):
             list(pool.results(os._exit, [1]))
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from skimage import data
 from torch import Tensor
 
-from search.images import to_pillow
+from search.data.images import to_pillow
 
 CROPS = {
     "astronaut": (0, 100),

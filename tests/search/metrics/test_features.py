@@ -58,5 +58,5 @@ def test_statistics_are_those_of_the_squares(photographs: Tensor) -> None:
     square = photographs[0, 1, 8:24, 16:32].double()
     assert mean[0, 1, 1, 2].item() == pytest.approx(square.mean().item(), rel=1e-4)
     assert deviation[0, 1, 1, 2].item() == pytest.approx(
-        (square.var(correction=0) + features.LEAST_VARIANCE).sqrt().item(), rel=0.01
+        (square.var(correction=0) + features.MIN_VARIANCE).sqrt().item(), rel=0.01
     )

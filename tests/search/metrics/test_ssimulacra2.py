@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from search.images import to_pillow
+from search.data.images import to_pillow
 from search.metrics import METRICS
 
 KODAK = Path(__file__).parents[4] / "shared/photos/kodak"

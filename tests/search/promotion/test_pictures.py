@@ -6,16 +6,16 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from search.promotion.pictures import SIDES, draw
-from search.proxy import skeleton_of
-from space.codec import Codec
-from space.model import Model
+from search.training.proxy import initialisation_of
+from space.bitstream.model_file import Model
+from space.codec.codec import Codec
 from space.search_space import SearchSpace
 
 
 @pytest.fixture
 def model(tiny: SearchSpace) -> Model:
     pixels = load_sample_image("flower.jpg")[:256, :256].transpose(2, 0, 1)
-    codec: Codec = skeleton_of(np.stack([pixels] * 4)).start(tiny.reference)
+    codec: Codec = initialisation_of(np.stack([pixels] * 4)).start(tiny.reference)
     return Model.of(codec.eval())
 
 

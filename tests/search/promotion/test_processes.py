@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import distributed, multiprocessing
 
-from search.photographs import load_photographs
-from search.promotion.loop import FullTraining, Lessons
+from search.data.photographs import load_photographs
 from search.promotion.recipe import Phase, Recipe
-from search.proxy import skeleton_of
+from search.training.full import FullTraining, TrainingData
+from search.training.proxy import initialisation_of
 from space.search_space import SearchSpace
 
 RECIPE = Recipe(batch=1, perceptual=Phase(steps=3, loss={"psnr": 1.0}, gan=1e-3))
@@ -26,8 +26,10 @@ def member(rank: int, space: SearchSpace, photographs: str, folder: str) -> None
 
     def begun() -> FullTraining:
         torch.manual_seed(0)
-        codec = skeleton_of(crops).start(space.reference).to(memory_format=torch.channels_last)
-        return FullTraining(codec, RECIPE, Lessons(crops, None), seed=3)
+        codec = (
+            initialisation_of(crops).start(space.reference).to(memory_format=torch.channels_last)
+        )
+        return FullTraining(codec, RECIPE, TrainingData(crops, None), seed=3)
 
     training = begun()
     for _ in range(2):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from search.config import CONFIGS, ConfigError
+from search.config.schema import CONFIGS, ConfigError
 from search.promotion.recipe import Phase, Promotion, Recipe, check
 
 RECIPES = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
@@ -29,7 +29,7 @@ def test_every_shipped_recipe_can_be_trained(name: str) -> None:
 @given(st.integers(0, 40), st.integers(1, 400), st.floats(0.1, 2.0))
 def test_rates_rise_once_and_fall_in_each_phase(mse: int, perceptual: int, peak: float) -> None:
     recipe = Recipe(mse=Phase(steps=mse), perceptual=Phase(steps=perceptual, rate=peak))
-    shares = [recipe.rate_at(step) for step in range(mse, recipe.steps)]
+    shares = [recipe.lr_share(step) for step in range(mse, recipe.steps)]
     assert max(shares) <= peak * (1 + 1e-12)
     top = shares.index(max(shares))
     assert shares[: top + 1] == sorted(shares[: top + 1])
@@ -55,9 +55,9 @@ def test_a_step_belongs_to_its_phase() -> None:
             "recipe.perceptual.steps=-1: expected a finite number of at least 0",
         ),
         ("recipe.average=1", "recipe.average=1: expected 0 or more, below 1"),
-        ("recipe.perceptual.steps=0", "nothing would be done"),
+        ("recipe.perceptual.steps=0", "recipe.perceptual.steps=0: expected at least one step"),
         ("recipe.perceptual.loss.psnr=-1", "recipe.perceptual.loss: weight -1.0 of metric psnr"),
-        ("recipe.branch_rate=inf", "recipe.branch_rate=inf: expected a finite number"),
+        ("recipe.branch_lr=inf", "recipe.branch_lr=inf: expected a finite number"),
         ("seed=99999999999999999999", "seed=99999999999999999999: expected at most 9223"),
         ("data.select_crops=0", "data.select_crops=0: expected a finite number of at least 1"),
         ("processes=0", "processes=0: expected a finite number of at least 1"),

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from search.config import ConfigError
-from search.parents import SHIPPED_SUPERNET
-from search.photographs import Crops, load_photographs
+from search.config.schema import ConfigError
+from search.data.photographs import Crops, load_photographs
 from search.promotion.start import find_start
-from space.parent import Parent
-from space.skeleton import Skeleton
+from search.training.pretrain import SHIPPED_SUPERNET
+from space.codec.initialisation import Initialisation
+from space.codec.supernet import Supernet
 
 REFERENCE = Path(__file__).parents[3] / "results/reference"
 
@@ -27,22 +27,31 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-def test_models_start_from_the_parent_of_their_run(run: Path, crops: Crops) -> None:
+def test_models_start_from_the_supernet_of_their_run(run: Path, crops: Crops) -> None:
     start, said = find_start("inherit", run, crops)
-    assert isinstance(start, Parent)
-    assert start.digest == Parent.load(SHIPPED_SUPERNET).digest
+    assert isinstance(start, Supernet)
+    assert start.digest == Supernet.load(SHIPPED_SUPERNET).digest
     assert start.digest in said
 
 
-def test_without_that_parent_it_is_said_where_it_was_looked_for(run: Path, crops: Crops) -> None:
-    record = json.loads((run / "run.json").read_text()) | {"parent": "0123456789abcdef"}
+def test_without_that_supernet_it_is_said_where_it_was_looked_for(run: Path, crops: Crops) -> None:
+    record = json.loads((run / "run.json").read_text()) | {"supernet": "0123456789abcdef"}
     (run / "run.json").write_text(json.dumps(record))
-    with pytest.raises(ConfigError, match=r"parent 0123456789abcdef .* start=skeleton begins"):
+    with pytest.raises(
+        ConfigError, match=r"supernet 0123456789abcdef .* expected start=initialisation"
+    ):
         find_start("inherit", run, crops)
-    assert isinstance(find_start("skeleton", run, crops)[0], Skeleton)
+    assert isinstance(find_start("initialisation", run, crops)[0], Initialisation)
 
 
-def test_a_run_without_a_parent_promotes_from_the_skeleton(run: Path, crops: Crops) -> None:
-    record = json.loads((run / "run.json").read_text()) | {"parent": None}
+def test_a_run_without_a_supernet_promotes_from_its_initialisation(run: Path, crops: Crops) -> None:
+    record = json.loads((run / "run.json").read_text()) | {"supernet": None}
     (run / "run.json").write_text(json.dumps(record))
-    assert isinstance(find_start("inherit", run, crops)[0], Skeleton)
+    assert isinstance(find_start("inherit", run, crops)[0], Initialisation)
+
+
+def test_the_former_name_of_the_initialisation_is_answered_with_the_new(
+    run: Path, crops: Crops
+) -> None:
+    with pytest.raises(ConfigError, match="'start=skeleton': skeleton is called initialisation"):
+        find_start("skeleton", run, crops)

@@ -6,17 +6,19 @@ import pandas as pd
 import pytest
 import torch
 
-from search.checkpoint import CheckpointError
-from search.photographs import Photographs, load_photographs
-from search.promotion.loop import Lessons
+from search.data.photographs import Photographs, load_photographs
 from search.promotion.recipe import Phase, Recipe
 from search.promotion.start import Promoted
-from search.promotion.trial import CHECKPOINT, LOOKS, LOSSES, SAMPLE, Data, Job, train
-from search.proxy import skeleton_of
-from space.model import FILE, Model
+from search.promotion.trial import CHECKPOINT, LOSSES, SAMPLE, VALIDATION, Data, Job, train
+from search.training.checkpoint import CheckpointError
+from search.training.full import TrainingData
+from search.training.proxy import initialisation_of
+from space.bitstream.model_file import MODEL_FILE, Model
 from space.search_space import SearchSpace
 
-RECIPE = Recipe(batch=1, look_every=2, perceptual=Phase(steps=4, loss={"psnr": 1.0}), average=0.5)
+RECIPE = Recipe(
+    batch=1, validate_every=2, perceptual=Phase(steps=4, loss={"psnr": 1.0}), average=0.5
+)
 
 
 class Killed(Exception):
@@ -30,12 +32,12 @@ def loaded(photographs: Path) -> Photographs:
 
 @pytest.fixture
 def data(loaded: Photographs) -> Data:
-    return Data(Lessons(loaded.train, None), loaded.select, skeleton_of(loaded.train))
+    return Data(TrainingData(loaded.train, None), loaded.select, initialisation_of(loaded.train))
 
 
 def job(space: SearchSpace, folder: Path, recipe: Recipe = RECIPE) -> Job:
     folder.mkdir(exist_ok=True)
-    return Job(space.reference, folder, recipe, 0, 1, "the skeleton", "digest")
+    return Job(space.reference, folder, recipe, 0, 1, "the initialisation", "digest")
 
 
 def nothing(figures: dict[str, float]) -> None:
@@ -57,19 +59,19 @@ def test_a_killed_trial_leaves_what_an_uninterrupted_one_does(
         train(job(tiny, tmp_path / "killed"), data, die_at_three)
     train(job(tiny, tmp_path / "killed"), data, nothing)
     assert [figures["step"] for figures in reported] == [1, 2, 3, 4]
-    for name in (LOSSES, LOOKS, SAMPLE, FILE):
+    for name in (LOSSES, VALIDATION, SAMPLE, MODEL_FILE):
         whole, killed = (tmp_path / folder / name for folder in ("whole", "killed"))
         assert whole.read_bytes() == killed.read_bytes(), name
     losses = pd.read_csv(tmp_path / "whole" / LOSSES)
     assert losses["loss"].tolist() == pytest.approx([f["loss"] for f in reported], rel=1e-12)
-    looks = pd.read_csv(tmp_path / "whole" / LOOKS)
-    assert sorted(looks["step"].unique()) == [2, 4]
-    assert (np.diff(looks[looks["step"] == 4]["bpp"]) > 0).all()
+    table = pd.read_csv(tmp_path / "whole" / VALIDATION)
+    assert sorted(table["step"].unique()) == [2, 4]
+    assert (np.diff(table[table["step"] == 4]["bpp"]) > 0).all()
     assert Model.load(tmp_path / "whole").architecture == tiny.reference
     assert list((tmp_path / "whole/tensorboard").iterdir())
 
 
-def test_a_look_that_is_interrupted_is_made_again(
+def test_an_interrupted_validation_is_repeated(
     tiny: SearchSpace, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(job(tiny, tmp_path / "whole"), data, nothing)
@@ -82,7 +84,7 @@ def test_a_look_that_is_interrupted_is_made_again(
         with pytest.raises(Killed):
             train(job(tiny, tmp_path / "killed"), data, nothing)
     train(job(tiny, tmp_path / "killed"), data, nothing)
-    whole, killed = (tmp_path / folder / LOOKS for folder in ("whole", "killed"))
+    whole, killed = (tmp_path / folder / VALIDATION for folder in ("whole", "killed"))
     assert whole.read_bytes() == killed.read_bytes()
 
 
@@ -95,7 +97,7 @@ def test_an_earlier_promotion_is_where_another_starts(
     started = Model.of(start.start(tiny.reference).eval())
     assert started.id == Model.load(tmp_path / "first").id
     other = tiny.architecture(0)
-    with pytest.raises(CheckpointError, match=f"its weights are not of {other.id}"):
+    with pytest.raises(CheckpointError, match=f"its weights do not fit architecture {other.id}"):
         start.start(other)
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         Promoted.load(tmp_path / "nowhere")
@@ -105,10 +107,10 @@ def test_other_settings_do_not_go_on(tiny: SearchSpace, data: Data, tmp_path: Pa
     train(job(tiny, tmp_path / "one"), data, nothing)
     assert (tmp_path / "one" / CHECKPOINT).is_file()
     other = replace(RECIPE, batch=2)
-    with pytest.raises(CheckpointError, match=r"other values of recipe.batch; name=NAME"):
+    with pytest.raises(CheckpointError, match=r"other values of recipe.batch; .* name=NAME"):
         train(job(tiny, tmp_path / "one", other), data, nothing)
-    # How often one looks changes nothing.
-    train(job(tiny, tmp_path / "one", replace(RECIPE, look_every=3)), data, nothing)
+    # The interval of validation changes nothing.
+    train(job(tiny, tmp_path / "one", replace(RECIPE, validate_every=3)), data, nothing)
 
 
 @pytest.fixture(autouse=True)

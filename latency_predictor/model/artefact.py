@@ -1,0 +1,161 @@
+"""The fitted model as a JSON file, which has a version and contains no code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latency_predictor.devices import NEURAL_ENGINES, UnknownDevice, calibration_key
+from latency_predictor.errors import UserError
+from latency_predictor.interface import CalibratedModel
+from latency_predictor.model.interval import Interval
+from latency_predictor.model.priors import group_of, prior_of
+from latency_predictor.model.roofline import CONSTANTS
+from latency_predictor.model.times import Posterior, RooflineTimes
+
+FORMAT = 2
+SHIPPED = Path(__file__).parents[1] / "artefact" / "latency.json"
+_DIGITS = 6
+"""Number of significant digits with which covariances are saved."""
+
+
+class ArtefactError(UserError):
+    """A model file cannot be used. The message gives the reason."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """The result of a calibration, as it is saved.
+
+    `devices` and `intervals` are keyed by calibration, for example "a15-ane". `common` holds, by
+    group, the distribution from which a new device starts. `offsets` is keyed by calibration and
+    source. `unseen` holds, by group, the interval of a device without measurements.
+    `cross_validation` holds scores by protocol and model.
+    """
+
+    calibration_sha256: str
+    calibration_rows: int
+    devices: Mapping[str, Posterior]
+    common: Mapping[str, Posterior]
+    offsets: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    unseen: Mapping[str, Interval]
+    cross_validation: Mapping[str, Any]
+
+    def model(self) -> CalibratedModel:
+        """The model for all calibrated devices, and for other phones as their group predicts."""
+        guessed = [f"{chip}-ane" for chip in NEURAL_ENGINES if f"{chip}-ane" not in self.devices]
+        times = {key: self._times(key) for key in (*guessed, *self.devices)}
+        intervals = {key: self.unseen[group_of(key)] for key in guessed} | {**self.intervals}
+        return CalibratedModel("roofline", times, intervals)
+
+    def times(self, device: str) -> RooflineTimes:
+        """The roofline of a device, from its group if not calibrated. Raises `UnknownDevice`."""
+        key = calibration_key(device)
+        if key is None or group_of(key) not in self.common:
+            raise UnknownDevice(device, self.model().devices)
+        return self._times(key)
+
+    def _times(self, key: str) -> RooflineTimes:
+        return RooflineTimes(self.devices.get(key) or prior_of(key, self.common))
+
+
+def save(artefact: Artefact, path: Path) -> None:
+    """Write the file atomically."""
+    content = {
+        "format": FORMAT,
+        "calibration_sha256": artefact.calibration_sha256,
+        "calibration_rows": artefact.calibration_rows,
+        "constants": CONSTANTS,
+        "devices": {key: _written(value) for key, value in artefact.devices.items()},
+        "common": {key: _written(value) for key, value in artefact.common.items()},
+        "offsets": artefact.offsets,
+        "intervals": {key: asdict(value) for key, value in artefact.intervals.items()},
+        "unseen": {key: asdict(value) for key, value in artefact.unseen.items()},
+        "cross_validation": artefact.cross_validation,
+    }
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(_numbers_in_line(json.dumps(content, indent=1)) + "\n")
+    partial.replace(path)
+
+
+def load(path: Path = SHIPPED) -> Artefact:
+    """Read a file that `save` wrote. Raises `ArtefactError`."""
+    try:
+        content = json.loads(path.read_text())
+        version = content.pop("format")
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ArtefactError(f"cannot read latency model {str(path)!r}: {error}") from error
+    if version != FORMAT:
+        raise ArtefactError(
+            f"latency model {str(path)!r} has format {version!r}; this version reads {FORMAT}; "
+            "recalibrate it with `python -m latency_predictor calibrate`"
+        )
+    try:
+        if content.pop("constants") != list(CONSTANTS):
+            raise ValueError("its constants are those of another version of the model")
+        for name in ("devices", "common"):
+            content[name] = {key: _read(value) for key, value in content[name].items()}
+        for name in ("intervals", "unseen"):
+            content[name] = {key: Interval(**value) for key, value in content[name].items()}
+        return _checked(Artefact(**content))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"latency model {str(path)!r} is incomplete: {error}") from error
+
+
+def _written(posterior: Posterior) -> dict[str, Any]:
+    """The mean and the lower triangle of the covariance, as JSON content."""
+    rows = [
+        [float(f"{value:.{_DIGITS}g}") for value in row[: place + 1]]
+        for place, row in enumerate(posterior.covariance.tolist())
+    ]
+    return {"mean": posterior.mean.tolist(), "covariance": rows}
+
+
+def _read(content: Mapping[str, Any]) -> Posterior:
+    mean = np.array(content["mean"], dtype=float)
+    if not len(mean) == len(content["covariance"]) == len(CONSTANTS):
+        raise ValueError(f"expected {len(CONSTANTS)} constants, not {len(mean)}")
+    covariance: NDArray[np.float64] = np.zeros((len(mean), len(mean)))
+    for place, row in enumerate(content["covariance"]):
+        covariance[place, : place + 1] = row
+        covariance[: place + 1, place] = row
+    return Posterior(mean, covariance)
+
+
+def _checked(artefact: Artefact) -> Artefact:
+    """The artefact, unchanged. Raises ValueError for content that would make predictions fail."""
+    posteriors = [*artefact.devices.values(), *artefact.common.values()]
+    numbers = [
+        *(value for one in posteriors for value in (*one.mean, *one.covariance.ravel())),
+        *artefact.offsets.values(),
+        *(value for one in artefact.intervals.values() for value in asdict(one).values()),
+        *(value for one in artefact.unseen.values() for value in asdict(one).values()),
+    ]
+    if not np.isfinite(np.array(numbers, dtype=float)).all():
+        raise ValueError("it contains NaN or infinite numbers")
+    if artefact.devices.keys() != artefact.intervals.keys():
+        raise ValueError("its devices and its intervals do not match")
+    served = [*artefact.devices, *(f"{chip}-ane" for chip in NEURAL_ENGINES)]
+    groups = set(map(group_of, served))
+    if missing := sorted(groups - artefact.common.keys()):
+        raise ValueError(f"the group {missing[0]!r} has no common distribution")
+    if any(np.linalg.eigvalsh(one.covariance)[0] <= 0 for one in posteriors):
+        raise ValueError("one of its covariances is not positive definite")
+    return artefact
+
+
+def _numbers_in_line(text: str) -> str:
+    """Put each list of numbers, which `json` spreads over several lines, on one line."""
+    return re.sub(
+        r"\[\s+([-\d][^\[\]\"{}]*?)\s+\]",
+        lambda found: "[" + re.sub(r",\s+", ", ", found[1]) + "]",
+        text,
+    )

@@ -1,0 +1,137 @@
+"""Baselines for the calibrated roofline, fitted to the same data.
+
+There are linear models in MACs and in op features summed over a program. They are additive with
+non-negative weights, so they implement `AdditiveTimes`, as the roofline does. Gradient boosting
+uses the same sums but is not additive. The last baseline is the roofline with the constants of its
+priors, before any calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.linear_model import Ridge
+
+from latency_predictor.model import priors
+from latency_predictor.model.interval import NOISE, SOURCE_SPREAD
+from latency_predictor.model.roofline import CONSTANTS, Cost, cost_of
+from latency_predictor.model.times import Estimate, Fitted, Posterior, RooflineTimes, Times, summed
+from latency_predictor.ops import OpTable
+from latency_predictor.profiles.measurements import Measurements
+
+Features = Callable[[OpTable], NDArray[np.float64]]
+
+_RIDGE = 0.1
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class LinearTimes:
+    """`floor_ms + features(op) @ weights`."""
+
+    features: Features
+    floor_ms: float
+    weights: NDArray[np.float64]
+
+    def op_features(self, table: OpTable) -> NDArray[np.float64]:
+        return (self.features(table) @ self.weights)[:, None]
+
+    def from_sums(self, sums: NDArray[np.float64]) -> Estimate:
+        return _certain(self.floor_ms + sums[:, 0])
+
+    def estimate(self, table: OpTable) -> Estimate:
+        return self.from_sums(summed(self.op_features, table))
+
+
+@dataclass(frozen=True)
+class BoostedTimes:
+    """Gradient-boosted trees on the log of a program's latency. They cannot extrapolate."""
+
+    trees: GradientBoostingRegressor
+
+    def estimate(self, table: OpTable) -> Estimate:
+        return _certain(np.exp(self.trees.predict(_program_features(table))))
+
+
+def gmacs(table: OpTable) -> NDArray[np.float64]:
+    """Multiply-accumulates of each op in billions: shape [rows, 1]."""
+    return table.macs[:, None] / 1e9
+
+
+def op_features(table: OpTable) -> NDArray[np.float64]:
+    """Count, GMACs and MB moved for each cost class, and weight MB: [rows, 3 * classes + 1]."""
+    one_hot = np.eye(len(Cost))[cost_of(table)]
+    moved = (table.in_bytes + table.out_bytes)[:, None] / 1e6
+    return np.hstack(
+        [one_hot, one_hot * gmacs(table), one_hot * moved, table.weight_bytes[:, None] / 1e6]
+    )
+
+
+def fit_macs_only(measurements: Measurements) -> Fitted:
+    """Linear regression of latency on MACs, with an intercept, per calibration."""
+    return _fit(measurements, lambda rows: _fit_linear(rows, gmacs))
+
+
+def fit_ridge(measurements: Measurements) -> Fitted:
+    """Ridge regression of latency on the summed op features, per calibration."""
+    return _fit(measurements, lambda rows: _fit_linear(rows, op_features))
+
+
+def fit_boosting(measurements: Measurements) -> Fitted:
+    """Gradient boosting of log latency on the summed op features, per calibration."""
+    return _fit(measurements, _fit_trees)
+
+
+def unlearned_roofline(measurements: Measurements) -> Fitted:
+    """The roofline at the centres of the priors. Only the sources' offsets come from the data."""
+    no_covariance = np.zeros((len(CONSTANTS), len(CONSTANTS)))
+
+    def times(rows: Measurements) -> Times:
+        return RooflineTimes(Posterior(priors.centre(rows.calibration[0]), no_covariance))
+
+    return _fit(measurements, times)
+
+
+def _certain(ms: NDArray[np.float64]) -> Estimate:
+    return Estimate(ms, np.zeros_like(ms))
+
+
+def _fit(measurements: Measurements, fit: Callable[[Measurements], Times]) -> Fitted:
+    """Apply `fit` to each calibration. A source's offset is its mean log error, shrunk to zero."""
+    times: dict[str, Times] = {}
+    offsets: dict[str, float] = {}
+    for calibration in np.unique(measurements.calibration).tolist():
+        rows = measurements.where(measurements.calibration == calibration)
+        times[calibration] = fit(rows)
+        ms = times[calibration].estimate(rows.table).ms[rows.program]
+        keys = rows.source_key
+        for key in np.unique(keys).tolist():
+            errors = np.log(rows.ms / ms)[keys == key]
+            offsets[key] = float(errors.sum() / (len(errors) + (NOISE / SOURCE_SPREAD) ** 2))
+    return Fitted(times, offsets)
+
+
+def _program_features(table: OpTable) -> NDArray[np.float64]:
+    sums = summed(op_features, table)
+    totals = table.totals()
+    return np.column_stack([sums, *(np.log1p(total) for total in totals.values())])
+
+
+def _fit_trees(rows: Measurements) -> BoostedTimes:
+    trees = GradientBoostingRegressor(random_state=_SEED)
+    return BoostedTimes(trees.fit(_program_features(rows.table)[rows.program], np.log(rows.ms)))
+
+
+def _fit_linear(rows: Measurements, features: Features) -> LinearTimes:
+    sums = summed(features, rows.table)
+    # Dividing by the latency makes the errors relative, as in the other models.
+    design = np.column_stack([np.ones(len(rows)), sums[rows.program]]) / rows.ms[:, None]
+    scale = np.maximum(np.sqrt((design**2).mean(axis=0)), 1e-12)
+    ridge = Ridge(alpha=_RIDGE, fit_intercept=False, positive=True)
+    ridge.fit(design / scale, np.ones(len(rows)))
+    floor, *weights = ridge.coef_ / scale
+    return LinearTimes(features, float(floor), np.array(weights))

@@ -1,0 +1,88 @@
+"""Calibrate one device from a few of its own measurements; all other devices stay unchanged.
+
+The prior of the constants is what the devices with the same compute unit have in common, and it is
+as wide as these devices differ. Each measurement narrows the constants that affect it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+
+from latency_predictor.errors import UserError
+from latency_predictor.model.artefact import Artefact
+from latency_predictor.model.calibration import adapt
+from latency_predictor.model.interval import NOISE, Interval
+from latency_predictor.model.metrics import Score, score
+from latency_predictor.model.priors import group_of, prior_of
+from latency_predictor.model.times import Estimate, Posterior, RooflineTimes
+from latency_predictor.profiles.measurements import Measurements
+
+FEWEST = 5
+"""Smallest number of rows from which a device is calibrated."""
+_OWN_INTERVAL = 9
+"""Smallest number of architectures or families with which the width of a device's interval follows
+from its own errors alone. With fewer, even the largest error is not their 90 % quantile."""
+
+
+class TooFewRows(UserError):
+    """There are too few rows or families to calibrate a device."""
+
+
+def calibrate_device(
+    artefact: Artefact, measurements: Measurements, sha256: str
+) -> tuple[Artefact, Score]:
+    """The artefact with a calibration fitted to these rows, which are all of one device.
+
+    An earlier calibration of the device is replaced: the fit starts again from the prior of its
+    group. The rows' hash `sha256` enters the hash of the artefact. The score is that of predictions
+    of each family of programs from the other families. Raises `TooFewRows` for fewer than `FEWEST`
+    rows, or if all rows are of one family.
+    """
+    families = len(np.unique(measurements.family))
+    if len(measurements) < FEWEST or families < 2:
+        raise TooFewRows(
+            f"{len(measurements)} usable rows of {families} architectures or families of networks "
+            f"are too few to calibrate a device; it needs at least {FEWEST} rows of 2, and 20 "
+            "architectures are recommended"
+        )
+    (key,) = np.unique(measurements.calibration).tolist()
+    prior = prior_of(key, artefact.common)
+    unseen = left_out(prior, measurements)
+    interval = _interval(unseen, measurements, artefact)
+    factor = interval.factor(unseen)
+    calibrated = replace(
+        artefact,
+        calibration_sha256=hashlib.sha256(
+            (artefact.calibration_sha256 + sha256).encode()
+        ).hexdigest(),
+        devices={**artefact.devices, key: adapt(prior, measurements)},
+        intervals={**artefact.intervals, key: interval},
+    )
+    return calibrated, score(unseen.ms, measurements.ms, unseen.ms / factor, unseen.ms * factor)
+
+
+def left_out(prior: Posterior, measurements: Measurements) -> Estimate:
+    """Estimate of each row by a fit to the rows of other families: shape [rows]."""
+    estimate = Estimate(np.empty(len(measurements)), np.empty(len(measurements)))
+    for family in np.unique(measurements.family):
+        here = measurements.family == family
+        times = RooflineTimes(adapt(prior, measurements.where(~here)))
+        found, program = times.estimate(measurements.table), measurements.program[here]
+        estimate.ms[here], estimate.epistemic_std[here] = (
+            found.ms[program],
+            found.epistemic_std[program],
+        )
+    return estimate
+
+
+def _interval(unseen: Estimate, measurements: Measurements, artefact: Artefact) -> Interval:
+    own = Interval.of(unseen, measurements.ms, NOISE)
+    if len(np.unique(measurements.family)) >= _OWN_INTERVAL:
+        return own
+    group = group_of(str(measurements.calibration[0]))
+    kin = [found for key, found in artefact.intervals.items() if group_of(key) == group]
+    reach = max([own, *kin], key=lambda interval: interval.quantile * interval.noise)
+    return replace(reach, checked=own.checked)

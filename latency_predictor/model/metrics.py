@@ -1,0 +1,54 @@
+"""Scores of predicted latencies: relative errors, ranking and coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+Score = dict[str, float | int | None]
+
+
+def score(
+    predicted_ms: NDArray[np.float64],
+    ms: NDArray[np.float64],
+    low_ms: NDArray[np.float64],
+    high_ms: NDArray[np.float64],
+) -> Score:
+    """Scores `n`, `mape`, `within_5`, `within_10`, `kendall_tau` and `coverage` of predictions.
+
+    All errors and shares are fractions. A score that is undefined is None, for example the ranking
+    of fewer than two rows.
+    """
+    if len(ms) == 0:
+        return {"n": 0} | dict.fromkeys(
+            ("mape", "within_5", "within_10", "kendall_tau", "coverage")
+        )
+    error = np.abs(predicted_ms - ms) / ms
+    tau = float(kendalltau(predicted_ms, ms).statistic) if len(ms) > 1 else np.nan
+    return {
+        "n": len(ms),
+        "mape": round(float(error.mean()), 4),
+        "within_5": round(float((error <= 0.05).mean()), 4),
+        "within_10": round(float((error <= 0.10).mean()), 4),
+        "kendall_tau": None if np.isnan(tau) else round(tau, 4),
+        "coverage": round(float(((low_ms <= ms) & (ms <= high_ms)).mean()), 4),
+    }
+
+
+def score_by(
+    labels: Iterable[str],
+    predicted_ms: NDArray[np.float64],
+    ms: NDArray[np.float64],
+    low_ms: NDArray[np.float64],
+    high_ms: NDArray[np.float64],
+) -> dict[str, Score]:
+    """Scores of the rows of each distinct label, in alphabetical order."""
+    names = np.array(list(labels), dtype=str)
+    arrays = (predicted_ms, ms, low_ms, high_ms)
+    return {
+        name: score(*(array[names == name] for array in arrays))
+        for name in np.unique(names).tolist()
+    }

@@ -1,0 +1,135 @@
+"""Priors of a roofline's constants, for a device without measurements.
+
+Every constant has a log-normal prior in two parts: a common part, shared by all devices with the
+same kind of compute unit, and each device's deviation from it. Measurements of one device inform
+predictions for the next generation through the common part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latency_predictor.devices import CHIPS
+from latency_predictor.model.roofline import ABSOLUTE, CONSTANTS, RELATIVE
+from latency_predictor.model.times import Posterior
+
+_RELATIVE = {
+    "rate_pointwise": (1, 0.5),
+    "rate_conv": (0.5, 0.5),
+    "rate_grouped": (0.3, 0.5),
+    "rate_depthwise": (0.2, 1),
+    "rate_transposed_conv": (0.3, 0.5),
+    "rate_matmul": (0.2, 1),
+    "stream_elementwise": (2, 1),
+    "stream_norm": (0.3, 1),
+    "half_in_channels": (4, 1),
+    "half_out_channels": (4, 1),
+    "half_positions": (4, 1),
+    "half_depthwise_taps": (4, 1),
+    "spill": (3, 1),
+}
+_OTHER_RELATIVE = (1, 1)
+"""Centre, and standard deviation of the log, of the priors of all other relative constants.
+`_RELATIVE` holds the same pair."""
+
+_ABSOLUTE = {
+    "ane": {"program_ms": 0.2, "dispatch_ms": 1e-3, "weight_mb_per_ms": 40, "stream_mb_per_ms": 60},
+    "gpu": {"program_ms": 3, "dispatch_ms": 0.05, "weight_mb_per_ms": 20, "stream_mb_per_ms": 20},
+    "cpu": {"program_ms": 0.3, "dispatch_ms": 0.01, "weight_mb_per_ms": 15, "stream_mb_per_ms": 15},
+}
+_GMAC_PER_MS = {
+    "a12-ane": 2.5,
+    "a13-ane": 3.0,
+    "a14-ane": 5.5,
+    "a15-ane": 7.9,
+    "a16-ane": 8.5,
+    "a10-gpu": 0.15,
+    "a10-cpu": 0.03,
+}
+_OTHER_GMAC_PER_MS = {"ane": 8.7, "gpu": 0.3, "cpu": 0.1}
+"""Centre of `gmac_per_ms` for any other calibration, by compute unit.
+GMAC/ms of a Neural Engine are half of the marketed operations per second (profiles/chips.csv), and
+a quarter from the A17 Pro on, whose marketed figures count int8. The Neural Engine's fixed time per
+program and its bandwidths in `_ABSOLUTE` are those of M1-class engines."""
+
+_DRAM_GB_PER_S = {
+    "a16": 51.2, "a17pro": 51.2, "a18": 60, "a18pro": 60, "a19": 68.3, "a19pro": 76.8,
+}  # fmt: skip
+_M1_CLASS_DRAM_GB_PER_S = 34.1
+"""Bandwidth of the memory that these chips reportedly use: LPDDR4X-4266 up to the A15, then
+LPDDR5-6400 and LPDDR5X-7500, -8533 and -9600. It was not measured, so it only moves the centre of a
+wide prior."""
+
+_ABSOLUTE_SPREAD = {
+    "program_ms": 0.7,
+    "dispatch_ms": 0.7,
+    "gmac_per_ms": 0.2,
+    "weight_mb_per_ms": 0.5,
+    "stream_mb_per_ms": 0.7,
+}
+"""Standard deviation of the log of each absolute constant. Half of the variance is that of the
+common part. Arithmetic throughput is known best."""
+
+_DEVIATION, _OTHER_DEVIATION = 0.1, 0.5
+"""Standard deviation of the log of a device's relative constants around the common ones: of a
+phone, and of any other machine."""
+
+_OTHER_WIDENED = 3
+"""Factor by which the prior deviation of absolute constants is wider for a machine that is not a
+phone."""
+
+_OWN_GROUP = ("a13-ane",)
+"""Calibrations that form a group of their own. This one was measured with a Core ML three years
+older, and sharing constants with it makes the held-out errors of the others worse."""
+
+
+def unit_of_calibration(calibration: str) -> str:
+    """The compute unit of a calibration: `ane` for `a15-ane`."""
+    return calibration.rpartition("-")[2]
+
+
+def group_of(calibration: str) -> str:
+    """The group of a calibration. The calibrations of a group share the common part."""
+    return calibration if calibration in _OWN_GROUP else unit_of_calibration(calibration)
+
+
+def centre(calibration: str) -> NDArray[np.float64]:
+    """Centre of the prior of a calibration's log constants: shape [constants]."""
+    unit = unit_of_calibration(calibration)
+    rate = _GMAC_PER_MS.get(calibration, _OTHER_GMAC_PER_MS[unit])
+    absolute = _ABSOLUTE[unit] | {"gmac_per_ms": rate}
+    chip = calibration.partition("-")[0]
+    faster = _DRAM_GB_PER_S.get(chip, _M1_CLASS_DRAM_GB_PER_S) / _M1_CLASS_DRAM_GB_PER_S
+    for name in ("weight_mb_per_ms", "stream_mb_per_ms"):
+        absolute[name] *= faster
+    relative = {name: _RELATIVE.get(name, _OTHER_RELATIVE)[0] for name in RELATIVE}
+    return np.log([(relative | absolute)[name] for name in CONSTANTS])
+
+
+def common_spread() -> NDArray[np.float64]:
+    """Prior standard deviations of the common part of the log constants: shape [constants]."""
+    relative = [_RELATIVE.get(name, _OTHER_RELATIVE)[1] for name in RELATIVE]
+    return np.array([*relative, *(_ABSOLUTE_SPREAD[name] / np.sqrt(2) for name in ABSOLUTE)])
+
+
+def deviation_spread(calibration: str) -> NDArray[np.float64]:
+    """Prior standard deviations of a device's deviation in log constants: shape [constants].
+
+    They are smaller for phones with a known chip, which resemble each other.
+    """
+    phone = calibration.partition("-")[0] in CHIPS.values()
+    relative, widened = (_DEVIATION, 1.0) if phone else (_OTHER_DEVIATION, _OTHER_WIDENED)
+    absolute = [_ABSOLUTE_SPREAD[name] / np.sqrt(2) * widened for name in ABSOLUTE]
+    return np.array([relative] * len(RELATIVE) + absolute)
+
+
+def prior_of(calibration: str, common: Mapping[str, Posterior]) -> Posterior:
+    """Prior of an unmeasured device from the fit to others, `common`, which is keyed by group."""
+    shared = common[group_of(calibration)]
+    return Posterior(
+        centre(calibration) + shared.mean,
+        shared.covariance + np.diag(deviation_spread(calibration) ** 2),
+    )

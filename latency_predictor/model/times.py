@@ -1,0 +1,118 @@
+"""The time of a program on one device, and its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latency_predictor.model.roofline import CONSTANTS, Roofline
+from latency_predictor.ops import COLUMNS, OpTable
+
+_ROWS_AT_A_TIME = 1 << 14
+"""Number of ops that are priced at once. It bounds memory and keeps temporaries in the cache."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Estimated latency of programs; both arrays have shape [programs].
+
+    `ms` is the latency in milliseconds. `epistemic_std` is the standard deviation of its log due to
+    uncertain model constants, or 0 if the model does not estimate it.
+    """
+
+    ms: NDArray[np.float64]
+    epistemic_std: NDArray[np.float64]
+
+
+class Times(Protocol):
+    """Estimates the latency of programs on one device."""
+
+    def estimate(self, table: OpTable) -> Estimate: ...
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model for each calibration, and the log offset of each calibration and source."""
+
+    times: Mapping[str, Times]
+    offsets: Mapping[str, float]
+
+
+class AdditiveTimes(Times, Protocol):
+    """Times that are computed from features summed over the ops of a program."""
+
+    def op_features(self, table: OpTable) -> NDArray[np.float64]:
+        """Features of one occurrence of each op, the first in ms: shape [rows, features]."""
+        ...
+
+    def from_sums(self, sums: NDArray[np.float64]) -> Estimate:
+        """Estimates from the features summed over each program, `sums` [programs, features]."""
+        ...
+
+
+def summed(
+    features: Callable[[OpTable], NDArray[np.float64]], table: OpTable
+) -> NDArray[np.float64]:
+    """Sums of op features [rows, features] over each program: shape [programs, features]."""
+    parts = []
+    for start in range(0, len(table), _ROWS_AT_A_TIME):
+        rows = slice(start, start + _ROWS_AT_A_TIME)
+        columns = {name: getattr(table, name)[rows] for name in COLUMNS}
+        parts.append(features(OpTable(**columns, programs=table.programs)))
+    return np.stack([table.per_program(column) for column in np.concatenate(parts).T], axis=1)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A normal distribution: mean [D] and covariance [D, D]."""
+
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+    def mapped(
+        self, matrix: NDArray[np.float64], origin: NDArray[np.float64] | float = 0.0
+    ) -> Posterior:
+        """The distribution of `origin + matrix @ x`."""
+        return Posterior(origin + matrix @ self.mean, matrix @ self.covariance @ matrix.T)
+
+
+@dataclass(frozen=True)
+class RooflineTimes:
+    """A roofline with a distribution of its log constants (`roofline.CONSTANTS`).
+
+    The features of an op are its time and the derivatives of the time by the log constants.
+    """
+
+    logs: Posterior
+
+    @cached_property
+    def roofline(self) -> Roofline:
+        """The roofline at the mean of the constants."""
+        return Roofline.from_logs(self.logs.mean)
+
+    def op_features(self, table: OpTable) -> NDArray[np.float64]:
+        return np.column_stack([self.roofline.op_ms(table), self.roofline.op_gradient(table)])
+
+    def from_sums(self, sums: NDArray[np.float64]) -> Estimate:
+        gradient = self._log_gradient(sums)
+        variance = ((gradient @ self.logs.covariance) * gradient).sum(axis=1)
+        ms = self.roofline.floor_ms + sums[:, 0]
+        return Estimate(ms, np.sqrt(np.maximum(variance, 0)))
+
+    def log_gradient(self, table: OpTable) -> NDArray[np.float64]:
+        """Derivatives of each program's log time by the log constants: [programs, constants]."""
+        return self._log_gradient(summed(self.op_features, table))
+
+    def _log_gradient(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        floor_ms = self.roofline.floor_ms
+        gradient = sums[:, 1:] / (floor_ms + sums[:, :1])
+        gradient[:, CONSTANTS.index("program_ms")] += floor_ms / (floor_ms + sums[:, 0])
+        return gradient
+
+    def estimate(self, table: OpTable) -> Estimate:
+        return self.from_sums(summed(self.op_features, table))

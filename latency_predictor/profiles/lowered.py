@@ -1,0 +1,64 @@
+"""Op lists of the networks in the shipped profiles, which make fits reproducible.
+
+They are stored because network libraries change. Any other network is traced on demand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, lower
+from latency_predictor.ops import COLUMNS, OpTable, concatenate
+
+SHIPPED = Path(__file__).parents[1] / "artefact" / "networks.npz"
+
+Lowered = dict[Hashable, OpTable]
+"""Op lists by `NetworkSpec`, or by another key for a measured program that cannot be rebuilt."""
+
+
+def load(path: Path = SHIPPED) -> Lowered:
+    """Read the op lists that `save` wrote, by network."""
+    with np.load(path, allow_pickle=False) as content:
+        networks = [NetworkSpec(**spec) for spec in json.loads(str(content["networks"]))]
+        columns = {name: content[name].astype(np.int64) for name in COLUMNS}
+    bounds = np.searchsorted(columns.pop("program"), np.arange(len(networks) + 1)).tolist()
+    return {
+        network: OpTable(
+            program=np.zeros(stop - start, dtype=np.int64),
+            programs=1,
+            **{name: column[start:stop] for name, column in columns.items()},
+        )
+        for network, start, stop in zip(networks, bounds[:-1], bounds[1:], strict=True)
+    }
+
+
+def save(lowered: Lowered, path: Path) -> None:
+    """Write the networks atomically. The same op lists give the same bytes."""
+    specs = [network for network in lowered if isinstance(network, NetworkSpec)]
+    table = concatenate([lowered[network] for network in specs])
+    columns = {name: getattr(table, name).astype(np.int32) for name in COLUMNS}
+    networks = json.dumps([asdict(network) for network in specs])
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, networks=np.array(networks), **columns)
+    partial.replace(path)
+
+
+def lower_all(networks: Iterable[Hashable], known: Lowered) -> tuple[Lowered, dict[str, str]]:
+    """Op lists of these networks, and by name the reason for each that cannot be rebuilt."""
+    lowered: Lowered = {}
+    failed: dict[str, str] = {}
+    for network in dict.fromkeys(networks):
+        if network in known:
+            lowered[network] = known[network]
+        elif isinstance(network, NetworkSpec):
+            try:
+                lowered[network] = lower(network)
+            except UnknownNetwork as error:
+                failed[network.name] = str(error)
+    return lowered, failed

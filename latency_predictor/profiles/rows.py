@@ -1,0 +1,114 @@
+"""Rows for calibration and scoring, from a CSV of published figures or from a profile file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from scipy.stats import gmean
+
+from latency_predictor.devices import LOCAL_CPU, calibration_key, device_of
+from latency_predictor.profiles import profile_file
+from latency_predictor.profiles.lowered import Lowered
+from latency_predictor.profiles.profile_file import ProfileRecord
+from latency_predictor.profiles.row_filters import CALIBRATE, FALLBACK, UNFIT
+from latency_predictor.profiles.table import ProfileError, read_profiles, usable
+
+ENGINE = "ane"
+"""Name of the Neural Engine in the plan of a profile record."""
+
+
+@dataclass(frozen=True)
+class MeasuredProgram:
+    """Key of a program in a profile file, which also contains the program's op list."""
+
+    name: str
+    package_sha256: str | None
+
+
+def read_rows(path: Path) -> tuple[pd.DataFrame, Lowered]:
+    """All rows of a file with their `use` and `why`, and the op lists that the file contains.
+
+    `usable_rows` selects and parses the rows that may be used. Raises `ProfileError`.
+    """
+    if path.suffix != ".jsonl":
+        return read_profiles(path), {}
+    try:
+        records = profile_file.read(path)
+    except profile_file.ProfileFileError as error:
+        raise ProfileError(str(error)) from error
+    rows = pd.DataFrame([_row(record) for record in records])
+    return rows, {_program(record): record.ops for record in records}
+
+
+def usable_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The `calibrate` rows of `read_rows`, with the columns of `table.usable`."""
+    if "network" not in rows.columns:
+        return usable(rows)
+    return rows[rows["use"] == CALIBRATE].copy()
+
+
+def rows_of_device(path: Path, device: str) -> tuple[pd.DataFrame, Lowered]:
+    """The usable rows of one device, measured on any phone with the same chip, and their op lists.
+
+    Raises `ProfileError` if the file has none; the message names the devices in the file.
+    """
+    rows, tables = read_rows(path)
+    rows = usable_rows(rows)
+    here = rows[rows["calibration"] == calibration_key(device)]
+    sources = sorted(set(here["source"]))
+    if tables and len(sources) > 1:
+        raise ProfileError(
+            f"profiles {str(path)!r} mix measurements that cannot be compared: "
+            f"{'; '.join(sources)}; keep those of one source"
+        )
+    if here.empty:
+        known = ", ".join(sorted(set(rows["device"]))) or "no device"
+        raise ProfileError(
+            f"profiles {str(path)!r} has no usable row of device {device!r}; it has rows of {known}"
+        )
+    # A package timed under both ALL and CPU_AND_NE counts as one Neural Engine measurement.
+    once = here.assign(ms=here.groupby("network", sort=False)["ms"].transform(gmean))
+    return once.drop_duplicates("network"), tables
+
+
+def _program(record: ProfileRecord) -> MeasuredProgram:
+    return MeasuredProgram(record.model.name, record.model.package_sha256)
+
+
+def _row(record: ProfileRecord) -> dict[str, object]:
+    device = device_of(record.device.name, record.compute_unit)
+    name = record.model.name
+    processor = f" on {record.device.product_type}" if device == LOCAL_CPU else ""
+    use, why = _filter_record(record, device)
+    return {
+        "source": f"{record.host.runner}, {record.predict_ms.protocol} calls{processor}",
+        "model": name,
+        "timm_name_if_any": "",
+        "input_res": "",
+        "device": device,
+        "latency_ms": repr(record.ms),
+        "use": use,
+        "why": why,
+        "network": _program(record),
+        "family": record.model.architecture_id,
+        "calibration": calibration_key(device),
+        "ms": record.ms,
+        "quantum_ms": 0.0,
+    }
+
+
+def _filter_record(record: ProfileRecord, device: str) -> tuple[str, str]:
+    """`(use, why)` of a record, as `row_filters.filter_row` gives them for published rows."""
+    if record.synthetic:
+        return UNFIT, "no device produced it"
+    if record.device.thermal_state in ("serious", "critical"):
+        return UNFIT, f"thermal state {record.device.thermal_state}"
+    if record.device.low_power:
+        return UNFIT, "low power mode"
+    on_engine = str(calibration_key(device)).endswith("-ane")
+    elsewhere = sum(op.cost_weight or 0 for op in record.plan if op.preferred != ENGINE)
+    if on_engine and elsewhere > 0.5 * sum(op.cost_weight or 0 for op in record.plan):
+        return FALLBACK, "planned mostly off the Neural Engine"
+    return CALIBRATE, ""

@@ -1,0 +1,1 @@
+"""The commands of `python -m search`, from command-line arguments to exit codes."""

@@ -1,0 +1,161 @@
+"""Checks of a configuration's values, and of whether it continues an existing run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from search.config.schema import Config, ConfigError, PretrainConfig, ProxyConfig
+from search.metrics import MetricError, find
+from search.metrics.loss import MSE, check_weights
+from search.study.goal import find_band
+from space.architecture import LEVELS
+from space.codec.precision import BRANCH_DTYPES
+
+CONFIG_FILE = "config.yaml"
+LEAST = {
+    "search.trials": 1,
+    "search.start_trials": 0,
+    "search.workers": 1,
+    "search.screened": 1,
+    "data.max_photographs": 2,
+    "data.train_crops": 1,
+    "data.select_crops": 1,
+    "proxy.steps": 0,
+    "proxy.batch": 1,
+    "proxy.trunk_lr": 0,
+    "proxy.branch_lr": 0,
+    **{
+        f"pretrain.{phase}.{name}": least
+        for phase in ("joint", "entropy")
+        for name, least in (("steps", 0), ("subnets", 1), ("batch", 1))
+    },
+    "pretrain.joint.trunk_lr": 0,
+    "pretrain.joint.branch_lr": 0,
+    "pretrain.joint.context_share": 0,
+    "pretrain.joint.last_share": 0,
+    "pretrain.entropy.lr": 0,
+    "pretrain.entropy.crops": 1,
+    "pretrain.validate_every": 1,
+    "run.seed": 0,
+}
+"""Smallest accepted value of each numeric key."""
+FREE_KEYS = {"run": {"name", "root"}, "search": {"trials", "workers", "address"}}
+"""Keys that may change when a run is continued, by section."""
+
+
+def check_values(config: Config) -> None:
+    """Raise ConfigError if any value is invalid."""
+    tree = OmegaConf.structured(config)
+    for key, least in LEAST.items():
+        value = OmegaConf.select(tree, key)
+        if value is not None and value < least:
+            raise ConfigError(f"{key}={value}: expected at least {least}")
+    _check_proxy(config.proxy)
+    _check_pretrain(config.pretrain)
+    if config.search.metric not in config.proxy.metrics:
+        raise ConfigError(
+            f"search.metric={config.search.metric}: expected one of "
+            f"{', '.join(config.proxy.metrics)}, the metrics in proxy.metrics"
+        )
+    find_band(config.search)
+    name = config.run.name or str(config.space.get("name"))
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ConfigError(
+            f"run.name={name}: expected letters, digits, dots, dashes and underscores"
+        )
+
+
+def _check_pretrain(pretrain: PretrainConfig) -> None:
+    _check_loss("pretrain.joint.loss", pretrain.joint.loss)
+    for name, phase in (("joint", pretrain.joint), ("entropy", pretrain.entropy)):
+        key = f"pretrain.{name}"
+        if not 0 <= phase.average < 1:
+            raise ConfigError(f"{key}.average={phase.average:g}: expected 0 or more, below 1")
+        if phase.branch_dtype not in (None, *BRANCH_DTYPES):
+            raise ConfigError(
+                f"{key}.branch_dtype={phase.branch_dtype}: expected {' or '.join(BRANCH_DTYPES)}"
+            )
+    if not pretrain.joint.steps + pretrain.entropy.steps:
+        raise ConfigError(
+            "pretrain.joint.steps=0 and pretrain.entropy.steps=0: expected at least one step"
+        )
+
+
+def _check_loss(key: str, weights: Mapping[str, float]) -> None:
+    try:
+        check_weights(weights)
+    except MetricError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def _check_proxy(proxy: ProxyConfig) -> None:
+    for metric in proxy.metrics:
+        try:
+            find(metric)
+        except MetricError as error:
+            raise ConfigError(f"proxy.metrics: {error}") from None
+    _check_loss("proxy.loss", proxy.loss or MSE)
+    qualities = list(proxy.qualities)
+    rising = qualities == sorted(set(qualities))
+    if len(qualities) < 2 or not rising or qualities[0] < 0 or qualities[-1] > LEVELS - 1:
+        raise ConfigError(
+            f"proxy.qualities={qualities}: expected two or more numbers between 0 and "
+            f"{LEVELS - 1}, in increasing order"
+        )
+    rungs, steps = list(proxy.rungs), proxy.steps
+    if rungs != sorted(set(rungs)) or any(not 0 <= rung < steps for rung in rungs):
+        raise ConfigError(
+            f"proxy.rungs={rungs}: expected step counts in increasing order, from 0 to below "
+            f"proxy.steps={steps}"
+        )
+
+
+def check_continues(config: Config, folder: Path) -> None:
+    """Raise ConfigError if the run in `folder` was started with a different configuration.
+
+    The keys in `FREE_KEYS` and the section `pretrain` may differ.
+    """
+    if not (folder / CONFIG_FILE).exists():
+        return
+    saved = yaml.safe_load((folder / CONFIG_FILE).read_text())
+    # Keys that did not exist yet when the run was started have their default value.
+    before = OmegaConf.to_container(OmegaConf.merge(_lasting(Config()), saved))
+    changed = sorted(_differences(before, _lasting(config)))
+    if changed:
+        raise ConfigError(
+            f"run '{folder.name}' was started with other values of {', '.join(changed)}; restore "
+            f"them to continue it, or start another run with run.name=NAME"
+        )
+
+
+def write_config(config: Config, folder: Path) -> None:
+    """Save the values that `check_continues` compares with."""
+    partial = folder / f"{CONFIG_FILE}.partial"
+    partial.write_text(yaml.safe_dump(_lasting(config), sort_keys=False))
+    partial.replace(folder / CONFIG_FILE)
+
+
+def _lasting(config: Config) -> dict[str, Any]:
+    """The configuration as plain values, without those that may change on continuation."""
+    tree: dict[str, Any] = yaml.safe_load(OmegaConf.to_yaml(OmegaConf.structured(config)))
+    del tree["pretrain"]
+    for section, keys in FREE_KEYS.items():
+        tree[section] = {k: v for k, v in tree[section].items() if k not in keys}
+    return tree
+
+
+def _differences(before: Any, now: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the values that differ between two trees."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        if before != now:
+            yield prefix
+        return
+    for key in before.keys() | now.keys():
+        name = f"{prefix}.{key}" if prefix else str(key)
+        yield from _differences(before.get(key), now.get(key), name)

@@ -1,0 +1,230 @@
+"""Configuration schema of a run, behind `configs/run.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+from latency_predictor.errors import UserError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+"""Folder of the shipped configuration files."""
+
+
+class ConfigError(UserError):
+    """The configuration is invalid."""
+
+
+class Sampler(Enum):
+    """Samplers by their names in the configuration: `grey_box` is ours, the others are Optuna's."""
+
+    grey_box = "grey_box"
+    tpe = "tpe"
+    nsga2 = "nsga2"
+    gp = "gp"
+    random = "random"
+
+
+class Mode(Enum):
+    """Goal of a run, by its name in the configuration; see search/study/goal.py."""
+
+    pareto = "pareto"
+    band = "band"
+
+
+@dataclass
+class RunConfig:
+    """Name and place of a run. Using the same name again continues the run."""
+
+    name: str | None = None
+    """Folder name below `root`; by default the name of the space."""
+    root: str = "results"
+    """Folder that holds all runs."""
+    seed: int = 0
+
+
+@dataclass
+class DataConfig:
+    """Photographs for training and for selection."""
+
+    root: str | None = None
+    """Folder of photographs. By default, training uses the photographs included in scikit-image and
+    scikit-learn, and selection uses crops of other photographs that ship with this package."""
+    max_photographs: int = 400
+    """Largest number of photographs used from `root`."""
+    train_crops: int = 512
+    """Largest number of crops for training."""
+    select_crops: int = 24
+    """Largest number of held-out crops on which candidates are measured."""
+
+
+@dataclass
+class ProxyConfig:
+    """Budget of the proxy task. It is the same for every candidate and the reference."""
+
+    steps: int = 0
+    """Training steps per candidate. With 0, a candidate is measured as a slice of the supernet."""
+    batch: int = 1
+    """Crops of 256x256 per step."""
+    trunk_lr: float = 5e-5
+    """Learning rate of the convolutions that the initialisation fills. If a supernet has trained
+    the encoder and the entropy model, these two are frozen, and `trunk_lr` and `branch_lr` are
+    reduced to 3 %."""
+    branch_lr: float = 1e-3
+    """Learning rate of all other weights, for a weight that sums over 64 inputs; see
+    search/training/steps.py."""
+    qualities: tuple[float, ...] = (1.0, 3.0, 5.0, 7.0)
+    """Quality levels at which the rate-distortion curve is measured, in increasing order."""
+    loss: dict[str, float] = field(default_factory=dict)
+    """Weight of each metric in the training distortion; if empty, the MSE alone is used."""
+    metrics: tuple[str, ...] = ("ssimulacra2", "ms_ssim", "haarpsi", "ms_gmsd", "psnr")
+    """Metrics recorded for every trial."""
+    rungs: tuple[int, ...] = ()
+    """Steps below `steps`, in increasing order, after which a candidate is measured by
+    `search.metric` alone and stopped unless it may still join the front."""
+
+
+@dataclass
+class PhaseConfig:
+    """One phase of supernet training."""
+
+    steps: int = 0
+    subnets: int = 1
+    """Random subnets trained per step, each on its own crops."""
+    batch: int = 2
+    """Crops of 256x256 per subnet."""
+    average: float = 0.999
+    """Decay per step of the moving average of the weights. The averaged weights are the result."""
+    branch_dtype: str | None = None
+    """Precision in which residual branches are trained, `float32` or `bfloat16`; by default
+    bfloat16 if the hardware multiplies it faster."""
+
+
+@dataclass
+class JointPhase(PhaseConfig):
+    """Joint training of encoders, entropy models and decoders."""
+
+    steps: int = 13000
+    trunk_lr: float = 5e-4
+    """Peak learning rate of the convolutions that the initialisation fills."""
+    branch_lr: float = 6e-3
+    """Peak learning rate of all other weights; see search/training/steps.py."""
+    context_share: float = 0.3
+    """Learning rate of the context model, as a fraction of `branch_lr`."""
+    last_share: float = 0.4
+    """Learning rate of the last layer of residual branches, as a fraction of `branch_lr`."""
+    loss: dict[str, float] = field(default_factory=lambda: {"psnr": 0.75, "ssimulacra2": 0.25})
+    """Weight of each metric in the distortion."""
+
+
+@dataclass
+class EntropyPhase(PhaseConfig):
+    """Training of entropy models alone, on latents that are computed once.
+
+    It costs a tenth of joint training per crop.
+    """
+
+    steps: int = 4000
+    batch: int = 16
+    average: float = 0.995
+    lr: float = 2.4e-2
+    """Peak learning rate for a weight that sums over 64 inputs; see search/training/steps.py."""
+    crops: int = 2000
+    """Number of crops whose latents are kept in memory, 0.3 MB each."""
+
+
+@dataclass
+class PretrainConfig:
+    """Training of a supernet: a joint phase, then a phase for the entropy models alone."""
+
+    joint: JointPhase = field(default_factory=JointPhase)
+    entropy: EntropyPhase = field(default_factory=EntropyPhase)
+    validate_every: int = 1000
+    """Steps between validations, which measure curves and save pictures of three subnets."""
+
+
+@dataclass
+class SearchConfig:
+    """Goal, metric and budget of the search."""
+
+    mode: Mode = Mode.pareto
+    """`pareto` searches for the front of quality and decode time, `band` for the best codec near
+    one decode time."""
+    target_ms: float | None = None
+    """Predicted decode time of candidates, in ms; used only with `mode=band`."""
+    tolerance: float = 0.05
+    """Largest relative deviation from `target_ms`; used only with `mode=band`."""
+    trials: int = 100
+    """Number of candidates to evaluate, including the reference."""
+    start_trials: int = 24
+    """Number of trials before the sampler takes over: the reference, the fastest candidate, and
+    variants of the reference that differ in one stage."""
+    workers: int | None = None
+    """Number of parallel evaluations; by default one per GPU, or one per CPU if there is none."""
+    metric: str = "ssimulacra2"
+    """Metric of the BD-rate that is minimised, one of `proxy.metrics`."""
+    screened: int = 1_000_000
+    """Number of architectures whose costs are predicted at a time if the space has more than
+    4 million; smaller spaces are screened whole."""
+    tabular: str | None = None
+    """Table written by `benchmarks/table.py`. Scores at `proxy.steps` are read from it instead of
+    training candidates."""
+    address: str | None = None
+    """Address of a Ray cluster to join, such as `auto`; by default a local one is started."""
+
+
+@dataclass
+class Limits:
+    """One bound per predicted cost; null means unbounded.
+
+    Suffixes give the unit: `_ms` milliseconds, `_mb` megabytes, `_m` millions.
+    """
+
+    decode_ms: float | None = None
+    encode_ms: float | None = None
+    decode_high_ms: float | None = None
+    """Upper end of the 90 % interval of the decode time; for phones that must not be slower."""
+    encode_high_ms: float | None = None
+    decode_total_ms: float | None = None
+    encode_total_ms: float | None = None
+    decode_distance: float | None = None
+    kmac_per_px: float | None = None
+    encoder_kmac_per_px: float | None = None
+    parameters_m: float | None = None
+    peak_mb: float | None = None
+    size_mb: float | None = None
+
+
+@dataclass
+class ConstraintConfig:
+    """Lower and upper bounds on the predicted costs of candidates."""
+
+    min: Limits = field(default_factory=Limits)
+    max: Limits = field(default_factory=Limits)
+
+
+@dataclass
+class Config:
+    """Complete configuration of `python -m search run` and `python -m search pretrain`."""
+
+    space: dict[str, Any] = field(default_factory=dict)
+    run: RunConfig = field(default_factory=RunConfig)
+    device: str = "iphone13"
+    latency_model: str | None = None
+    """Model file written by `python -m latency_predictor calibrate`; by default the shipped one."""
+    supernet: str | None = None
+    """Supernet file written by `pretrain`, or `none` to start candidates from the initialisation.
+    By default the supernet trained for this space is used, or else the shipped one."""
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    proxy: ProxyConfig = field(default_factory=ProxyConfig)
+    sampler: Sampler = Sampler.grey_box
+    search: SearchConfig = field(default_factory=SearchConfig)
+    constraints: ConstraintConfig = field(default_factory=ConstraintConfig)
+
+
+ConfigStore.instance().store(name="schema", node=Config)

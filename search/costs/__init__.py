@@ -1,0 +1,1 @@
+"""Predicted costs of codecs on a device, and the screening of a space by them."""

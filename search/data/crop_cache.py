@@ -1,0 +1,126 @@
+"""Cache of prepared crops: photographs are decoded once; later runs map the crops into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+CROPS = ("train", "select")
+"""Arrays of a cache entry, one uncompressed .npy file each."""
+FILES = ("used", "report", "unreadable", "small")
+"""Lists in a cache entry that name photographs by the hash of their content."""
+INDEX = "index.json"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Crops of photographs, and the use of each file, by the SHA-256 of its content."""
+
+    train: NDArray[np.uint8]
+    """Crops [n, 3, H, W] for training."""
+    select: NDArray[np.uint8]
+    """Crops [n, 3, H, W] for selection."""
+    used: list[str]
+    """Distinct usable photographs, including those in `report`."""
+    report: list[str]
+    """Photographs held out from training and selection; they have no crops here."""
+    unreadable: list[str]
+    """Files that could not be decoded."""
+    small: list[str]
+    """Photographs smaller than a crop."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of the crops and of `report`; computing it reads all crops."""
+        total = hashlib.sha256(" ".join(self.report).encode())
+        for crops in (self.train, self.select):
+            total.update(str(crops.shape).encode())
+            total.update(np.ascontiguousarray(crops).data)
+        return total.hexdigest()[:16]
+
+
+def cached(folder: Path, key: str, prepare: Callable[[], Prepared]) -> Prepared:
+    """Return the result of `prepare`, cached in `folder` under `key`.
+
+    Cached crops are read-only and memory-mapped, so that processes share them. One process prepares
+    an entry while others wait for it. An incomplete or damaged entry is prepared again. If the
+    folder cannot be written, nothing is cached and no error is raised. Errors of `prepare`
+    propagate.
+    """
+    entry = folder / key
+    found = _read(entry)
+    if found:
+        return found
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{key}.lock").acquire()
+    except OSError:
+        return prepare()
+    with lock:
+        found = _read(entry)
+        if found:
+            return found
+        prepared = prepare()
+        try:
+            _write(prepared, entry)
+        except OSError:
+            shutil.rmtree(_partial(entry), ignore_errors=True)
+            return prepared
+        return _read(entry) or prepared
+
+
+def _write(prepared: Prepared, entry: Path) -> None:
+    """Write an entry to a temporary folder and rename it; the caller holds the lock."""
+    partial = _partial(entry)
+    for old in (partial, entry):
+        shutil.rmtree(old, ignore_errors=True)
+    partial.mkdir()
+    content: dict[str, object] = {name: getattr(prepared, name) for name in FILES}
+    for name in CROPS:
+        np.save(partial / f"{name}.npy", getattr(prepared, name), allow_pickle=False)
+        content[name] = _file_hash(partial / f"{name}.npy")
+    index = {"content": content, "sha256": _content_hash(content)}
+    (partial / INDEX).write_text(json.dumps(index, indent=1) + "\n")
+    partial.rename(entry)
+
+
+def _partial(entry: Path) -> Path:
+    return entry.with_suffix(".partial")
+
+
+def _read(entry: Path) -> Prepared | None:
+    """A complete entry, or None. Arrays are parsed only after their hashes have been checked."""
+    try:
+        index = json.loads((entry / INDEX).read_text())
+        content = index["content"]
+        if index["sha256"] != _content_hash(content):
+            return None
+        if any(_file_hash(entry / f"{name}.npy") != content[name] for name in CROPS):
+            return None
+        train, select = (_mapped(entry / f"{name}.npy") for name in CROPS)
+        return Prepared(train, select, **{name: content[name] for name in FILES})
+    # KeyError and TypeError come from valid JSON of another structure.
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    """An array in shared, read-only memory; a plain ndarray, so that Ray need not copy it."""
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _content_hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

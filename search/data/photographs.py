@@ -1,0 +1,294 @@
+"""Photographs from a folder or from installed packages: finding, splitting, decoding, cropping."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import PIL
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image
+
+from latency_predictor.errors import UserError
+from search.data import images, shipped_crops
+from search.data.crop_cache import Prepared, cached
+from search.data.images import ImageError, read_rgb
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+BUILT_IN = {
+    "skimage.data": (
+        "astronaut.png",
+        "chelsea.png",
+        "coffee.png",
+        "motorcycle_left.png",
+        "rocket.jpg",
+    ),
+    "sklearn.datasets.images": ("china.jpg", "flower.jpg"),
+}
+"""Photographs included in scikit-image and scikit-learn; runs without `data.root` train on them."""
+HALVED_FROM = 1024
+"""Lossy files with both sides at least this long, in px, are halved to reduce their artefacts.
+
+A JPEG of quality 75, 85 or 95 is then 4.1, 4.1 or 3.5 dB closer to its source (mean of 26 halved
+photographs, coded with 4:2:0). Halving also restores the full colour resolution of 4:2:0.
+Quartering would gain another 3.5 to 4.5 dB, but the crops would lack the softness of the
+12-megapixel images that are coded. The filter is Lanczos with antialiasing."""
+CROP = 256
+"""Side of all crops, in px. With smaller crops, the hyper-latent would have less than 4x4 positions
+and mostly learn borders."""
+SELECT_BELOW, REPORT_BELOW = 0.25, 0.4
+"""Thresholds on a photograph's hash as a number in [0, 1). Below the first, the photograph is used
+for selection; below the second, for the report; otherwise for training."""
+UNOPENED = "0" * 64
+"""Replaces the hash of a file that cannot be opened."""
+
+SHOWN_CROPS = 3
+"""Number of shipped crops kept for the report if the run has no folder of photographs."""
+
+CROP_CACHE = ".crops"
+"""Folder of prepared crops, shared by all runs below `run.root`. It may be deleted at any time."""
+
+Crops = NDArray[np.uint8]
+"""Crops [n, 3, CROP, CROP]."""
+
+
+class DataError(UserError):
+    """The photographs are missing or too few are usable."""
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Training crops, selection crops of other photographs, and photographs held out from both.
+
+    The crops may be read-only and memory-mapped.
+    """
+
+    train: Crops
+    select: Crops
+    report: tuple[Path, ...]
+    """Files used neither for training nor for selection, but for a final evaluation."""
+    used: int
+    """Number of distinct photographs in all three sets, including those of shipped crops."""
+    unreadable: tuple[str, ...]
+    """Names of files that could not be decoded or have transparent pixels."""
+    small: tuple[str, ...]
+    """Names of photographs smaller than a crop."""
+    digest: str
+    """Hash of all crops and of `report`; a continued run requires that it is equal."""
+    held_out: int = 0
+    """Number of photographs of the shipped crops in `select`; 0 if a folder is used."""
+
+    @property
+    def description(self) -> str:
+        """Description for the user."""
+        if not self.held_out:
+            return f"{self.used} photographs"
+        return (
+            f"{self.used - self.held_out} photographs for training and {len(self.select)} held-out "
+            f"crops of {self.held_out} CC0 photographs for measuring"
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sorted hashes of photographs, by their use."""
+
+    select: list[str]
+    report: list[str]
+    train: list[str]
+
+
+def load_photographs(
+    root: str | None,
+    max_photographs: int,
+    train_crops: int,
+    select_crops: int,
+    cache: Path | None = None,
+) -> Photographs:
+    """Crop at most `max_photographs` photographs below `root`, split by content.
+
+    Without `root`, all built-in photographs are used for training, the first shipped crops for
+    selection, and the next few for the report.
+
+    With a folder `cache`, photographs are decoded only once for all processes and runs; a renamed
+    but unchanged file is recognised. There may be fewer crops than requested, if files are skipped
+    or not enough crops are shipped. Raises DataError if `root` is missing or has fewer than two
+    usable photographs.
+    """
+    contents = _by_content(_spread(find_photographs(root), max_photographs))
+    shipped = shipped_crops.find_crops(select_crops + SHOWN_CROPS) if root is None else []
+    held_out, kept = shipped[:select_crops], shipped[select_crops:]
+
+    def prepare() -> Prepared:
+        return _prepare(contents, train_crops, select_crops, held_out, _where(root))
+
+    key = _key(contents, train_crops, select_crops, held_out)
+    prepared = cached(cache, key, prepare) if cache else prepare()
+    measured_on = len(shipped_crops.photographs_of(held_out))
+    return Photographs(
+        train=prepared.train,
+        select=prepared.select,
+        report=tuple(kept or (contents[content][0] for content in prepared.report)),
+        used=len(prepared.used) + measured_on,
+        unreadable=_names(contents, prepared.unreadable),
+        small=_names(contents, prepared.small),
+        digest=prepared.digest,
+        held_out=measured_on,
+    )
+
+
+def find_photographs(root: str | None) -> list[Path]:
+    """Sorted image files below `root`, or the built-in ones. Raises DataError if there are none."""
+    if root is None:
+        return [Path(str(files(p) / name)) for p, names in BUILT_IN.items() for name in names]
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{_where(root)}: no such folder")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not paths:
+        raise DataError(
+            f"{_where(root)}: no photographs; expected files with suffix "
+            f"{', '.join(sorted(SUFFIXES))}"
+        )
+    return paths
+
+
+def split(contents: Iterable[str]) -> Split:
+    """Split photographs by the hash of their content, so that equal files are in the same set.
+
+    Thresholds on the hash keep every photograph in its set when others are added. In a small
+    folder, too few may be below the thresholds. Then photographs with the smallest hashes are taken
+    from the next set: at least one for selection, two from six photographs on, and at least one for
+    the report from three photographs on. These may change sets as photographs are added, until
+    the thresholds alone suffice. At least one photograph is left for training.
+    """
+    ordered = sorted(set(contents))
+    positions = [int(content[:8], 16) / 16**8 for content in ordered]
+    reported = 1 if len(ordered) > 2 else 0
+    selected = 2 if len(ordered) > 5 else 1
+    first = max(bisect_left(positions, SELECT_BELOW), selected)
+    first = min(first, len(ordered) - 1 - reported)
+    second = max(bisect_left(positions, REPORT_BELOW), first + reported)
+    second = min(second, len(ordered) - 1)
+    return Split(ordered[:first], ordered[first:second], ordered[second:])
+
+
+def _where(root: str | None) -> str:
+    return "built-in photographs" if root is None else f"folder {root}"
+
+
+def _spread(paths: list[Path], most: int) -> list[Path]:
+    """At most `most` of the paths, evenly spaced in the list."""
+    chosen = np.linspace(0, len(paths) - 1, num=min(most, len(paths))).round().astype(int)
+    return [paths[i] for i in chosen]
+
+
+def _by_content(paths: list[Path]) -> dict[str, list[Path]]:
+    """Files grouped by the SHA-256 of their content."""
+    contents: dict[str, list[Path]] = {}
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            content = UNOPENED
+        contents.setdefault(content, []).append(path)
+    return contents
+
+
+def _names(contents: dict[str, list[Path]], skipped: list[str]) -> tuple[str, ...]:
+    return tuple(path.name for content in skipped for path in contents[content])
+
+
+def _key(
+    contents: Iterable[str], train_crops: int, select_crops: int, held_out: Iterable[Path]
+) -> str:
+    """Hash of everything that prepared crops depend on, including code and shipped crops."""
+    code = map(Path, (__file__, images.__file__, shipped_crops.__file__))
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*code, *held_out)]
+    libraries = [np.__version__, PIL.__version__, pillow_heif.__version__]
+    facts = [hashes, libraries, train_crops, select_crops, sorted(contents)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _prepare(
+    contents: dict[str, list[Path]],
+    train_crops: int,
+    select_crops: int,
+    held_out: list[Path],
+    where: str,
+) -> Prepared:
+    """Decode, split and crop photographs one at a time.
+
+    With shipped crops `held_out` for selection, all photographs are used for training. Raises
+    DataError if fewer than two are usable.
+    """
+    expected = _parts(contents, held_out)
+    asked = ((train_crops, expected.train), (select_crops, expected.select))
+    each = max(ceil(total / len(part)) for total, part in asked if part)
+    crops: dict[str, Crops] = {}
+    unreadable, small = [], []
+    for content, paths in contents.items():
+        try:
+            pixels = _decode(paths[0])
+        except ImageError:
+            unreadable.append(content)
+            continue
+        if min(pixels.shape[:2]) < CROP:
+            small.append(content)
+        else:
+            crops[content] = _crop(pixels, each, seed=int(content[:8], 16))
+    if len(crops) < 2:
+        raise DataError(
+            f"{where}: {len(crops)} usable photographs; expected at least 2 "
+            f"({len(_names(contents, unreadable))} unreadable, "
+            f"{len(_names(contents, small))} smaller than {CROP}x{CROP})"
+        )
+    parts = _parts(crops, held_out)
+    select = [crops[content] for content in parts.select]
+    return Prepared(
+        train=_in_turn([crops[content] for content in parts.train], train_crops),
+        select=shipped_crops.load_crops(held_out) if held_out else _in_turn(select, select_crops),
+        used=sorted(crops),
+        report=parts.report,
+        unreadable=unreadable,
+        small=small,
+    )
+
+
+def _parts(contents: Iterable[str], held_out: list[Path]) -> Split:
+    """The split of a folder; with shipped crops `held_out`, all photographs are for training."""
+    return Split([], [], sorted(contents)) if held_out else split(contents)
+
+
+def _decode(path: Path) -> NDArray[np.uint8]:
+    """Upright RGB pixels [H, W, 3]; large lossy images are halved."""
+    decoded = read_rgb(path)
+    height, width, _ = decoded.pixels.shape
+    if not decoded.lossy or min(height, width) < HALVED_FROM:
+        return decoded.pixels
+    image = Image.fromarray(decoded.pixels)
+    return np.asarray(image.resize((width // 2, height // 2), Image.Resampling.LANCZOS))
+
+
+def _crop(pixels: NDArray[np.uint8], crops: int, seed: int) -> Crops:
+    """Crops of one photograph at random positions."""
+    rng = np.random.default_rng(seed)
+    out = np.empty((crops, 3, CROP, CROP), dtype=np.uint8)
+    for crop in out:
+        y, x = (int(rng.integers(0, side - CROP + 1)) for side in pixels.shape[:2])
+        crop[:] = pixels[y : y + CROP, x : x + CROP].transpose(2, 0, 1)
+    return out
+
+
+def _in_turn(photographs: list[Crops], most: int) -> Crops:
+    """At most `most` crops, taken from the photographs in turn."""
+    return np.stack([crop for turn in zip(*photographs, strict=True) for crop in turn][:most])

@@ -1,0 +1,34 @@
+"""Crops of CC0 photographs that ship with the package, for runs without their own photographs.
+
+They were cut by `benchmarks/held_out_crops.py`; `held_out/ATTRIBUTION.md` names their sources.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data.images import read_rgb
+
+FOLDER = Path(__file__).parents[1] / "held_out"
+NAME = re.compile(r"\d+-(?P<photograph>.+)-\d+x\d+")
+"""Stem of a crop's file: its number, its photograph, and its position in the photograph."""
+
+
+def find_crops(most: int) -> list[Path]:
+    """Files of at most `most` crops, from as many different photographs as possible."""
+    return sorted(FOLDER.glob("*.webp"))[:most]
+
+
+def load_crops(paths: Sequence[Path]) -> NDArray[np.uint8]:
+    """Crops [n, 3, H, W], all of the same size."""
+    return np.stack([read_rgb(path).pixels.transpose(2, 0, 1) for path in paths])
+
+
+def photographs_of(paths: Sequence[Path]) -> set[str]:
+    """Names of the photographs that the crops were cut from."""
+    return {found["photograph"] for path in paths if (found := NAME.fullmatch(path.stem))}

@@ -1,0 +1,1 @@
+"""Sources of candidates' scores: Ray workers that evaluate codecs, or a table to replay."""

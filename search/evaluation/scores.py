@@ -1,0 +1,99 @@
+"""The interface of evaluators, and what a trial records of a score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from latency_predictor.errors import UserError
+from search.metrics.rate_distortion import Curve, CurveError, bd_rate_percent
+from search.training.proxy import Score
+from space.architecture import Architecture
+
+
+class ReferenceFailed(UserError):
+    """The reference architecture could not be evaluated, so that no candidate can be compared."""
+
+
+class EvaluationFailed(RuntimeError):
+    """A candidate could not be evaluated; the message says why in one line."""
+
+
+class Evaluator(Protocol):
+    """Source of scores of candidates: one at each rung, and one at the end of training."""
+
+    def submit(self, architecture: Architecture) -> Any:
+        """Start an evaluation up to its first score; return a hashable handle."""
+        ...
+
+    def resume(self, handle: Any) -> Any:
+        """Continue a paused evaluation up to its next score; return its new handle."""
+        ...
+
+    def finished(self, running: Sequence[Any]) -> Sequence[Any]:
+        """The handles whose score is ready, after waiting a moment for one."""
+        ...
+
+    def score(self, handle: Any) -> Score:
+        """The score of a handle that is ready. Raises EvaluationFailed."""
+        ...
+
+
+@dataclass
+class CumulativeTime:
+    """Seconds that an evaluation has taken over all its rungs."""
+
+    train_s: float = 0.0
+    score_s: float = 0.0
+
+    def accumulated(self, score: Score) -> Score:
+        """Add the seconds of the next score; return the score with the total seconds so far."""
+        self.train_s += score.train_s
+        self.score_s += score.score_s
+        return replace(score, train_s=self.train_s, score_s=self.score_s)
+
+
+def evaluate_reference(
+    evaluator: Evaluator, architecture: Architecture, steps: int, metric: str
+) -> Score:
+    """Score of the reference architecture after `steps` training steps, the end of training.
+
+    Raises ReferenceFailed if it has no score or its curve has no BD-rate by `metric`.
+    """
+    try:
+        handle, time = evaluator.submit(architecture), CumulativeTime()
+        while (score := time.accumulated(evaluator.score(handle))).steps < steps:
+            handle = evaluator.resume(handle)
+        bd_rate_percent(score.curve, score.curve, metric)
+    except (EvaluationFailed, CurveError) as error:
+        raise ReferenceFailed(
+            f"the reference architecture {architecture.id} could not be evaluated: {error}"
+        ) from error
+    return score
+
+
+def outcome(anchor: Curve, score: Score) -> dict[str, Any]:
+    """User attributes of a trial with this score; they include BD-rates against `anchor`."""
+    return {
+        "curve": dict(score.curve),
+        "bd_rates": {
+            metric: bd_rate_or_none(anchor, score.curve, metric)
+            for metric in score.curve
+            if metric != "bpp"
+        },
+        "seconds": seconds(score.train_s, score.score_s),
+    }
+
+
+def seconds(train_s: float, score_s: float) -> dict[str, float]:
+    """User attribute of a trial that records its seconds."""
+    return {"train": train_s, "score": score_s}
+
+
+def bd_rate_or_none(anchor: Curve, curve: Curve, metric: str) -> float | None:
+    """BD-rate in percent, or None where `bd_rate_percent` raises CurveError."""
+    try:
+        return bd_rate_percent(anchor, curve, metric)
+    except CurveError:
+        return None

@@ -1,0 +1,133 @@
+"""Sources of a run's scores: codecs evaluated on photographs, or a table of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+
+from search.config.schema import Config
+from search.data.images import to_pillow
+from search.data.photographs import Photographs
+from search.evaluation.scores import Evaluator
+from search.evaluation.tabular import Table
+from search.evaluation.workers import RayEvaluator, start_ray
+from search.report.report import SAMPLES
+from search.training.pretrain import SUPERNET
+from search.training.proxy import Score, initialisation_of, most_detailed
+from search.training.steps import to_tensor
+from space.architecture import Architecture
+from space.codec.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Scores of codecs that are trained or measured on photographs."""
+
+    config: Config
+    photographs: Photographs
+    supernet: Supernet | None
+    description: str
+    """Sentences for the user that describe the photographs and the start of candidates."""
+    fidelity: str | None
+    """One sentence on how well the supernet is known to rank codecs; None without a supernet."""
+    data = "photographs"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Fields of the run's record that describe this source."""
+        return {
+            "photographs": self.photographs.used,
+            "unreadable": list(self.photographs.unreadable),
+            "small": list(self.photographs.small),
+            "data_digest": self.photographs.digest,
+            "qualities": list(self.config.proxy.qualities),
+            "supernet": self.supernet.digest if self.supernet else None,
+            "fidelity": self.fidelity,
+        }
+
+    def has(self, architecture: Architecture) -> bool:
+        """Whether it can be scored; always true."""
+        return True
+
+    def begin(self, folder: Path) -> None:
+        """Save the supernet, and the original crop that samples are compared with."""
+        (folder / SAMPLES).mkdir(exist_ok=True)
+        select = self.photographs.select
+        shown = most_detailed(select)
+        original = to_tensor(select[shown : shown + 1], torch.device("cpu"))
+        to_pillow(original[0]).save(folder / SAMPLES / "original.png")
+        if self.supernet:
+            self.supernet.save(folder / SUPERNET, self.supernet.metadata)
+
+    @contextmanager
+    def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
+        """An evaluator on Ray workers, and the number of evaluations it runs at a time."""
+        slots = start_ray(self.config.search.address, self.config.search.workers)
+        try:
+            start = self.supernet or initialisation_of(self.photographs.train)
+            config = self.config
+            settings = (config.proxy, config.search.metric, config.run.seed)
+            yield RayEvaluator.share(self.photographs, start, *settings), slots
+        finally:
+            ray.shutdown()
+
+    def keep(self, score: Score, path: Path) -> None:
+        """Save the reconstructed crop for the report."""
+        to_pillow(score.sample).save(path)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Scores looked up in a table."""
+
+    config: Config
+    table: Table
+    data = "rows of the table"
+
+    @property
+    def description(self) -> str:
+        """A sentence for the user that describes the table."""
+        count, path = len(self.table.scores), self.table.path
+        return f"Scores are looked up in {path}: {count:,} architectures."
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Fields of the run's record that describe this source."""
+        return {
+            "photographs": 0,
+            "unreadable": [],
+            "small": [],
+            "data_digest": self.table.digest,
+            "qualities": [],
+            "table": self.table.path.name,
+        }
+
+    def has(self, architecture: Architecture) -> bool:
+        """Whether the table has the architecture."""
+        return architecture.id in self.table.scores
+
+    def begin(self, folder: Path) -> None:
+        """Do nothing: a table has no files to save."""
+
+    @contextmanager
+    def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
+        """The table itself, and as many look-ups at a time as there would be workers."""
+        yield self.table, self.config.search.workers or 1
+
+    def keep(self, score: Score, path: Path) -> None:
+        """Do nothing: a table has no pictures."""
+
+
+def find_table(config: Config) -> Table | None:
+    """The table that the configuration names, or None. Raises TableError."""
+    if config.search.tabular is None:
+        return None
+    path = Path(config.search.tabular).expanduser()
+    proxy = config.proxy
+    return Table.load(path, proxy.steps, config.search.metric, proxy.rungs)

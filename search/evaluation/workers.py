@@ -1,0 +1,134 @@
+"""Evaluation of candidates on Ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from search.config.schema import ProxyConfig
+from search.data.photographs import Crops, Photographs
+from search.evaluation.scores import EvaluationFailed
+from search.training.proxy import Score, begin, evaluate
+from search.training.steps import Start, Training
+from space.architecture import Architecture
+
+RETRIES = 2
+"""Number of times that Ray repeats an evaluation after its worker died."""
+POLL_S = 0.5
+"""Longest wait for a score, in seconds, before the search loop continues."""
+
+
+def start_ray(address: str | None, workers: int | None) -> int:
+    """Join or start a Ray cluster and return the number of evaluations it runs at a time."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None:
+        # A cluster of one machine and one user needs no token file in the home folder.
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    ray.init(
+        address=address or "local",
+        num_cpus=workers if address is None else None,
+        include_dashboard=None if address else False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    resources = ray.cluster_resources()
+    slots = int(resources.get("GPU", 0)) or int(resources["CPU"])
+    return min(slots, workers or slots)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Handle of an evaluation up to its next score."""
+
+    number: int
+    """Number of scores that came before."""
+    score: Any
+    """Ray reference to the score."""
+    training: Any
+    """Ray reference to the state of training that the next stage continues from."""
+
+
+@dataclass(frozen=True)
+class RayEvaluator:
+    """Evaluates candidates on Ray; all evaluations see the same data in the same order."""
+
+    data: Any
+    """Ray references to the training crops, the selection crops and the start of candidates."""
+    config: ProxyConfig
+    metric: str
+    """The metric that is measured at rungs."""
+    seed: int
+    gpus: int
+    """Number of GPUs of one evaluation, 0 or 1."""
+
+    @classmethod
+    def share(
+        cls, photographs: Photographs, start: Start, config: ProxyConfig, metric: str, seed: int
+    ) -> RayEvaluator:
+        """Create an evaluator and put the data into Ray's shared memory once."""
+        data = tuple(ray.put(x) for x in (photographs.train, photographs.select, start))
+        gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
+        return cls(data, config, metric, seed, gpus)
+
+    def submit(self, architecture: Architecture) -> Stage:
+        """Start the first stage of an architecture's evaluation."""
+        return self._stage(0, architecture)
+
+    def resume(self, handle: Stage) -> Stage:
+        """Start the stage after one that is done."""
+        return self._stage(handle.number + 1, handle.training)
+
+    def _stage(self, number: int, begun: Any) -> Stage:
+        ends = (*self.config.rungs, self.config.steps)
+        last = number == len(self.config.rungs)
+        metrics = self.config.metrics if last else (self.metric,)
+        task = _evaluate.options(num_gpus=self.gpus, num_returns=2)
+        settings = (*self.data, self.config, self.seed, metrics, ends[number])
+        score, training = cast("Any", task).remote(begun, *settings)
+        return Stage(number, score, training)
+
+    def finished(self, running: Sequence[Stage]) -> Sequence[Stage]:
+        """The stages whose score is ready, after waiting at most POLL_S seconds."""
+        by_score = {stage.score: stage for stage in running}
+        ready, _ = ray.wait(list(by_score), timeout=POLL_S)
+        return [by_score[score] for score in ready]
+
+    def score(self, handle: Stage) -> Score:
+        """The score of a stage, once it is ready. Raises EvaluationFailed."""
+        try:
+            score: Score = ray.get(handle.score)
+        except RayTaskError as error:
+            raise EvaluationFailed(f"{type(error.cause).__name__}: {error.cause}") from error
+        except RayError as error:
+            died = f"its worker died {RETRIES + 1} times ({type(error).__name__})"
+            raise EvaluationFailed(died) from error
+        return score
+
+
+@ray.remote(max_retries=RETRIES)
+def _evaluate(
+    begun: Architecture | Training,
+    train: Crops,
+    select: Crops,
+    start: Start,
+    config: ProxyConfig,
+    seed: int,
+    metrics: tuple[str, ...],
+    steps: int,
+) -> tuple[Score, Architecture | Training | None]:
+    """The score after `steps`, and the state to continue from, None at the end of training."""
+    import torch
+
+    torch.set_num_threads(1)
+    training = begin(begun, start, config, seed) if isinstance(begun, Architecture) else begun
+    score = evaluate(training, train, select, config.qualities, metrics, steps)
+    if steps == config.steps:
+        return score, None
+    # An untrained codec is begun again instead: its architecture is a hundred bytes, not megabytes.
+    return score, training if steps else begun

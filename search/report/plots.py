@@ -1,0 +1,192 @@
+"""Figures of the report, drawn from a run's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from PIL import Image, ImageDraw
+
+from search.metrics import KNOWN
+from search.study.goal import Band
+from search.study.records import ReferenceRecord, RunRecord
+
+GREY, BLUE, RED = "#9aa0a6", "#1a5fb4", "#c01c28"
+MAX_SAMPLES, MAX_CURVES = 4, 8
+"""Largest number of the best candidates shown in one figure, beyond which they could not be told
+apart: reconstructed crops, and rate-distortion curves."""
+
+
+def plot_outcome(
+    trials: pd.DataFrame, best: pd.DataFrame, record: RunRecord, reference: ReferenceRecord
+) -> Figure:
+    """Candidates by predicted decode time and BD-rate, with the front or shortlist highlighted."""
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    evaluated = trials["bd_rate_percent"].notna().sum()
+    others = trials[~trials["id"].isin(best["id"])]
+    axes.scatter(
+        others["decode_ms"], others["bd_rate_percent"], s=22, color=GREY, label="evaluated"
+    )
+    if record.rungs:
+        axes.scatter(
+            trials["decode_ms"], trials["expected_percent"], s=22, facecolor="none",
+            edgecolor=GREY, label="stopped early (forecast)",
+        )  # fmt: skip
+    axes.scatter(
+        best["decode_ms"], best["bd_rate_percent"], s=40, color=BLUE, label=record.goal.noun,
+        zorder=3,
+    )  # fmt: skip
+    if isinstance(record.goal, Band):
+        _draw_band(axes, record.goal, best, reference)
+    else:
+        _draw_front(axes, best, reference)
+    axes.set_xlabel(f"predicted decode time, 12 MP on {record.device} (ms)")
+    axes.set_ylabel(f"BD-rate by {KNOWN[record.metric].label} (%), lower is better")
+    axes.set_title(f"{record.name}: {evaluated} of {record.space_size:,} architectures evaluated")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    return figure
+
+
+def _draw_front(axes: Axes, front: pd.DataFrame, reference: ReferenceRecord) -> None:
+    """The front with the intervals of its times, and the reference."""
+    spread = np.abs(
+        front[["decode_low_ms", "decode_high_ms"]].to_numpy().T - front["decode_ms"].to_numpy()
+    )
+    axes.errorbar(
+        front["decode_ms"], front["bd_rate_percent"], xerr=spread, fmt="none",
+        ecolor=BLUE, alpha=0.35, capsize=2, label="90 % interval of the prediction",
+    )  # fmt: skip
+    axes.step(front["decode_ms"], front["bd_rate_percent"], where="post", color=BLUE, lw=1)
+    axes.scatter(
+        reference.costs["decode_ms"], 0, marker="*", s=170, color=RED,
+        edgecolor="white", label="reference architecture", zorder=4,
+    )  # fmt: skip
+    for row in front.iloc[[0, -1]].to_dict("records"):
+        _label(axes, row, row["id"])
+    axes.set_xscale("log")
+    _readable_ticks(axes.xaxis)
+
+
+def _draw_band(axes: Axes, band: Band, shortlist: pd.DataFrame, reference: ReferenceRecord) -> None:
+    """The band, the best candidate, and the reference, which may lie far outside the band.
+
+    Intervals of decode times are many times as wide as the band and are shown only in the table.
+    """
+    axes.axvspan(band.low_ms, band.high_ms, color=BLUE, alpha=0.08, label=str(band))
+    axes.axhline(
+        0, color=RED, ls="--", lw=1,
+        label=f"reference architecture, {reference.costs['decode_ms']:.0f} ms",
+    )  # fmt: skip
+    first = shortlist.iloc[0].to_dict()
+    axes.scatter(
+        first["decode_ms"], first["bd_rate_percent"], s=150, facecolor="none", edgecolor=BLUE,
+    )  # fmt: skip
+    _label(axes, first, f"{first['id']}, {first['bd_rate_percent']:+.2f} %")
+    margin = (band.high_ms - band.low_ms) / 4
+    axes.set_xlim(band.low_ms - margin, band.high_ms + margin)
+
+
+def _label(axes: Axes, row: dict[Hashable, Any], text: str) -> None:
+    axes.annotate(
+        text, (row["decode_ms"], row["bd_rate_percent"]), xytext=(6, 6),
+        textcoords="offset points", fontsize=8, color=BLUE,
+    )  # fmt: skip
+
+
+def _readable_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis with plain numbers, and enough of them."""
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
+    """The goal's figure of merit after each evaluation."""
+    ordered = trials.sort_values("finished")
+    reached = [record.goal.reached(ordered.iloc[:n]) for n in range(1, len(ordered) + 1)]
+    figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
+    axes.step(range(1, len(reached) + 1), reached, where="post", color=BLUE)
+    axes.set_xlabel("evaluations")
+    axes.set_ylabel(record.goal.measure)
+    axes.grid(alpha=0.25)
+    return figure
+
+
+def plot_curves(best: pd.DataFrame, reference: ReferenceRecord) -> Figure:
+    """Rate-distortion curves of some of the best and of the reference, one panel per metric."""
+    best = _some(best, MAX_CURVES)
+    metrics = [name for name in reference.curve if name != "bpp"]
+    rows = -(-len(metrics) // 2)
+    figure, panels = plt.subplots(
+        rows, 2, figsize=(9, 3.5 * rows), layout="constrained", squeeze=False
+    )
+    for unused in panels.flat[len(metrics) :]:
+        unused.remove()
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(best)))
+    for axes, metric in zip(panels.flat, metrics, strict=False):
+        for colour, row in zip(colours, best.to_dict("records"), strict=True):
+            axes.plot(
+                row["curve_bpp"], row[f"curve_{metric}"], ".-", color=colour, lw=1,
+                label=f"{row['bd_rate_percent']:+.1f} %, {row['decode_ms']:.0f} ms",
+            )  # fmt: skip
+        axes.plot(
+            reference.curve["bpp"],
+            reference.curve[metric],
+            "*--",
+            color=RED,
+            label="reference",
+        )
+        axes.set_xlabel("bpp")
+        axes.set_ylabel(KNOWN[metric].label)
+        axes.grid(alpha=0.25)
+    panels[0, 0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def plot_space(screened: pd.DataFrame, record: RunRecord) -> Figure:
+    """Predicted decode time against multiply-accumulates over the screened space."""
+    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    axes.hexbin(
+        screened["kmac_per_px"], screened["decode_ms"], yscale="log", bins="log", gridsize=60,
+        cmap="Blues", mincnt=1,
+    )  # fmt: skip
+    _readable_ticks(axes.yaxis)
+    axes.set_xlabel("decoder kMAC/px")
+    axes.set_ylabel(f"decode ms on {record.device}")
+    return figure
+
+
+def _some(best: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most `most` rows, spread evenly, including the first and the last."""
+    return best.iloc[np.unique(np.linspace(0, len(best) - 1, most).round().astype(int))]
+
+
+def samples(folder: Path, best: pd.DataFrame, record: RunRecord) -> Image.Image:
+    """The original crop beside reconstructions by some of the best, at the middle quality level."""
+    middle = len(record.qualities) // 2
+    rows = _some(best, MAX_SAMPLES)
+    tiles = [("original", "original")]
+    for row in rows.to_dict("records"):
+        bpp, score = row["curve_bpp"][middle], row[f"curve_{record.metric}"][middle]
+        tiles.append((row["id"], f"{row['decode_ms']:.0f} ms, mean {bpp:.2f} bpp, {score:.1f}"))
+    pictures = [Image.open(folder / f"{name}.png") for name, _ in tiles]
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (len(tiles) * (width + 6) - 6, height + 18), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (picture, (_, caption)) in enumerate(zip(pictures, tiles, strict=True)):
+        sheet.paste(picture, (i * (width + 6), 18))
+        draw.text((i * (width + 6), 3), caption, fill="black")
+    return sheet

@@ -1,0 +1,297 @@
+"""An Optuna sampler for searches in which some objectives are known before any evaluation.
+
+The cost of a candidate on a phone is predicted; only its quality has to be learned, so only quality
+gets a surrogate model. An upper bound of the expected hypervolume improvement (EHVI) is computed
+for every candidate of the pool, and the exact value for those with the largest bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from types import MappingProxyType
+from typing import Any
+
+import moocore
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from search.sampler.acquisition import best_row
+from search.sampler.candidates import Candidates
+from search.sampler.encoding import Rows
+from search.sampler.surrogate import Surrogate, ceiling
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+Points = Sequence[Mapping[str, Any]]
+"""The parameters of some candidates, by name."""
+Renewal = Callable[[Points, Points], tuple[pd.DataFrame, Mapping[int, Vector]]]
+"""Maps the points of the front and all suggested points to a new pool and its known objectives."""
+Forecaster = Callable[[Study, Sequence[FrozenTrial]], Mapping[int, Sequence[float]]]
+"""Maps some trials of a study to forecasts of all their objectives, by trial number."""
+
+START = 12
+"""Number of trials spread over the known objectives before a surrogate is fitted."""
+REFIT = 1.1
+"""Factor by which the number of trials grows before the surrogate's hyperparameters are optimised
+again."""
+
+
+class PoolExhausted(RuntimeError):
+    """Every candidate of the pool has been suggested."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Rows of the pool that were suggested, by state, and the values that are known."""
+
+    done: Rows
+    """Rows [done] with measured or forecast values."""
+    values: Matrix
+    """Objectives [done, objectives], signed so that all are minimised."""
+    pending: Rows
+    """Rows of running trials."""
+    failed: Rows
+
+
+class GreyBoxSampler(BaseSampler):
+    """Maximises the EHVI over a pool of candidates, some of whose objectives are known.
+
+    It works with any Optuna study whose trials one process asks for, also from several threads. A
+    running trial counts as if it had reached its posterior mean, a failed one as if it had the
+    worst value seen so far. Pruned trials count only if `forecast` returns values for them. No
+    candidate is suggested twice. Parameters outside the pool are drawn at random.
+    """
+
+    def __init__(
+        self,
+        pool: pd.DataFrame,
+        known: Mapping[int, Vector],
+        distributions: Mapping[str, BaseDistribution],
+        start: int = START,
+        seed: int | None = None,
+        renew: Renewal | None = None,
+        forecast: Forecaster = lambda study, trials: {},
+        stages: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Create a sampler.
+
+        Args:
+            pool: One row per candidate and one column per parameter, with values that lie in the
+                parameter's distribution.
+            known: Values [rows] of the known objectives, by index of the objective. They have the
+                study's direction and may be on any increasing scale; hypervolume is measured on
+                this scale.
+            distributions: Optuna's distribution of each parameter.
+            start: Number of first trials, at least 1, that are spread over the first known
+                objective.
+            seed: Seed of all random draws.
+            renew: For a space too large for one pool: returns another pool whenever the
+                surrogate's hyperparameters are optimised again. The new pool should contain the
+                points suggested so far, since points outside the pool teach the surrogate nothing.
+            forecast: Returns objective values of trials that are not complete, which count as if
+                they had been measured.
+            stages: Name of the stage of a parameter; a parameter that is not in it is a stage of
+                its own. The surrogate expects objectives that are nearly a sum over stages.
+
+        Raises ValueError for a pool that repeats a candidate or does not fit the distributions, and
+        for known objectives that do not fit the pool.
+        """
+        self._distributions, self._stages = dict(distributions), dict(stages)
+        self._pool = Candidates(pool, known, self._distributions, self._stages)
+        self._renew, self._forecast = renew, forecast
+        if start < 1:
+            raise ValueError(f"start={start}: expected at least 1")
+        self._start = start
+        self._rng = np.random.default_rng(seed)
+        self._independent = RandomSampler(seed=seed)
+        self._surrogates: dict[int, Surrogate] = {}
+        self._suggested: dict[int, Mapping[str, Any]] = {}
+        self._lock = Lock()
+        self._optimised_at = 0
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The distributions of the pool's parameters."""
+        return self._distributions
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The parameters of one candidate. Raises PoolExhausted if none is left."""
+        # The study does not have the suggestions to other threads yet.
+        with self._lock:
+            row = self._next(study, trial)
+            point = self._pool.point(row)
+            self._suggested[trial.number] = point
+        return point
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A random value of a parameter outside the pool."""
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def _next(self, study: Study, trial: FrozenTrial) -> int:
+        trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        signs = self._signs(study)
+        seen = dict(self._forecast(study, trials)) | {
+            t.number: t.values for t in trials if t.state == TrialState.COMPLETE
+        }
+        optimise = len(seen) >= max(self._start, self._optimised_at * REFIT)
+        if optimise:
+            self._optimised_at = len(seen)
+            self._renew_pool(trials, seen, signs)
+        free = self._free(trials)
+        if not free.any():
+            self._renew_pool(trials, seen, signs)
+            free = self._free(trials)
+        if not free.any():
+            raise PoolExhausted(f"all {len(free):,} candidates have been suggested")
+        matching = free & self._pool.matching(trial.system_attrs.get("fixed_params", {}))
+        free = matching if matching.any() else free
+        observations = self._observations(trials, seen, signs)
+        if len(observations.done) < self._start:
+            return self._spread(free)
+        return self._best(free, observations, signs, optimise)
+
+    def _signs(self, study: Study) -> Vector:
+        """Factors [objectives], -1 or 1, with which all objectives are minimised."""
+        most = max(self._pool.known, default=-1)
+        if most >= len(study.directions):
+            raise ValueError(
+                f"objective {most} is known, but the study has {len(study.directions)}; "
+                f"objectives are counted from 0"
+            )
+        return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
+
+    def _points(self, trials: Sequence[FrozenTrial]) -> dict[int, Mapping[str, Any]]:
+        """The points of all trials by number, including those that the study does not have yet."""
+        points = {t.number: t.system_attrs.get("fixed_params", {}) | t.params for t in trials}
+        missing = {n: p for n, p in self._suggested.items() if not points.get(n)}
+        return points | missing
+
+    def _free(self, trials: Sequence[FrozenTrial]) -> NDArray[np.bool_]:
+        """Mask [rows] of the candidates that have not been suggested yet."""
+        rows = self._pool.rows(self._points(trials).values())
+        free = np.ones(len(self._pool), dtype=bool)
+        free[rows[rows >= 0]] = False
+        return free
+
+    def _observations(
+        self, trials: Sequence[FrozenTrial], seen: Mapping[int, Sequence[float]], signs: Vector
+    ) -> Observations:
+        points = self._points(trials)
+        rows = self._pool.rows(points.values()).tolist()
+        row_of = {number: row for number, row in zip(points, rows, strict=True) if row >= 0}
+        states = {t.number: t.state for t in trials}
+        values = {n: values for n, values in seen.items() if n in row_of}
+        done = {row_of[number] for number in values}
+        # A candidate that was interrupted and is evaluated again has a failed and a running trial.
+        ended = {n for n, state in states.items() if state.is_finished()}
+        running = {row for n, row in row_of.items() if n not in ended}
+        failed = {row for n, row in row_of.items() if states.get(n) == TrialState.FAIL}
+        table = np.array(list(values.values()), dtype=float).reshape(-1, len(signs)) * signs
+        return Observations(
+            np.array([row_of[number] for number in values], dtype=np.int64),
+            _finite(table),
+            _sorted(running - done),
+            _sorted(failed - done - running),
+        )
+
+    def _renew_pool(
+        self,
+        trials: Sequence[FrozenTrial],
+        seen: Mapping[int, Sequence[float]],
+        signs: Vector,
+    ) -> None:
+        """Replace the pool by one near the front of the values `seen`, if there is a `renew`."""
+        if not self._renew:
+            return
+        suggested = self._points(trials)
+        front: list[Mapping[str, Any]] = []
+        if seen:
+            best = moocore.is_nondominated(np.array(list(seen.values())) * signs)
+            front = [suggested[number] for number, kept in zip(seen, best, strict=True) if kept]
+        everything = self._complete(list(suggested.values()))
+        self._replace_pool(*self._renew(self._complete(front), everything))
+
+    def _complete(self, points: Points) -> list[Mapping[str, Any]]:
+        """The points that have a value of every parameter."""
+        return [point for point in points if self._distributions.keys() <= point.keys()]
+
+    def _replace_pool(self, pool: pd.DataFrame, known: Mapping[int, Vector]) -> None:
+        """Choose from another pool from now on; the surrogates keep their hyperparameters."""
+        self._pool = Candidates(pool, known, self._distributions, self._stages)
+        for surrogate in self._surrogates.values():
+            surrogate.encoding = self._pool.encoding
+
+    def _spread(self, free: NDArray[np.bool_]) -> int:
+        """A free row in the widest gap, by rank of cost, between the rows suggested so far."""
+        if not self._pool.known:
+            return int(self._rng.choice(np.flatnonzero(free)))
+        by_cost = self._pool.by_cost
+        taken = np.flatnonzero(~free[by_cost])
+        if not len(taken):
+            return int(by_cost[0])
+        edges = np.concatenate([[0], taken, [len(free)]])
+        gap = int(np.diff(edges).argmax())
+        middle, width = (edges[gap] + edges[gap + 1]) / 2, edges[gap + 1] - edges[gap]
+        place = round(middle + width * self._rng.uniform(-0.25, 0.25))
+        near = np.flatnonzero(free[by_cost])
+        return int(by_cost[near[np.abs(near - place).argmin()]])
+
+    def _best(
+        self,
+        free: NDArray[np.bool_],
+        observations: Observations,
+        signs: Vector,
+        optimise: bool,
+    ) -> int:
+        """The free row with the largest EHVI."""
+        done, values = observations.done, observations.values
+        objectives = values.shape[1]
+        learned = [m for m in range(objectives) if m not in self._pool.known]
+        reference_point = np.empty(objectives)
+        means = np.empty((len(free), objectives))
+        for m, costs in self._pool.known.items():
+            means[:, m] = costs * signs[m]
+            reference_point[m] = means[:, m].max()
+        for m in learned:
+            new = m not in self._surrogates
+            surrogate = self._surrogates.setdefault(m, Surrogate(self._pool.encoding))
+            # Failed candidates get the worst value seen; otherwise their neighbours would be tried.
+            worst_seen = np.full(len(observations.failed), values[:, m].max())
+            rows = np.concatenate([done, observations.failed])
+            surrogate.fit(rows, np.concatenate([values[:, m], worst_seen]), optimise or new)
+            means[:, m], reference_point[m] = surrogate.means(), ceiling(values[:, m])
+        # Known objectives come from the pool, not from the values that the study was told.
+        points = means[np.concatenate([done, observations.pending])]
+        points[: len(done), learned] = values[:, learned]
+        # Without this margin the costliest candidate, or those of equal cost, would add nothing.
+        span = np.ptp(np.minimum(points, reference_point), axis=0)
+        reference_point += np.where(span > 0, 1e-3 * span, 1.0)
+        surrogates = {m: self._surrogates[m] for m in learned}
+        return best_row(np.flatnonzero(free), means, surrogates, points, reference_point)
+
+
+def _finite(values: Matrix) -> Matrix:
+    """The values, with the worst finite value of the objective in place of each non-finite one."""
+    finite = np.isfinite(values)
+    worst = np.where(finite, values, -np.inf).max(axis=0, initial=-np.inf)
+    return np.where(finite, values, np.where(np.isfinite(worst), worst, 0.0))
+
+
+def _sorted(rows: set[int]) -> Rows:
+    return np.array(sorted(rows), dtype=np.int64)

@@ -1,0 +1,146 @@
+"""Goals of a run: a Pareto front of BD-rate and decode time, or BD-rate at one decode time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import optuna
+import pandas as pd
+from numpy.typing import NDArray
+
+from search.config.schema import ConfigError, Mode, SearchConfig
+from search.study.front import front_of, hypervolume
+
+SHORTLIST = 10
+"""Number of candidates that the search of a band returns."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """The goal of minimising BD-rate and decode time, both at once."""
+
+    objectives: ClassVar[tuple[str, ...]] = ("bd_rate_percent", "decode_ms")
+    """Names of the objectives, all minimised."""
+    title: ClassVar[str] = "Pareto front"
+    noun: ClassVar[str] = "front"
+    """Name of the set of best candidates, in messages."""
+    measure: ClassVar[str] = "hypervolume"
+    """Name of the figure that `reached` returns."""
+    limits: ClassVar[str] = "the constraints"
+    """Name of the limits that every candidate meets, in messages."""
+
+    fastest_ms: float
+    """Shortest predicted decode time of the candidates."""
+    slowest_ms: float
+    """Longest predicted decode time of the candidates."""
+
+    def best(self, done: pd.DataFrame) -> pd.DataFrame:
+        """The non-dominated rows of the evaluated trials `done`, fastest first."""
+        return front_of(done)
+
+    def reached(self, done: pd.DataFrame) -> float:
+        """Hypervolume in [0, 1] of the evaluated trials `done`."""
+        points = front_of(done)[["decode_ms", "bd_rate_percent"]].to_numpy(float)
+        return hypervolume(points, self.fastest_ms, self.slowest_ms)
+
+    def standing(self, done: pd.DataFrame) -> str:
+        """One phrase for messages that says how far the evaluated trials have come."""
+        return f"hypervolume {self.reached(done):.3f}"
+
+
+@dataclass(frozen=True)
+class Band:
+    """The goal of minimising BD-rate at one decode time.
+
+    Differences in decode time within the band are ignored.
+    """
+
+    objectives: ClassVar[tuple[str, ...]] = ("bd_rate_percent",)
+    noun: ClassVar[str] = "shortlist"
+    measure: ClassVar[str] = "best BD-rate (%)"
+
+    target_ms: float
+    """Predicted decode time at the middle of the band, above 0."""
+    tolerance: float
+    """Largest relative deviation of a candidate's decode time from the target, in (0, 1)."""
+
+    @property
+    def low_ms(self) -> float:
+        """Shortest decode time in the band."""
+        return self.target_ms * (1 - self.tolerance)
+
+    @property
+    def high_ms(self) -> float:
+        """Longest decode time in the band."""
+        return self.target_ms * (1 + self.tolerance)
+
+    @property
+    def title(self) -> str:
+        """Heading of the report."""
+        return f"Best codecs at {self}"
+
+    @property
+    def limits(self) -> str:
+        """Name of the limits that every candidate meets, in messages."""
+        return f"{self} and the constraints"
+
+    def __str__(self) -> str:
+        return f"{self.target_ms:g} ms ± {100 * self.tolerance:g} %"
+
+    def holds(self, decode_ms: pd.Series[float]) -> NDArray[np.bool_]:
+        """Mask of the decode times that lie in the band, its ends included."""
+        return decode_ms.between(self.low_ms, self.high_ms).to_numpy()
+
+    def best(self, done: pd.DataFrame) -> pd.DataFrame:
+        """The `SHORTLIST` evaluated trials with the lowest BD-rate, best first."""
+        return done.sort_values("bd_rate_percent", kind="stable").head(SHORTLIST)
+
+    def reached(self, done: pd.DataFrame) -> float:
+        """Lowest BD-rate in percent of the evaluated trials; NaN if there is none."""
+        return float(done["bd_rate_percent"].min())
+
+    def standing(self, done: pd.DataFrame) -> str:
+        """One phrase for messages that says how far the evaluated trials have come."""
+        return f"best BD-rate {self.reached(done):+.2f} %" if len(done) else "no BD-rate yet"
+
+
+def objective_values(
+    study: optuna.Study, bd_rate_percent: float, costs: Mapping[str, float]
+) -> list[float]:
+    """Values of the study's objectives for a trial with this BD-rate and these costs."""
+    outcome = {"bd_rate_percent": bd_rate_percent} | dict(costs)
+    return [outcome[name] for name in study.metric_names or ()]
+
+
+def find_band(search: SearchConfig) -> Band | None:
+    """The band to search, or None if the whole front is searched. Raises ConfigError."""
+    target, tolerance = search.target_ms, search.tolerance
+    if search.mode is Mode.pareto:
+        if target is not None:
+            raise ConfigError(
+                f"search.target_ms={target:g}: expected only beside search.mode=band, "
+                f"not with search.mode=pareto"
+            )
+        if tolerance != SearchConfig.tolerance:
+            raise ConfigError(
+                f"search.tolerance={tolerance:g}: expected only beside search.mode=band, "
+                f"not with search.mode=pareto"
+            )
+        return None
+    if target is None:
+        raise ConfigError(
+            "search.mode=band: expected search.target_ms=MS beside it, "
+            "the decode time of the candidates in milliseconds"
+        )
+    if not 0 < target < math.inf:
+        raise ConfigError(f"search.target_ms={target:g}: expected a number of milliseconds above 0")
+    if not 0 < tolerance < 1:
+        raise ConfigError(
+            f"search.tolerance={tolerance:g}: expected a share of search.target_ms "
+            f"above 0 and below 1, such as 0.05"
+        )
+    return Band(target, tolerance)

@@ -1,0 +1,178 @@
+"""The search loop: it asks for candidates, has them evaluated and tells the study the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.evaluation.scores import (
+    CumulativeTime,
+    EvaluationFailed,
+    Evaluator,
+    bd_rate_or_none,
+    outcome,
+    seconds,
+)
+from search.metrics.rate_distortion import Curve, CurveError, bd_rate_percent
+from search.study.goal import objective_values
+from search.study.journal import Journal
+from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES, due, forecasts, most_promising
+from search.study.study import Candidate, Exhausted, Proposer, counted
+from search.training.proxy import Score
+from space.architecture import Architecture
+
+
+@dataclass
+class _Evaluation:
+    """State of a candidate under evaluation."""
+
+    candidate: Candidate
+    rung_rates: dict[str, float] = field(default_factory=dict)
+    """BD-rate in percent at each rung reached so far, by number of training steps."""
+    time: CumulativeTime = field(default_factory=CumulativeTime)
+
+    @property
+    def number(self) -> int:
+        """Number of its trial."""
+        return self.candidate.trial.number
+
+    @property
+    def steps(self) -> int:
+        """Training steps of the last rung that it reached."""
+        return max(map(int, self.rung_rates))
+
+
+class Search:
+    """The loop that keeps every worker busy until `budget` trials are done."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        proposer: Proposer,
+        evaluator: Evaluator,
+        journal: Journal,
+        anchor: Curve,
+        steps: int,
+        metric: str,
+        on_change: Callable[[int, int], None],
+        on_score: Callable[[Architecture, Score], None],
+    ) -> None:
+        """Create a search.
+
+        `journal` is the journal of `study`. `anchor` is the reference's rate-distortion curve after
+        `steps` training steps, the end of training. `on_change` is called with the numbers of
+        evaluations that run and that wait at a rung. `on_score` is called with the score of every
+        candidate that was trained to the end.
+        """
+        self._study, self._proposer, self._evaluator = study, proposer, evaluator
+        self._journal = journal
+        self._anchor, self._steps, self._metric = anchor, steps, metric
+        self._on_change, self._on_score = on_change, on_score
+        self._running: dict[Any, _Evaluation] = {}
+        self._waiting: dict[Any, _Evaluation] = {}
+        self._exhausted = False
+
+    def run(self, budget: int, slots: int) -> None:
+        """Evaluate on `slots` workers until `budget` trials count or the pool is exhausted."""
+        while True:
+            with self._journal.batch():
+                while len(self._running) < slots and self._start_or_resume(budget):
+                    pass
+            self._on_change(len(self._running), len(self._waiting))
+            if not self._running:
+                return
+            for handle in self._evaluator.finished(list(self._running)):
+                with self._journal.batch():
+                    self._receive(self._running.pop(handle), handle)
+
+    def _may_start(self, budget: int) -> bool:
+        begun = len(counted(self._trials())) + len(self._running) + len(self._waiting)
+        return begun < budget and not self._exhausted
+
+    def _start_or_resume(self, budget: int) -> bool:
+        """Start or resume one evaluation; return whether there was one."""
+        if self._resume(budget) or self._start(budget):
+            return True
+        # If the pool is exhausted, candidates at a rung have nothing left to wait for.
+        return self._exhausted and self._resume(budget)
+
+    def _start(self, budget: int) -> bool:
+        """Ask for a candidate and start its evaluation; return whether there was one."""
+        if not self._may_start(budget):
+            return False
+        try:
+            candidate = self._proposer.ask()
+        except Exhausted:
+            self._exhausted = True
+            return False
+        handle = self._evaluator.submit(candidate.architecture)
+        self._running[handle] = _Evaluation(candidate)
+        return True
+
+    def _resume(self, budget: int) -> bool:
+        """Resume the most promising candidate at a rung, if one is due; return whether one was.
+
+        One is due if enough candidates have reached its rung, or if no new candidate may begin.
+        Candidates that can hardly join the front any more are stopped first.
+        """
+        if not self._waiting:
+            return False
+        trials = self._trials()
+        expected = forecasts(self._study, trials)
+        for handle, evaluation in list(self._waiting.items()):
+            own = expected[evaluation.number]
+            if not own.may_join(expected.values()):
+                del self._waiting[handle], expected[evaluation.number]
+                self._stop(evaluation, own.bd_rate.mean)
+        at = {evaluation.number: evaluation.steps for evaluation in self._waiting.values()}
+        numbers = due(trials, at) if self._may_start(budget) else list(at)
+        if not numbers:
+            return False
+        others = [forecast for number, forecast in expected.items() if number not in at]
+        chosen = most_promising({number: expected[number] for number in numbers}, others)
+        handle = next(h for h, e in self._waiting.items() if e.number == chosen)
+        self._running[self._evaluator.resume(handle)] = self._waiting.pop(handle)
+        return True
+
+    def _receive(self, evaluation: _Evaluation, handle: Any) -> None:
+        trial = evaluation.candidate.trial
+        try:
+            score = evaluation.time.accumulated(self._evaluator.score(handle))
+            if score.steps < self._steps:
+                self._pause(evaluation, handle, score)
+                return
+            rate = bd_rate_percent(self._anchor, score.curve, self._metric)
+        except (EvaluationFailed, CurveError) as error:
+            trial.set_user_attr("error", str(error))
+            self._study.tell(trial, state=TrialState.FAIL)
+            return
+        self._on_score(evaluation.candidate.architecture, score)
+        for name, value in outcome(self._anchor, score).items():
+            trial.set_user_attr(name, value)
+        values = objective_values(self._study, rate, evaluation.candidate.costs)
+        self._study.tell(trial, values)
+
+    def _pause(self, evaluation: _Evaluation, handle: Any, score: Score) -> None:
+        """Record the BD-rate at a rung, and let the candidate wait there."""
+        rate = bd_rate_or_none(self._anchor, score.curve, self._metric)
+        if rate is None:
+            # Its curve is still too far from the reference's for a BD-rate, so it trains on.
+            self._running[self._evaluator.resume(handle)] = evaluation
+            return
+        evaluation.rung_rates[str(score.steps)] = rate
+        evaluation.candidate.trial.set_user_attr(RUNG_RATES, dict(evaluation.rung_rates))
+        self._waiting[handle] = evaluation
+
+    def _stop(self, evaluation: _Evaluation, expected_percent: float) -> None:
+        """Tell the study that a candidate was stopped at a rung."""
+        trial = evaluation.candidate.trial
+        trial.set_user_attr(EXPECTED_PERCENT, expected_percent)
+        trial.set_user_attr("seconds", seconds(evaluation.time.train_s, evaluation.time.score_s))
+        self._study.tell(trial, state=TrialState.PRUNED)
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)

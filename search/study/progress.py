@@ -1,0 +1,96 @@
+"""Progress display of a running search: a line per trial, and a live bar on a terminal."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+from typing import Any
+
+import optuna
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from search.study.records import RunRecord, evaluated, trial_row
+from search.study.study import counted
+
+
+class ProgressDisplay:
+    """Shows the trials done, running and failed, the best result so far and the remaining time."""
+
+    def __init__(
+        self, study: optuna.Study, record: RunRecord, budget: int, console: Console
+    ) -> None:
+        self._study, self._goal, self._budget = study, record.goal, budget
+        self._progress = Progress(
+            TextColumn("[bold]trials"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self._task = self._progress.add_task("trials", total=budget, state="", left="")
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._standing = ""
+        self._take_new()
+
+    def __enter__(self) -> ProgressDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def update(self, running: int, waiting: int) -> None:
+        """Show the current state, and print a line per trial that ended since the last call."""
+        for row in self._take_new():
+            self._progress.console.print(_line(row), highlight=False)
+        failed = sum(isinstance(row["error"], str) for row in self._rows.values())
+        waits = f"{waiting} waiting, " if waiting else ""
+        self._progress.update(
+            self._task,
+            completed=len(self._rows),
+            state=f"{running} running, {waits}{failed} failed, {self._standing}",
+            left=self._left(running),
+        )
+
+    def _take_new(self) -> list[dict[str, Any]]:
+        """Rows of the trials that ended since the last call."""
+        trials = counted(self._study.get_trials(deepcopy=False))
+        new = {t.number: trial_row(t) for t in trials if t.number not in self._rows}
+        self._rows |= new
+        if new or not self._standing:
+            rows = [[row["bd_rate_percent"], row["decode_ms"]] for row in self._rows.values()]
+            table = pd.DataFrame(rows, columns=["bd_rate_percent", "decode_ms"])
+            self._standing = self._goal.standing(evaluated(table))
+        return list(new.values())
+
+    def _left(self, running: int) -> str:
+        """Estimated remaining time, from the mean time per trial and the number of busy workers."""
+        timed = [row for row in self._rows.values() if row["train_s"] is not None]
+        if not running or not timed:
+            return ""
+        seconds = sum(row["train_s"] + row["score_s"] for row in timed) / len(timed)
+        minutes = (self._budget - len(self._rows)) * seconds / running / 60
+        return f"about {minutes:.0f} min left"
+
+
+def _line(row: dict[str, Any]) -> str:
+    if isinstance(row["error"], str):
+        return f"  {row['id']}  failed: {row['error']}"
+    if not math.isnan(row["stopped_at"]):
+        return (
+            f"  {row['id']}  {row['expected_percent']:+7.2f} % expected"
+            f"  {row['decode_ms']:7.1f} ms decode  stopped after {row['stopped_at']:.0f} steps"
+        )
+    return (
+        f"  {row['id']}  {row['bd_rate_percent']:+7.2f} % BD-rate"
+        f"  {row['decode_ms']:7.1f} ms decode  {row['train_s']:5.1f} s"
+    )

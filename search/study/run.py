@@ -1,0 +1,288 @@
+"""`python -m search run`: screen a space, search it and report its best codecs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from latency_predictor import LatencyModel, load_default, load_model
+from search.config.checks import CONFIG_FILE, check_continues, check_values, write_config
+from search.config.schema import Config, ConfigError
+from search.costs.costs import costs_of
+from search.costs.screening import WHOLE, Pool, Screening, bounded, drawn
+from search.data.photographs import CROP_CACHE, find_photographs, load_photographs
+from search.evaluation.scores import Evaluator, evaluate_reference, outcome
+from search.evaluation.sources import Replayed, Trained, find_table
+from search.report.rank_fidelity import describe_fidelity
+from search.report.report import SAMPLES, write_report
+from search.study.goal import Band, find_band
+from search.study.journal import Journal, drop_torn_line
+from search.study.loop import Search
+from search.study.progress import ProgressDisplay
+from search.study.records import SCREEN_FILE, ReferenceRecord, RunRecord
+from search.study.starts import first_trials
+from search.study.study import Costs, Known, Numbers, Proposer, counted, open_study
+from search.training.pretrain import SUPERNET, find_supernet
+from search.training.proxy import PROXY_VERSION, Score
+from space.architecture import Architecture
+from space.codec.supernet import Supernet
+from space.search_space import SearchSpace
+
+
+def run(config: Config, console: Console) -> Path:
+    """Start or continue the run that `config` names and return its folder.
+
+    Everything is checked before anything is written, except for the cache of crops. All errors that
+    a user can mend are raised with a message for the user: ArtefactError, ConfigError, SpaceError,
+    DataError, EmptyPool, UnknownDevice, ReferenceFailed.
+    """
+    check_values(config)
+    space = SearchSpace.from_config(config.space)
+    folder = Path(config.run.root) / (config.run.name or space.name)
+    if RunRecord.exists(folder) and RunRecord.read(folder).proxy != PROXY_VERSION:
+        raise ConfigError(
+            f"run '{folder.name}' was started by a version that trained candidates differently; "
+            f"run.name=NAME starts another run"
+        )
+    check_continues(config, folder)
+    band = find_band(config.search)
+    named = config.latency_model
+    model = load_default() if named is None else load_model(Path(named).expanduser())
+    reference_costs = costs_of(space.reference, model, config.device)
+    _check_costs(reference_costs, folder)
+    constraints = bounded(config.constraints, reference_costs["encode_total_ms"])
+    # Report a wrong file or folder before spending time on pricing the space.
+    table = find_table(config)
+    if not table:
+        find_photographs(config.data.root)
+    rng = np.random.default_rng(config.run.seed)
+    with console.status("Predicting the costs of the space"):
+        numbers = table.numbers(space) if table else drawn(space, config.search.screened, rng)
+        screening = Screening(space, model, config.device, constraints, band)
+        pool = screening.pool(numbers)
+    source = Replayed(config, table) if table else _trained(config, space, folder, console)
+    record = _record(config, folder.name, space, pool, source, band)
+    if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
+        raise ConfigError(
+            f"the {source.data} of run '{folder.name}' have changed since it began; "
+            f"run.name=NAME starts another run"
+        )
+    _print_start(record, pool, console)
+    if constraints != config.constraints:
+        console.print(
+            f"Candidates must encode 12 MP within {constraints.max.encode_total_ms:.0f} ms end to "
+            f"end; constraints.max.encode_total_ms=MS sets another bound.",
+            highlight=False,
+        )
+    console.print(source.description, highlight=False)
+    if record.fidelity:
+        console.print(record.fidelity, highlight=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = _Run(config, folder, space, model, screening, pool, source, record)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            _search(begun, rng, console)
+    except Timeout:
+        raise ConfigError(f"run '{folder.name}' is being continued by another process") from None
+    return folder
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Everything that a search needs, once all inputs are checked."""
+
+    config: Config
+    folder: Path
+    space: SearchSpace
+    model: LatencyModel
+    screening: Screening
+    pool: Pool
+    source: Trained | Replayed
+    record: RunRecord
+
+    def price(self, architecture: Architecture) -> Costs | None:
+        """Predicted costs of an architecture, or None if it may not be a candidate."""
+        return self.screening.costs(architecture) if self.source.has(architecture) else None
+
+    def known(self, pool: Pool) -> Known:
+        """Logarithms [pool] of the predicted objectives, by index of the objective."""
+        costs = pool.costs
+        return {
+            number: np.log(costs[name].to_numpy())
+            for number, name in enumerate(self.record.goal.objectives)
+            if name in costs
+        }
+
+    def renewed(
+        self, rng: np.random.Generator, best: Numbers, tried: Numbers
+    ) -> tuple[Numbers, Known]:
+        """Another pool of new draws and neighbours of the `best`, with its known objectives."""
+        numbers = drawn(self.space, self.config.search.screened, rng, best, tried)
+        pool = self.screening.pool(numbers)
+        return pool.numbers, self.known(pool)
+
+    def save_sample(self, architecture: Architecture, score: Score) -> None:
+        """Save the reconstructed crop that the report shows."""
+        self.source.keep(score, self.folder / SAMPLES / f"{architecture.id}.png")
+
+
+def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
+    config, folder = run.config, run.folder
+    if not (folder / CONFIG_FILE).exists():
+        _begin(run)
+    drop_torn_line(folder)
+    journal = Journal.of(folder)
+    study = open_study(journal, run.record.goal.objectives)
+    budget = config.search.trials
+    done = len(counted(study.get_trials(deepcopy=False)))
+    if done >= budget:
+        console.print(
+            f"Run '{folder.name}' is complete: {done} trials. "
+            f"search.trials=N extends it, run.name=NAME starts another."
+        )
+        write_report(folder)
+        return
+    proposer = Proposer(
+        study,
+        run.space,
+        run.pool.numbers,
+        run.known(run.pool),
+        run.price,
+        config.sampler,
+        config.run.seed,
+        None if config.search.tabular or run.space.size <= WHOLE else partial(run.renewed, rng),
+        max(1, config.search.start_trials),
+    )
+    reference_ms = costs_of(run.space.reference, run.model, config.device)["decode_ms"]
+    starts = first_trials(run.space, run.pool, reference_ms, config.search.start_trials, rng)
+    proposer.enqueue(map(run.space.architecture, starts))
+    with run.source.evaluator() as (evaluator, slots):
+        reference = _reference(run, proposer, evaluator, console)
+        with ProgressDisplay(study, run.record, budget, console) as display:
+            Search(
+                study,
+                proposer,
+                evaluator,
+                journal,
+                reference.curve,
+                config.proxy.steps,
+                config.search.metric,
+                on_change=display.update,
+                on_score=run.save_sample,
+            ).run(budget, slots)
+    done = len(counted(study.get_trials(deepcopy=False)))
+    if done < budget:
+        what = "screened architecture" if run.space.size > WHOLE else "architecture"
+        console.print(f"Every {what} within {run.record.goal.limits} has been evaluated: {done}.")
+    write_report(folder)
+
+
+def _reference(
+    run: _Run, proposer: Proposer, evaluator: Evaluator, console: Console
+) -> ReferenceRecord:
+    """The record of the reference architecture, which is evaluated unless the run has it already.
+
+    If the reference may be a candidate it is also recorded as a trial.
+    """
+    architecture = run.space.reference
+    if ReferenceRecord.exists(run.folder):
+        record = ReferenceRecord.read(run.folder)
+    else:
+        with console.status("Evaluating the reference architecture"):
+            steps, metric = run.config.proxy.steps, run.config.search.metric
+            score = evaluate_reference(evaluator, architecture, steps, metric)
+        run.save_sample(architecture, score)
+        costs = costs_of(architecture, run.model, run.config.device)
+        record = ReferenceRecord(architecture.id, costs, **outcome(score.curve, score))
+        record.write(run.folder)
+    if run.price(architecture):
+        proposer.add(architecture, 0.0, record.attrs())
+    return record
+
+
+def _check_costs(reference_costs: Costs, folder: Path) -> None:
+    """Raise ConfigError if the run would mix predictions of different latency models."""
+    if ReferenceRecord.exists(folder) and ReferenceRecord.read(folder).costs != reference_costs:
+        raise ConfigError(
+            f"run '{folder.name}' was started with another latency model; "
+            f"run.name=NAME starts another run"
+        )
+
+
+def _trained(config: Config, space: SearchSpace, folder: Path, console: Console) -> Trained:
+    """Load the photographs and the supernet, if there is one."""
+    with console.status("Reading the photographs"):
+        cache = Path(config.run.root) / CROP_CACHE
+        photographs = load_photographs(**vars(config.data), cache=cache)
+    supernet, start = _supernet(config, space, folder)
+    description = f"{photographs.description}. {start}"
+    metric = config.search.metric
+    fidelity = describe_fidelity(supernet.digest, space.name, metric) if supernet else None
+    return Trained(config, photographs, supernet, description, fidelity)
+
+
+def _supernet(config: Config, space: SearchSpace, folder: Path) -> tuple[Supernet | None, str]:
+    """The supernet of the run, or the one a new run should use, and a sentence that names it."""
+    if not (folder / CONFIG_FILE).exists():
+        return find_supernet(space, Path(config.run.root), config.supernet)
+    if RunRecord.read(folder).supernet is None:
+        return None, "Candidates start from the PCA initialisation, as when this run began."
+    supernet = Supernet.load(folder / SUPERNET)
+    return supernet, "Candidates start from the supernet that this run began with."
+
+
+def _begin(run: _Run) -> None:
+    """Write the files of a new run; the configuration comes last and marks the run as begun."""
+    run.source.begin(run.folder)
+    run.pool.costs.sample(min(len(run.pool.costs), 20_000), random_state=0).to_parquet(
+        run.folder / SCREEN_FILE
+    )
+    run.record.write(run.folder)
+    write_config(run.config, run.folder)
+
+
+def _record(
+    config: Config,
+    name: str,
+    space: SearchSpace,
+    pool: Pool,
+    source: Trained | Replayed,
+    band: Band | None,
+) -> RunRecord:
+    return RunRecord(
+        name=name,
+        space=space.name,
+        space_size=space.size,
+        screened=pool.screened,
+        feasible=len(pool.numbers),
+        fastest_ms=float(pool.costs["decode_ms"].min()),
+        slowest_ms=float(pool.costs["decode_ms"].max()),
+        device=config.device,
+        metric=config.search.metric,
+        steps=config.proxy.steps,
+        rungs=list(config.proxy.rungs),
+        seed=config.run.seed,
+        proxy=PROXY_VERSION,
+        band=asdict(band) if band else None,
+        **source.facts,
+    )
+
+
+def _print_start(record: RunRecord, pool: Pool, console: Console) -> None:
+    """Print what the search starts with: skipped photographs, and the size of the pool."""
+    for reason, names in (("unreadable", record.unreadable), ("too small", record.small)):
+        if names:
+            shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+            console.print(f"Skipped {len(names)} {reason}: {shown}", style="yellow")
+    console.print(
+        f"{record.space}: {record.space_size:,} architectures, {record.screened:,} priced, "
+        f"{record.feasible:,} within {record.goal.limits}; "
+        f"{record.fastest_ms:.0f} to {record.slowest_ms:.0f} ms to decode 12 MP "
+        f"on {record.device}.",
+        highlight=False,
+    )

@@ -1,0 +1,157 @@
+"""Rungs: candidates are measured during training and stopped if they can hardly join the front.
+
+The cost of a candidate is known beforehand, so that it joins the front only if it becomes better
+than every candidate that costs no more. Optuna's pruners cannot express this: they compare values
+of one objective. As in asynchronous successive halving (Li et al., arXiv 1810.05934), one in
+REDUCTION candidates continues immediately after a rung: the one with the largest expected
+hypervolume improvement, judging by what training gained for other candidates. The others wait.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from sklearn.linear_model import BayesianRidge
+
+from search.sampler.improvement import expected_hypervolume_improvement
+from search.study.goal import objective_values
+
+RUNG_RATES = "rung_rates"
+"""User attribute of a trial: its BD-rate in percent at each rung, by number of training steps."""
+EXPECTED_PERCENT = "expected_percent"
+"""User attribute of a stopped trial: its forecast BD-rate in percent at the end of training."""
+MIN_PAIRS = 6
+"""Number of candidates that must be trained to the end before any other is stopped."""
+MIN_PROBABILITY = 0.05
+"""Probability of joining the front below which a candidate is stopped."""
+REDUCTION = 4
+"""Reduction factor: one in `REDUCTION` candidates continues immediately after a rung."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecast of a candidate's objectives at the end of training."""
+
+    bd_rate: NormalDist
+    """BD-rate in percent; the standard deviation of a candidate trained to the end is 0."""
+    known: Sequence[float]
+    """The other objectives, which are known."""
+
+    def may_join(self, others: Iterable[Forecast]) -> bool:
+        """Whether it may join the front.
+
+        That is the case if it is better than each of the `others` that cost no more with a
+        probability of at least `MIN_PROBABILITY`.
+        """
+        rivals = (
+            other
+            for other in others
+            if other is not self
+            and all(theirs <= own for theirs, own in zip(other.known, self.known, strict=True))
+        )
+        return all((self.bd_rate - rival.bd_rate).cdf(0) >= MIN_PROBABILITY for rival in rivals)
+
+
+def bd_rate_forecasts(trials: Sequence[FrozenTrial]) -> dict[int, NormalDist]:
+    """Forecast BD-rates in percent at the end of training of the trials that saw only rungs.
+
+    The gain of training is modelled as a linear function of the BD-rate at the last rung, fitted to
+    the trials that were trained to the end. The standard deviation is infinite while there are
+    fewer than `MIN_PAIRS` of those. Keys are trial numbers.
+    """
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    at: dict[int, dict[int, float]] = defaultdict(dict)
+    for trial in trials:
+        rates = trial.user_attrs.get(RUNG_RATES)
+        if rates and trial.state in (TrialState.RUNNING, TrialState.PRUNED):
+            last = max(map(int, rates))
+            at[last][trial.number] = rates[str(last)]
+    found: dict[int, NormalDist] = {}
+    for steps, rates in at.items():
+        seen = [t for t in complete if str(steps) in t.user_attrs.get(RUNG_RATES, {})]
+        pairs = [(t.user_attrs[RUNG_RATES][str(steps)], t.values[0]) for t in seen]
+        found |= dict(zip(rates, _ends(pairs, list(rates.values())), strict=True))
+    return found
+
+
+def _ends(pairs: Sequence[tuple[float, float]], rates: Sequence[float]) -> list[NormalDist]:
+    """Forecasts of final BD-rates from BD-rates at a rung.
+
+    `pairs` are the BD-rates at the rung and at the end of training of completed trials.
+    """
+    early, full = np.array(pairs).reshape(-1, 2).T
+    if len(pairs) < MIN_PAIRS:
+        gain = float((full - early).mean()) if pairs else 0.0
+        return [NormalDist(rate + gain, math.inf) for rate in rates]
+    # The slope is regularised towards zero, an equal gain for all candidates, which is the rule.
+    line = BayesianRidge().fit(early[:, None], full - early)
+    gains, deviations = line.predict(np.array(rates)[:, None], return_std=True)
+    return [NormalDist(*end) for end in zip(rates + gains, deviations, strict=True)]
+
+
+def forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dict[int, Forecast]:
+    """Forecasts by number of the trials that are complete or wait at a rung.
+
+    The forecast of a complete trial is its outcome, without uncertainty.
+    """
+    ends = bd_rate_forecasts([t for t in trials if t.state != TrialState.PRUNED])
+    ends |= {t.number: NormalDist(t.values[0], 0) for t in trials if t.state == TrialState.COMPLETE}
+    costs = {t.number: t.user_attrs["costs"] for t in trials if t.number in ends}
+    return {
+        number: Forecast(bd_rate, objective_values(study, bd_rate.mean, costs[number])[1:])
+        for number, bd_rate in ends.items()
+    }
+
+
+def expected_objectives(
+    study: optuna.Study, trials: Sequence[FrozenTrial]
+) -> dict[int, list[float]]:
+    """Forecast means of all objectives, by number, of the trials that saw only rungs."""
+    ends = bd_rate_forecasts(trials)
+    costs = {t.number: t.user_attrs["costs"] for t in trials if t.number in ends}
+    return {
+        number: objective_values(study, bd_rate.mean, costs[number])
+        for number, bd_rate in ends.items()
+    }
+
+
+def due(trials: Sequence[FrozenTrial], waiting: Mapping[int, int]) -> list[int]:
+    """Numbers of the trials that wait at the latest rung from which one more should continue.
+
+    `waiting` maps the number of a trial to the steps of the rung at which it waits. The result is
+    empty if no rung may let another trial continue.
+    """
+    for steps in sorted(set(waiting.values()), reverse=True):
+        here = [number for number, at in waiting.items() if at == steps]
+        came = [
+            max(map(int, t.user_attrs[RUNG_RATES])) == steps and t.state == TrialState.PRUNED
+            for t in trials
+            if t.state != TrialState.FAIL and str(steps) in t.user_attrs.get(RUNG_RATES, {})
+        ]
+        went_on = len(came) - sum(came) - len(here)
+        if (went_on + 1) * REDUCTION <= len(came):
+            return here
+    return []
+
+
+def most_promising(waiting: Mapping[int, Forecast], others: Sequence[Forecast]) -> int:
+    """Number of the waiting trial with the largest EHVI over the forecast means of `others`."""
+    points = np.array([[o.bd_rate.mean, *np.log(o.known)] for o in (*waiting.values(), *others)])
+    mean, front = points[: len(waiting)], points[len(waiting) :]
+    std = np.zeros_like(mean)
+    std[:, 0] = [forecast.bd_rate.stdev for forecast in waiting.values()]
+    if not np.isfinite(std).all():
+        # While the uncertainty of the forecasts is unknown, only their means count.
+        std[:] = 0
+    # Without this margin the costliest candidate would add nothing.
+    reference_point = points.max(axis=0) + 1e-3 * np.ptp(points, axis=0) + 1e-9
+    return list(waiting)[
+        int(expected_hypervolume_improvement(mean, std, front, reference_point).argmax())
+    ]

@@ -1,0 +1,217 @@
+"""The Optuna study of a run: one process asks and tells; no architecture is evaluated twice."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from search.config.schema import Sampler
+from search.sampler.grey_box import START, Points, PoolExhausted
+from search.study.goal import Front, objective_values
+from search.study.journal import Journal
+from search.study.samplers import make_sampler
+from space.architecture import Architecture
+from space.search_space import SearchSpace, Value, to_architecture
+
+MAX_REFUSALS = 20
+"""Number of consecutive refused suggestions after which a candidate is drawn from the pool."""
+
+Costs = dict[str, float]
+Numbers = NDArray[np.int64]
+Known = Mapping[int, NDArray[np.float64]]
+"""Values [pool] of the objectives that are predicted, by index of the objective."""
+Renewal = Callable[[Numbers, Numbers], tuple[Numbers, Known]]
+"""Maps the numbers of the front and of all suggested architectures to a pool and `Known` values."""
+
+
+class Exhausted(Exception):
+    """Every architecture of the pool has been evaluated or is under evaluation."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture under evaluation, with its predicted costs."""
+
+    trial: Trial
+    architecture: Architecture
+    costs: Costs
+
+
+def open_study(journal: Journal, objectives: Sequence[str] = Front.objectives) -> optuna.Study:
+    """The study of a journal, created if the journal is empty.
+
+    A new study minimises `objectives`, which are names: `bd_rate_percent` and names of costs.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        storage=JournalStorage(journal),
+        study_name="search",
+        directions=["minimize"] * len(objectives),
+        load_if_exists=True,
+    )
+    if study.metric_names is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(objectives))
+    return study
+
+
+def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that count towards the budget: evaluated, stopped at a rung, or failed.
+
+    Refused suggestions and interrupted trials do not count.
+    """
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return [t for t in trials if t.state in ended or "error" in t.user_attrs]
+
+
+class Proposer:
+    """Asks the study's sampler for new architectures that meet the constraints."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        pool: NDArray[np.int64],
+        known: Known,
+        price: Callable[[Architecture], Costs | None],
+        sampler: Sampler,
+        seed: int,
+        renew: Renewal | None = None,
+        start: int = START,
+    ) -> None:
+        """Create a proposer, and ask again for the trials that an earlier driver left running.
+
+        `pool` has the numbers of the architectures that meet the constraints. `known` maps the
+        index of an objective to its predicted values [pool], on the scale of the hypervolume.
+        `price` returns the costs of an architecture, or None if it violates the constraints.
+        `renew` supplies another pool if the space is larger than one. The sampler sees `start`
+        trials before its model chooses.
+        """
+        self._study, self._space, self._pool, self._price = study, space, pool, price
+        self._distributions: dict[str, BaseDistribution] = {
+            name: CategoricalDistribution(values)
+            for name, values in space.parameters.items()
+            if len(values) > 1
+        }
+        trials = study.get_trials(deepcopy=False)
+        # If the seed ignored earlier trials, every continuation would repeat the first draws.
+        entropy = np.random.SeedSequence([seed, len(trials)])
+        study.sampler = make_sampler(
+            sampler,
+            space.points(pool),
+            known,
+            self._distributions,
+            int(entropy.generate_state(1)[0]),
+            renew and partial(self._renewed, renew),
+            start,
+        )
+        self._rng = np.random.default_rng(entropy)
+        self._seen = {trial.user_attrs["id"] for trial in counted(trials)}
+        self._enqueue_interrupted(trials)
+
+    def _renewed(self, renew: Renewal, best: Points, tried: Points) -> tuple[pd.DataFrame, Known]:
+        self._pool, known = renew(self._numbers(best), self._numbers(tried))
+        return self._space.points(self._pool), known
+
+    def _numbers(self, points: Points) -> NDArray[np.int64]:
+        architectures = map(self._architecture, points)
+        return np.array([self._space.number(a) for a in architectures], dtype=np.int64)
+
+    def _architecture(self, point: Mapping[str, Value]) -> Architecture:
+        """The architecture with these values of the searched parameters."""
+        fixed = {name: values[0] for name, values in self._space.parameters.items()}
+        return to_architecture(fixed | dict(point))
+
+    def _enqueue_interrupted(self, trials: list[FrozenTrial]) -> None:
+        """Enqueue the trials that were running when an earlier driver died."""
+        for trial in trials:
+            if trial.state == TrialState.RUNNING:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+                asked = trial.system_attrs.get("fixed_params", {}) | trial.params
+                if asked.keys() == self._distributions.keys():
+                    self._study.enqueue_trial(asked)
+
+    def enqueue(self, architectures: Iterable[Architecture]) -> None:
+        """Propose these architectures, in this order, before the sampler's own suggestions.
+
+        Architectures that the study already has, or has already enqueued, are left out.
+        """
+        for architecture in architectures:
+            self._study.enqueue_trial(self._point(architecture), skip_if_exists=True)
+
+    def _point(self, architecture: Architecture) -> dict[str, Value]:
+        values = self._space.values(architecture)
+        return {name: values[name] for name in self._distributions}
+
+    def add(
+        self, architecture: Architecture, bd_rate_percent: float, attrs: dict[str, Any]
+    ) -> None:
+        """Record an architecture that was evaluated without being proposed, unless it is known.
+
+        `attrs` are the user attributes of its trial, which include its `costs`.
+        """
+        if architecture.id in self._seen:
+            return
+        trial = optuna.trial.create_trial(
+            params=self._point(architecture),
+            distributions=self._distributions,
+            values=objective_values(self._study, bd_rate_percent, attrs["costs"]),
+            user_attrs=_identity(architecture) | attrs,
+        )
+        self._study.add_trial(trial)
+        self._seen.add(architecture.id)
+
+    def ask(self) -> Candidate:
+        """A candidate that was not proposed before. Raises Exhausted if there is none.
+
+        If constraints or repetitions rule out most suggestions, a random candidate of the pool.
+        """
+        for _ in range(MAX_REFUSALS):
+            if candidate := self._suggestion():
+                return candidate
+        for number in self._rng.permutation(self._pool):
+            architecture = self._space.architecture(number)
+            if architecture.id not in self._seen:
+                self._study.enqueue_trial(self._point(architecture))
+                if candidate := self._suggestion():
+                    return candidate
+        raise Exhausted
+
+    def _fail_empty_trial(self) -> None:
+        """Fail the trial that Optuna created before the sampler found the pool exhausted."""
+        for trial in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            if "id" not in trial.user_attrs:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def _suggestion(self) -> Candidate | None:
+        try:
+            trial = self._study.ask(self._distributions)
+        except PoolExhausted as error:
+            self._fail_empty_trial()
+            raise Exhausted from error
+        architecture = self._architecture(trial.params)
+        costs = self._price(architecture)
+        if costs is None or architecture.id in self._seen:
+            self._study.tell(trial, state=TrialState.FAIL)
+            return None
+        self._seen.add(architecture.id)
+        for name, value in (_identity(architecture) | {"costs": costs}).items():
+            trial.set_user_attr(name, value)
+        return Candidate(trial, architecture, costs)
+
+
+def _identity(architecture: Architecture) -> dict[str, Any]:
+    return {"id": architecture.id, "architecture": architecture.to_json()}

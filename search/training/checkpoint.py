@@ -1,0 +1,79 @@
+"""Training checkpoints: weights and optimiser moments in a safetensors file, without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latency_predictor.errors import UserError
+from space.storage.tensor_file import read_tensors, write_tensors
+
+KEY = "codec-search checkpoint 1"
+"""File kind and format version, stored in every checkpoint."""
+
+
+class CheckpointError(UserError):
+    """The checkpoint is unreadable or belongs to a training with other settings."""
+
+
+def save(
+    path: Path,
+    fingerprint: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Write a checkpoint atomically. `load` requires an equal `fingerprint`."""
+    contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
+    write_tensors(path, KEY, {"about": dict(fingerprint), **metadata}, contiguous)
+
+
+def load(path: Path, fingerprint: Mapping[str, Any], other: str) -> tuple[Any, dict[str, Tensor]]:
+    """Read the metadata and tensors that `save` wrote.
+
+    Raises CheckpointError if the file is not a checkpoint or was saved with a different
+    `fingerprint`. The message names `other`, the setting that starts a separate training.
+    """
+    metadata, tensors = read_tensors(path, KEY, CheckpointError)
+    saved = metadata.get("about") if isinstance(metadata, dict) else None
+    if not isinstance(saved, dict):
+        raise CheckpointError(f"{path}: damaged, or written by another version of the code")
+    changed = [name for name in fingerprint if saved.get(name) != fingerprint[name]]
+    if changed:
+        raise CheckpointError(
+            f"{path.parent} was started with other values of {', '.join(changed)}; restore them "
+            f"to continue it, or start another training with {other}"
+        )
+    return metadata, tensors
+
+
+def moments(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
+    """Adam's state of every weight, as tensors whose names start with `prefix`."""
+    return {
+        f"{prefix}{index}.{name}": value
+        for index, kept in optimiser.state_dict()["state"].items()
+        for name, value in kept.items()
+    }
+
+
+def restore_moments(
+    optimiser: torch.optim.Optimizer,
+    prefix: str,
+    tensors: Mapping[str, Tensor],
+    groups: list[dict[str, Any]],
+) -> None:
+    """Restore the state that `moments` returned, with the settings of the parameter `groups`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith(prefix):
+            index, _, moment = name.removeprefix(prefix).partition(".")
+            state.setdefault(int(index), {})[moment] = value
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+    for weight, kept in optimiser.state.items():
+        for name, value in kept.items():
+            if value.shape == weight.shape:
+                # Fused Adam assumes that weights and moments have the same memory layout.
+                kept[name] = torch.empty_like(weight).copy_(value)

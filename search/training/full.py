@@ -1,0 +1,195 @@
+"""Full training of one architecture: batches, losses, updates and checkpoints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, distributed, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from search.data.photographs import Crops
+from search.metrics.loss import distortion
+from search.promotion.recipe import Phase, Recipe
+from search.training import checkpoint, terms
+from search.training.checkpoint import CheckpointError, moments, restore_moments
+from search.training.critic import Critic, codec_loss, critic_loss
+from search.training.steps import ProxyError, optimiser, rate_distortion, to_tensor
+from search.training.text_mask import unpacked
+from space.architecture import LEVELS
+from space.codec.codec import Codec, Coded
+
+CURVE = ("loss", "bpp", "mse", "tiling", "text", "gan", "critic")
+"""Values recorded at every step; NaN for a term that the current phase does not use."""
+AVERAGE = "average."
+"""Name prefix of the averaged weights in a checkpoint."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Training crops and their text masks."""
+
+    crops: Crops
+    text: NDArray[np.uint8] | None
+    """Text masks of the crops, as packed by `text_mask.masks_of`; None if no loss needs them."""
+
+
+class FullTraining:
+    """Full training of one codec. Equal arguments give equal steps, even after an interruption.
+
+    On one CPU thread they are equal bit for bit. With several torch.distributed processes, each
+    draws its own crops, and all apply the mean gradient.
+    """
+
+    def __init__(
+        self, codec: Codec, recipe: Recipe, training_data: TrainingData, seed: int
+    ) -> None:
+        self.step = 0
+        self.curve: list[list[float]] = []
+        """Values of CURVE for every step."""
+        self._recipe, self._training_data, self._seed = recipe, training_data, seed
+        self._codec = codec.train()
+        self._average = AveragedModel(codec, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
+        named = [(n, p) for n, p in codec.named_parameters() if p.requires_grad]
+        self._weights = [weight for _, weight in named]
+        self._optimiser = optimiser(named, recipe, False, recipe.context_share)
+        self._learning_rates = [group["lr"] for group in self._optimiser.param_groups]
+        self._critic: Critic | None = None
+        if recipe.mse.gan or recipe.perceptual.gan:
+            torch.manual_seed(seed)
+            self._critic = Critic().to(self._weights[0].device).train()
+            self._critic_optimiser = torch.optim.Adam(
+                self._critic.parameters(), recipe.critic_lr, betas=(0.5, 0.9), fused=True
+            )
+
+    @property
+    def codec(self) -> Codec:
+        """The codec with the averaged weights; later steps change it in place."""
+        return cast("Codec", self._average.module)
+
+    def advance(self) -> dict[str, float]:
+        """Take one step; return the values of CURVE from before the update.
+
+        Raises ProxyError if the loss or the gradient is not finite.
+        """
+        phase, done = self._recipe.at(self.step)
+        image, level, mask = self._batch(phase)
+        coded = self._codec(image, level.float())
+        errors = self._errors(phase, done, image, coded, mask)
+        loss = rate_distortion(sum(errors.values()), coded, level)  # type: ignore[arg-type]
+        self._descend(loss)
+        figures = dict.fromkeys(CURVE, math.nan) | {
+            "loss": loss.item(),
+            "bpp": coded.bits.mean().item() / image[0, 0].numel(),
+            "mse": (coded.image - image).square().mean().item(),
+            **{name: errors[name].mean().item() for name in errors.keys() & set(CURVE)},
+        }
+        if self._critic and phase.gan:
+            figures["critic"] = self._teach_critic(self._critic, image, coded.image)
+        self.curve.append([figures[name] for name in CURVE])
+        self.step += 1
+        return figures
+
+    def _descend(self, loss: Tensor) -> None:
+        """Update the weights and their average by one step. Raises ProxyError."""
+        if not math.isfinite(loss.item()):
+            raise ProxyError(f"the loss is {loss.item()} at step {self.step}")
+        self._optimiser.zero_grad()
+        loss.backward()
+        _mean_over_processes(self._weights)
+        norm = nn.utils.clip_grad_norm_(self._weights, 1.0)
+        if not norm.isfinite():
+            raise ProxyError(f"the gradient is {norm.item()} at step {self.step}")
+        share = self._recipe.lr_share(self.step)
+        for group, lr in zip(self._optimiser.param_groups, self._learning_rates, strict=True):
+            group["lr"] = lr * share
+        self._optimiser.step()
+        self._average.update_parameters(self._codec)
+
+    def _batch(self, phase: Phase) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Random crops, a random quality level for each, and text masks if the phase needs them."""
+        rank = distributed.get_rank() if distributed.is_initialized() else 0
+        rng = np.random.default_rng((self._seed, self.step, rank))
+        # Random noise replaces rounding in training.
+        torch.manual_seed(int(rng.integers(2**63)))
+        device, size = self._weights[0].device, self._recipe.batch
+        chosen = rng.integers(len(self._training_data.crops), size=size)
+        level = torch.from_numpy(rng.integers(LEVELS, size=size)).to(device)
+        mask = None
+        if self._training_data.text is not None and (phase.text or phase.gan):
+            mask = torch.from_numpy(unpacked(self._training_data.text[chosen])).to(device)
+        return to_tensor(self._training_data.crops[chosen], device), level, mask
+
+    def _errors(
+        self, phase: Phase, done: int, image: Tensor, coded: Coded, mask: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Weighted terms [N] of the phase's distortion, by name."""
+        errors = {"metrics": distortion(image, coded.image, phase.loss)}
+        if phase.tiling:
+            errors["tiling"] = phase.tiling * terms.tiling(image, coded.image)
+        if phase.text and mask is not None:
+            errors["text"] = phase.text * terms.text(image, coded.image, mask)
+        if phase.gan and self._critic:
+            weight = phase.gan * min(1.0, done / max(1, phase.gan_warm_up))
+            errors["gan"] = weight * codec_loss(self._critic, coded.image, mask)
+        return errors
+
+    def _teach_critic(self, critic: Critic, image: Tensor, decoded: Tensor) -> float:
+        loss = critic_loss(critic, image, decoded)
+        # This also clears the critic's gradient from the codec's step.
+        self._critic_optimiser.zero_grad()
+        loss.backward()
+        _mean_over_processes(critic.parameters())
+        self._critic_optimiser.step()
+        return loss.item()
+
+    def save(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
+        """Write a checkpoint atomically. `resume` requires an equal `fingerprint`."""
+        tensors = {f"weights.{n}": value for n, value in self._codec.state_dict().items()}
+        tensors |= {f"{AVERAGE}{n}": value for n, value in self.codec.state_dict().items()}
+        tensors |= moments(self._optimiser, "adam.")
+        if self._critic:
+            tensors |= {f"critic.{n}": value for n, value in self._critic.state_dict().items()}
+            tensors |= moments(self._critic_optimiser, "critic_adam.")
+        curve = torch.tensor(self.curve, dtype=torch.float64)
+        checkpoint.save(path, fingerprint, {"step": self.step}, tensors | {"curve": curve})
+
+    def resume(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
+        """Continue from a checkpoint of `save`. Raises CheckpointError if that is impossible."""
+        metadata, tensors = checkpoint.load(path, fingerprint, "name=NAME")
+        try:
+            self._codec.load_state_dict(_below("weights.", tensors))
+            self.codec.load_state_dict(_below(AVERAGE, tensors))
+            self._average.n_averaged.fill_(metadata["step"])
+            _restore(self._optimiser, "adam.", tensors)
+            if self._critic:
+                self._critic.load_state_dict(_below("critic.", tensors))
+                _restore(self._critic_optimiser, "critic_adam.", tensors)
+            self.curve, self.step = tensors["curve"].tolist(), metadata["step"]
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise CheckpointError(
+                f"{path}: damaged, or written by another version of the code ({error})"
+            ) from error
+
+
+def _restore(optimiser: torch.optim.Optimizer, prefix: str, tensors: Mapping[str, Tensor]) -> None:
+    restore_moments(optimiser, prefix, tensors, optimiser.state_dict()["param_groups"])
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
+
+
+def _mean_over_processes(weights: Iterable[Tensor]) -> None:
+    """Replace each gradient by its mean over all processes."""
+    if distributed.is_initialized():
+        for weight in weights:
+            if weight.grad is not None:
+                distributed.all_reduce(weight.grad)
+                weight.grad /= distributed.get_world_size()

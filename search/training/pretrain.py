@@ -1,0 +1,224 @@
+"""The command `pretrain`, which trains the supernet of a space, and finding trained supernets."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from search.config.checks import check_values
+from search.config.schema import Config, ConfigError, PhaseConfig
+from search.data.images import to_pillow
+from search.data.photographs import CROP_CACHE, Photographs, load_photographs
+from search.training.proxy import initialisation_of, measure
+from search.training.supernet import Pretraining, Task
+from search.training.supernet_tasks import Entropy, Joint
+from search.training.validation import append_validation
+from space.architecture import Architecture
+from space.codec.precision import fastest_branch_dtype
+from space.codec.supernet import Supernet
+from space.search_space import SearchSpace, extreme
+
+SHIPPED = Path(__file__).parents[1] / "shipped_supernets"
+SHIPPED_SUPERNET = SHIPPED / "pico_large.safetensors"
+"""Shipped supernet of the spaces pico_large, pico_decoder, pico_small and pico_ablation."""
+FOLDER = "supernets"
+"""Folder below `run.root` with one folder per space, or per `run.name`."""
+SUPERNET, CURVES = "supernet.safetensors", "curves.csv"
+SAVE_EVERY_S = 60.0
+"""Seconds between checkpoints, and so the most training time that an interruption can lose."""
+Phase = TypeVar("Phase", bound=PhaseConfig)
+SHOWN = ("psnr", "ssimulacra2")
+"""Metrics measured at every validation of a supernet."""
+
+
+def find_supernet(
+    space: SearchSpace, root: Path, chosen: str | None
+) -> tuple[Supernet | None, str]:
+    """Find the supernet that candidates of `space` start from, with a one-line description.
+
+    `chosen` is a file, or `none`. With None, the supernet that `pretrain` wrote below `root` is
+    used, or else the shipped one. Without a supernet, the line says why. Raises SupernetError for
+    an unreadable file and ConfigError for a chosen supernet that does not cover the space.
+    """
+    if chosen == "none":
+        return None, "Candidates start from the initialisation because of supernet=none."
+    if chosen is not None:
+        supernet = _load(space, chosen)
+        return supernet, _described(supernet, chosen)
+    passed_over = ""
+    for path in (root / FOLDER / space.name / SUPERNET, SHIPPED_SUPERNET):
+        if path.is_file():
+            supernet = Supernet.load(path)
+            if supernet.covers(space):
+                return supernet, _described(supernet, str(path))
+            passed_over = f" ({path.name} does not cover it)"
+    return None, (
+        f"No trained supernet for space {space.name}{passed_over}: candidates start from the "
+        f"initialisation. `python -m search pretrain +space={space.name}` trains one."
+    )
+
+
+def _load(space: SearchSpace, chosen: str) -> Supernet:
+    supernet = Supernet.load(Path(chosen).expanduser())
+    if not supernet.covers(space):
+        raise ConfigError(
+            f"supernet={chosen}: does not cover space {space.name}; expected a supernet that was "
+            "trained for it"
+        )
+    return supernet
+
+
+def _described(supernet: Supernet, path: str) -> str:
+    steps, total = supernet.metadata.get("steps", 0), supernet.metadata.get("of", 0)
+    trained = f"{steps} steps" if steps == total else f"only {steps} of {total} steps"
+    return f"Candidates start from the supernet {path}, trained for {trained}."
+
+
+def pretrain(config: Config, console: Console) -> Path:
+    """Train the supernet of a space, or continue its training; return the path of its file.
+
+    If `config.supernet` is set, training starts from that supernet.
+
+    Raises errors whose messages are meant for the user: ConfigError, SpaceError, DataError,
+    CheckpointError, ProxyError.
+    """
+    check_values(config)
+    space = SearchSpace.from_config(config.space)
+    folder = Path(config.run.root) / FOLDER / (config.run.name or space.name)
+    with console.status("Reading the photographs"):
+        cache = Path(config.run.root) / CROP_CACHE
+        photographs = load_photographs(**vars(config.data), cache=cache)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            _train(config, space, photographs, folder, console)
+    except Timeout:
+        raise ConfigError(f"{folder} is being trained by another process") from None
+    return folder / SUPERNET
+
+
+def _train(
+    config: Config, space: SearchSpace, photographs: Photographs, folder: Path, console: Console
+) -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # Branches are initialised at random.
+    torch.manual_seed(config.run.seed)
+    if config.supernet in (None, "none"):
+        supernet, start = Supernet.begin(space, initialisation_of(photographs.train)), None
+    else:
+        supernet = _load(space, config.supernet)
+        start = supernet.digest
+    columns = (*Progress.get_default_columns()[:-1], TextColumn("{task.fields[loss]}"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
+        run = _PretrainRun(config, space, photographs, folder, start, device, bar)
+        pretrain = config.pretrain
+        if pretrain.joint.steps:
+            joint = _resolved(pretrain.joint, device)
+            task = Joint(photographs.train, joint, device)
+            supernet = run.phase("joint", supernet.to(device), task, joint)
+        if pretrain.entropy.steps:
+            alone = _resolved(pretrain.entropy, device)
+            supernet, seed = supernet.to(device), config.run.seed
+            entropy = Entropy(supernet, space, photographs.train, alone, device, seed)
+            run.phase("entropy", supernet, entropy, alone)
+
+
+def _resolved(phase: Phase, device: torch.device) -> Phase:
+    """A phase with the fastest precision of the device if none is configured."""
+    return replace(phase, branch_dtype=phase.branch_dtype or fastest_branch_dtype(device))
+
+
+@dataclass
+class _PretrainRun:
+    """Settings and progress display shared by the phases of a supernet training."""
+
+    config: Config
+    space: SearchSpace
+    photographs: Photographs
+    folder: Path
+    start: str | None
+    """Digest of the supernet that the next phase starts from; None for the initialisation."""
+    device: torch.device
+    bar: Progress
+
+    def phase(self, name: str, supernet: Supernet, task: Task, phase: PhaseConfig) -> Supernet:
+        """Train a phase to its end, from its checkpoint if one exists; return the averaged weights.
+
+        Afterwards `start` is their digest, which is part of the next phase's fingerprint.
+        """
+        seed, checkpoint = self.config.run.seed, self.folder / f"{name}.safetensors"
+        training = Pretraining(supernet, self.space, task, phase, seed)
+        fingerprint: dict[str, Any] = {
+            "space": {key: list(values) for key, values in self.space.parameters.items()},
+            **{f"pretrain.{name}.{key}": value for key, value in asdict(phase).items()},
+            "run.seed": seed,
+            "photographs": self.photographs.digest,
+            "supernet": self.start,
+        }
+        if checkpoint.is_file():
+            training.resume(checkpoint, fingerprint)
+        shown = self.bar.add_task(
+            name.capitalize(), total=phase.steps, completed=training.step, loss=""
+        )
+        saved_at = time.monotonic()
+        while training.step < phase.steps:
+            loss = training.advance()
+            self.bar.update(shown, advance=1, loss=f"loss {loss:.4f}")
+            validating = training.step % self.config.pretrain.validate_every == 0
+            if validating or time.monotonic() - saved_at > SAVE_EVERY_S:
+                training.save(checkpoint, fingerprint)
+                saved_at = time.monotonic()
+            if validating:
+                self.validate(name, training, phase)
+        training.save(checkpoint, fingerprint)
+        self.validate(name, training, phase)
+        steps = supernet.metadata.get("steps", 0) + training.step
+        averaged = training.averaged
+        averaged.metadata = {"steps": steps, "of": steps}
+        self.start = averaged.digest
+        return averaged
+
+    def validate(self, name: str, training: Pretraining, phase: PhaseConfig) -> None:
+        """Save curves and pictures of three subnets, and print one line of progress."""
+        before = training.averaged.metadata.get("steps", 0)
+        metadata = {"steps": before + training.step, "of": before + phase.steps}
+        summary = _validate(
+            training.averaged, metadata, self.space, self.photographs, self.config, self.folder
+        )
+        self.bar.console.print(f"{name}, step {training.step}: {summary}")
+
+
+def _validate(
+    supernet: Supernet,
+    metadata: dict[str, int],
+    space: SearchSpace,
+    photographs: Photographs,
+    config: Config,
+    folder: Path,
+) -> str:
+    """Save the supernet with curves and pictures of three subnets; return a one-line summary."""
+    supernet.save(folder / SUPERNET, metadata)
+    subnets: dict[str, Architecture] = {
+        "smallest": extreme(space, space.reference, min),
+        "reference": space.reference,
+        "largest": extreme(space, space.reference, max),
+    }
+    tables, summaries = [], []
+    device = next(iter(supernet.weights.values())).device
+    for name, architecture in subnets.items():
+        codec = supernet.start(architecture).to(device)
+        curve, sample = measure(codec, photographs.select, config.proxy.qualities, SHOWN)
+        tables.append(pd.DataFrame({"child": name, **curve}))
+        to_pillow(sample).save(folder / f"{name}.png")
+        middle = len(config.proxy.qualities) // 2
+        summaries.append(f"{name} {curve['bpp'][middle]:.3f} bpp, {curve['psnr'][middle]:.2f} dB")
+    append_validation(folder / CURVES, metadata["steps"], pd.concat(tables))
+    return "; ".join(summaries)

@@ -1,0 +1,86 @@
+"""Training of one named architecture into a model that codes files."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from latency_predictor.errors import UserError
+from search.config.schema import CONFIGS, ProxyConfig
+from search.data.photographs import Photographs
+from search.training.proxy import Progress, initialisation_of, trained
+from space.architecture import Architecture
+from space.codec.codec import Codec
+from space.search_space import SpaceError, named_point
+
+POINTS = CONFIGS / "architecture"
+
+
+class PointError(UserError):
+    """No valid architecture was found under the given name."""
+
+
+def find_point(name: str) -> Architecture:
+    """Find an architecture by its name in configs/architecture, a YAML file, or RUN/ID.
+
+    RUN is the folder of a run or its name below results/. Raises PointError if there is none.
+    """
+    path = Path(name) if Path(name).is_file() else POINTS / f"{name}.yaml"
+    if path.is_file():
+        return _read_point(path)
+    run, _, identity = name.rpartition("/")
+    for folder in (Path(run), Path("results") / run):
+        if run and (folder / "trials.parquet").is_file():
+            return _read_trial(folder, identity)
+    known = sorted(path.stem for path in POINTS.glob("*.yaml"))
+    raise PointError(
+        f"no architecture '{name}'; expected one of {', '.join(known)}, a YAML file, or RUN/ID: "
+        "a run below results/ and the id of one of its trials"
+    )
+
+
+def _read_point(path: Path) -> Architecture:
+    try:
+        config = yaml.safe_load(path.read_text())
+        if not isinstance(config, dict):
+            raise SpaceError("expected one value for every parameter")
+        return named_point(config)
+    except (SpaceError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PointError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def _read_trial(folder: Path, identity: str) -> Architecture:
+    table = folder / "trials.parquet"
+    try:
+        trials = pd.read_parquet(table, columns=["id", "architecture"])
+        found = trials.loc[trials["id"] == identity, "architecture"]
+        if not found.empty:
+            architecture = Architecture.from_json(found.iloc[0])
+            if architecture.id != identity:
+                raise ValueError(f"the id of trial '{identity}' does not match its architecture")
+            return architecture
+    # pyarrow's errors are ValueErrors too.
+    except (OSError, ValueError) as error:
+        raise PointError(f"{table} is broken or of another version: {error}") from error
+    near = get_close_matches(identity, trials["id"].tolist(), n=3, cutoff=0.0)
+    hint = f"the nearest ids are {', '.join(near)}" if near else "it has no trials yet"
+    raise PointError(f"no trial '{identity}' in {folder}; {hint}")
+
+
+def train_point(
+    architecture: Architecture,
+    photographs: Photographs,
+    steps: int,
+    seed: int,
+    progress: Progress = iter,
+) -> Codec:
+    """Train an architecture from the initialisation, as in the proxy task.
+
+    Raises ProxyError if the loss diverges.
+    """
+    train = photographs.train
+    config = ProxyConfig(steps=steps)
+    return trained(architecture, train, initialisation_of(train), config, seed, progress)

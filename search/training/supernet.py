@@ -1,0 +1,169 @@
+"""Supernet training: every step trains a few random subnets.
+
+Weights are shared as in once-for-all networks (Cai et al., arXiv 1908.09791). Each parameter of a
+subnet is drawn independently, so that short and narrow chains are trained as often as long and wide
+ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from search.config.schema import PhaseConfig
+from search.training import checkpoint
+from search.training.checkpoint import CheckpointError, moments, restore_moments
+from search.training.steps import ProxyError
+from space.architecture import CHOICES, Architecture
+from space.codec.supernet import Supernet, codec_name
+from space.search_space import SearchSpace, from_architecture, to_architecture
+
+WARM_UP = 0.03
+"""Fraction of all steps over which the learning rates rise to their peak."""
+DECAY = 0.3
+"""Fraction of all steps, at the end, over which the learning rates fall to zero. They are constant
+in between, so that a longer training repeats a shorter one and then goes on. Progress at high
+learning rates is worth more than an early finish."""
+USUAL = 0.8
+"""Probability that a categorical parameter of a subnet has the reference's value."""
+RICH = 0.5
+"""Probability that a subnet is given the largest encoder. It costs no decode time, so that most of
+a front has it."""
+AVERAGE_EVERY = 10
+"""Steps between updates of the averaged weights. One update costs as much as half a crop."""
+
+
+class Task(Protocol):
+    """The weights that a phase of supernet training changes, and the loss that it minimises."""
+
+    def learns(self, name: str) -> bool:
+        """Whether the weight of this name is trained."""
+        ...
+
+    def optimiser(self, named: Iterable[tuple[str, Tensor]]) -> torch.optim.Optimizer:
+        """Optimiser for weights, given with their names in a codec."""
+        ...
+
+    def loss(self, supernet: Supernet, subnet: Architecture, rng: np.random.Generator) -> Tensor:
+        """Loss of a subnet on a random batch."""
+        ...
+
+
+class Pretraining:
+    """Training of a supernet. Equal arguments give equal steps, even after an interruption."""
+
+    def __init__(
+        self, supernet: Supernet, space: SearchSpace, task: Task, config: PhaseConfig, seed: int
+    ) -> None:
+        """Prepare to train `supernet` in place; `averaged` holds the weights to use."""
+        self.step = 0
+        self.averaged = supernet.copy()
+        self._supernet, self._space, self._task = supernet, space, task
+        self._config, self._seed = config, seed
+        self.trained = {n: w for n, w in supernet.trainable().items() if task.learns(n)}
+        """Weights that are trained, by name."""
+        for weight in self.trained.values():
+            weight.requires_grad_(True)
+        named = ((codec_name(name), weight) for name, weight in self.trained.items())
+        self._optimiser = task.optimiser(named)
+        self._learning_rates = [group["lr"] for group in self._optimiser.param_groups]
+
+    def advance(self) -> float:
+        """Take one step; return the mean loss of its subnets before the update.
+
+        Raises ProxyError and changes no weight if the loss or the gradient is not finite.
+        """
+        rng = np.random.default_rng((self._seed, self.step))
+        # Random noise replaces rounding in training.
+        torch.manual_seed(int(rng.integers(2**63)))
+        self._optimiser.zero_grad()
+        total = 0.0
+        for _ in range(self._config.subnets):
+            subnet = drawn_subnet(self._space, rng)
+            loss = self._task.loss(self._supernet, subnet, rng) / self._config.subnets
+            loss.backward()
+            total += loss.item()
+        norm = nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
+        if not math.isfinite(total) or not norm.isfinite():
+            raise ProxyError(
+                f"step {self.step}: the loss is {total} and the gradient norm is {norm.item()}"
+            )
+        share = lr_share(self.step, self._config.steps)
+        for group, lr in zip(self._optimiser.param_groups, self._learning_rates, strict=True):
+            group["lr"] = lr * share
+        self._optimiser.step()
+        self.step += 1
+        if self.step % AVERAGE_EVERY == 0:
+            self._update_average()
+        return total
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        averaged = [self.averaged.weights[name] for name in self.trained]
+        current = [weight.detach() for weight in self.trained.values()]
+        # A plain mean of all updates, until the configured decay averages over fewer of them.
+        updates = self.step // AVERAGE_EVERY
+        decay = min(self._config.average**AVERAGE_EVERY, 1 - 1 / updates)
+        get_ema_multi_avg_fn(decay)(averaged, current, updates)
+
+    def save(self, path: Path, fingerprint: dict[str, Any]) -> None:
+        """Write a checkpoint atomically. `resume` requires an equal `fingerprint`."""
+        tensors = {f"weights.{name}": value.detach() for name, value in self.trained.items()}
+        tensors |= {f"averaged.{name}": self.averaged.weights[name] for name in self.trained}
+        tensors |= moments(self._optimiser, "adam.")
+        checkpoint.save(path, fingerprint, {"step": self.step}, tensors)
+
+    def resume(self, path: Path, fingerprint: dict[str, Any]) -> None:
+        """Continue from a checkpoint of `save`. Raises CheckpointError if that is impossible."""
+        metadata, tensors = checkpoint.load(path, fingerprint, "run.name=NAME")
+        try:
+            self._restore(metadata, tensors)
+        except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+            raise CheckpointError(
+                f"{path}: damaged, or written by another version of the code ({error})"
+            ) from error
+
+    @torch.no_grad()
+    def _restore(self, metadata: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        for name, weight in self.trained.items():
+            weight.copy_(tensors[f"weights.{name}"])
+            self.averaged.weights[name].copy_(tensors[f"averaged.{name}"])
+        groups = self._optimiser.state_dict()["param_groups"]
+        restore_moments(self._optimiser, "adam.", tensors, groups)
+        self.step = metadata["step"]
+
+
+def lr_share(step: int, steps: int) -> float:
+    """Learning rate at a step in [0, steps), as a fraction of its peak.
+
+    It rises linearly, stays constant, and falls linearly.
+    """
+    rising, falling = WARM_UP * steps, DECAY * steps
+    return min(1.0, (step + 1) / max(rising, 1), (steps - step) / max(falling, 1))
+
+
+def drawn_subnet(space: SearchSpace, rng: np.random.Generator) -> Architecture:
+    """A random architecture of a space.
+
+    Numbers are drawn uniformly; categorical parameters mostly have the reference's value.
+    """
+    usual = from_architecture(space.reference)
+    rich = rng.random() < RICH
+    point = {}
+    for name, values in space.parameters.items():
+        if name in CHOICES:
+            others = [value for value in values if value != usual[name]] or [usual[name]]
+            kept = rng.random() < USUAL
+            point[name] = usual[name] if kept else others[rng.integers(len(others))]
+        elif rich and name.startswith("encoder."):
+            point[name] = max(map(int, values))
+        else:
+            point[name] = values[rng.integers(len(values))]
+    return to_architecture(point)

@@ -1,0 +1,152 @@
+"""The file format of a compressed image: a header, a table of tiles and their payloads.
+
+Numbers are little-endian, and every part has its own CRC-32:
+
+    header: magic "PCDX", version u8, quality u16 (hundredths of a level), width u32, height u32,
+        model id (8 bytes), CRC of these
+    tile table: length in bytes u32 and CRC u32 of every tile's payload; CRC of the table
+    payloads, in the number and order of `tiling.grid`
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from zlib import crc32
+
+from latency_predictor.errors import UserError
+from space.architecture import LEVELS, QUALITY_STEPS
+from space.bitstream import tiling
+
+MAGIC = b"PCDX"
+VERSION = 1
+MAX_SIDE = 65535
+"""Largest width and height, px."""
+MAX_PIXELS = 2**28
+"""Largest number of pixels of an image, so that a forged header cannot claim all memory."""
+_HEADER = struct.Struct("<4sBHII8s")
+_ENTRY = struct.Struct("<II")
+_CRC = struct.Struct("<I")
+
+
+class BitstreamError(UserError):
+    """A file that cannot be decoded, or an image that cannot be written as one."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The size, quality and model that a decoder must know before the first tile.
+
+    Raises BitstreamError for a size or quality out of range.
+    """
+
+    width: int
+    """Width from 1 to MAX_SIDE, px."""
+    height: int
+    """Height from 1 to MAX_SIDE, px."""
+    quality_steps: int
+    """Quality level times QUALITY_STEPS, from 0 to (LEVELS - 1) * QUALITY_STEPS."""
+    model_id: bytes
+    """Identity of the model that wrote the payloads, 8 bytes."""
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
+            raise BitstreamError(
+                f"impossible size {self.width}x{self.height}: sides are 1 to {MAX_SIDE} pixels"
+            )
+        if self.width * self.height > MAX_PIXELS:
+            raise BitstreamError(
+                f"impossible size {self.width}x{self.height}: at most {MAX_PIXELS:,} pixels"
+            )
+        if not 0 <= self.quality_steps <= (LEVELS - 1) * QUALITY_STEPS:
+            raise BitstreamError(
+                f"impossible quality {self.quality_steps / QUALITY_STEPS}: "
+                f"levels are 0 to {LEVELS - 1}"
+            )
+
+
+def quality_steps(quality: float) -> int:
+    """The quality in steps of 1 / QUALITY_STEPS. Raises BitstreamError for one out of range."""
+    if not 0 <= quality <= LEVELS - 1:
+        raise BitstreamError(f"impossible quality {quality}: levels are 0 to {LEVELS - 1}")
+    return round(quality * QUALITY_STEPS)
+
+
+def write(header: Header, payloads: Sequence[bytes]) -> bytes:
+    """The bytes of a file, given one payload of under 2^32 bytes per tile of `tiling.grid`."""
+    head = _HEADER.pack(
+        MAGIC, VERSION, header.quality_steps, header.width, header.height, header.model_id
+    )
+    table = b"".join(_ENTRY.pack(len(payload), crc32(payload)) for payload in payloads)
+    return b"".join((_checked(head), _checked(table), *payloads))
+
+
+def read(data: bytes) -> tuple[Header, list[bytes]]:
+    """The verified header and payloads of a file.
+
+    Raises BitstreamError for a file of another kind or version, and for one that is damaged,
+    truncated or extended.
+    """
+    header = _read_header(data)
+    start = _HEADER.size + _CRC.size
+    tiles = tiling.count(header.height, header.width)
+    end = start + tiles * _ENTRY.size + _CRC.size
+    _need(data, end, f"the table of {tiles} tiles")
+    entries = list(_ENTRY.iter_unpack(_verified(data[start:end], "tile table")))
+    return header, _read_payloads(data, end, entries)
+
+
+def check_model(header: Header, model_id: bytes) -> None:
+    """Raise BitstreamError if another model than `model_id` wrote the file."""
+    if header.model_id != model_id:
+        raise BitstreamError(
+            f"written by model {header.model_id.hex()}, which model {model_id.hex()} cannot decode"
+        )
+
+
+def _read_header(data: bytes) -> Header:
+    if not data.startswith(MAGIC):
+        raise BitstreamError(
+            f"not a compressed image: it begins with {data[: len(MAGIC)]!r} instead of {MAGIC!r}"
+        )
+    _need(data, len(MAGIC) + 1, "the version")
+    version = data[len(MAGIC)]
+    if version != VERSION:
+        raise BitstreamError(f"format version {version}, but only version {VERSION} can be read")
+    end = _HEADER.size + _CRC.size
+    _need(data, end, "the header")
+    _, _, quality_steps, width, height, model_id = _HEADER.unpack(_verified(data[:end], "header"))
+    return Header(width, height, quality_steps, model_id)
+
+
+def _read_payloads(data: bytes, start: int, entries: Iterable[tuple[int, int]]) -> list[bytes]:
+    """Payloads from byte `start` on, given the (length, CRC) of each."""
+    lengths, checksums = zip(*entries, strict=True)
+    bounds = list(accumulate(lengths, initial=start))
+    _need(data, bounds[-1], "all tiles")
+    if len(data) > bounds[-1]:
+        raise BitstreamError(f"{len(data) - bounds[-1]} bytes after the end of the image")
+    payloads = [data[begin:end] for begin, end in pairwise(bounds)]
+    for number, (payload, checksum) in enumerate(zip(payloads, checksums, strict=True), start=1):
+        if crc32(payload) != checksum:
+            raise BitstreamError(f"damaged tile {number} of {len(payloads)}")
+    return payloads
+
+
+def _need(data: bytes, size: int, what: str) -> None:
+    if len(data) < size:
+        raise BitstreamError(f"truncated: {len(data)} bytes, but {size} are needed for {what}")
+
+
+def _checked(part: bytes) -> bytes:
+    return part + _CRC.pack(crc32(part))
+
+
+def _verified(part: bytes, name: str) -> bytes:
+    """The part without the CRC at its end. Raises BitstreamError if the CRC is wrong."""
+    body, checksum = part[: -_CRC.size], part[-_CRC.size :]
+    if _CRC.pack(crc32(body)) != checksum:
+        raise BitstreamError(f"damaged {name}")
+    return body

@@ -1,0 +1,217 @@
+"""The codec: analysis transform, hyperprior and synthesis transform of one architecture."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from space.architecture import HYPER_STRIDE, LEVELS, QUALITY_STEPS, Architecture
+from space.codec.blocks import ConvScale, CSChain, ScaledWeight, downsampling, fold, upsampling
+from space.codec.context import Context
+from space.codec.entropy import HyperEncoder, Rate
+from space.codec.payload import Tables
+from space.codec.rounding import round_straight_through
+from space.codec.scales import ScalePath
+
+RATE_WEIGHTS = torch.logspace(-3.0, -1.0, LEVELS) * 255**2
+"""Lambda of each quality level in bpp + lambda * MSE, for images in [0, 1]."""
+SYNTHESIS = "decoder.synthesis."
+"""Prefix of the names of the synthesis transform's parameters."""
+ENTROPY = ("analysis.hyper.", "decoder.context.", "scale_path.")
+"""Prefixes of the names of the entropy model's parameters."""
+
+
+class Analysis(nn.Module):
+    """Maps an image [B, 3, H, W] in [0, 1] to its latent and hyper-latent.
+
+    The latent is [B, M, H/16, W/16] and the hyper-latent [B, N, H/64, W/64].
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        chains = architecture.encoder
+        widths = [chain.C for chain in chains]
+        resampling = architecture.resampling
+        self.downs = nn.ModuleList(
+            [
+                downsampling(3, widths[0], resampling, depth=2),
+                downsampling(widths[0], widths[1], resampling),
+                downsampling(widths[1], widths[2], resampling),
+            ]
+        )
+        self.chains = nn.ModuleList(CSChain(c, architecture.activation, LEVELS) for c in chains)
+        self.head = ConvScale(widths[-1], architecture.latent_channels)
+        self.hyper = HyperEncoder(architecture)
+
+    def forward(self, image: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+        x = image
+        for down, chain in zip(self.downs, self.chains, strict=True):
+            x = chain(down(x), levels)
+        latent = self.head(x)
+        return latent, self.hyper(latent)
+
+
+class Synthesis(nn.Module):
+    """Maps a dequantised latent [B, M, H/16, W/16] to an image [B, 3, H, W], not yet clipped."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        chains = architecture.decoder
+        widths = [chain.C for chain in chains]
+        self.head = ConvScale(architecture.latent_channels, widths[0])
+        self.chains = nn.ModuleList(CSChain(c, architecture.activation, LEVELS) for c in chains)
+        resampling = architecture.resampling
+        self.ups = nn.ModuleList(
+            [
+                upsampling(widths[0], widths[1], resampling),
+                upsampling(widths[1], widths[2], resampling),
+                upsampling(widths[2], 3, resampling, depth=2),
+            ]
+        )
+
+    def forward(self, latent: Tensor, levels: Tensor) -> Tensor:
+        x = self.head(latent)
+        for chain, up in zip(self.chains, self.ups, strict=True):
+            x = up(chain(x, levels))
+        return x
+
+
+class EncoderNetwork(nn.Module):
+    """The accelerator's part of encoding: analysis, hyper-encoder, context loop, quantisation.
+
+    It shares its modules with the codec that it is made of.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.analysis = codec.analysis
+        self.context = codec.decoder.context
+
+    def forward(self, image: Tensor, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """Latent symbols [B, M, H/16, W/16] and hyper-latent symbols [B, N, H/64, W/64]."""
+        latent, z = self.analysis(image, levels)
+        z = z.round()
+        return self.context.residual(latent, z, levels).round(), z
+
+
+class EntropyModel(nn.Module):
+    """Hyper-encoder, context model and scale path of a codec, without its transforms."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.codec = codec
+
+    def forward(
+        self, latent: Tensor, levels: Tensor, fixed_width: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Bits [B] of a latent [B, M, H/16, W/16] in training, and the widths of its symbols.
+
+        `Context.residual_and_width` explains the widths and `fixed_width`.
+        """
+        codec = self.codec
+        z = codec.analysis.hyper(latent)
+        residual, width = codec.decoder.context.residual_and_width(
+            latent, round_straight_through(z), levels, fixed_width
+        )
+        return codec.training_bits(residual, z, levels), width
+
+
+class Decoder(nn.Module):
+    """The accelerator's part of decoding: context loop, dequantisation, synthesis."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.context = Context(architecture, LEVELS)
+        self.synthesis = Synthesis(architecture)
+
+    def forward(self, symbols: Tensor, z: Tensor, levels: Tensor) -> Tensor:
+        return self.synthesis(self.context(symbols, z, levels), levels)
+
+
+class Coded(NamedTuple):
+    """A reconstruction [B, 3, H, W], clipped to [0, 1] in evaluation, and its bits [B]."""
+
+    image: Tensor
+    bits: Tensor
+
+
+class Codec(nn.Module):
+    """One model for all rates: `codec(image, quality)` codes and reconstructs an image.
+
+    Symbols are always rounded. In training their gradients are those that `round_straight_through`
+    and `Rate` describe. In evaluation the bits are those that a file's symbols cost with its
+    integer scale path and tables.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.analysis = Analysis(architecture)
+        self.decoder = Decoder(architecture)
+        self.scale_path = ScalePath(architecture, LEVELS)
+        self.rate = Rate()
+        if architecture.scales == "none":
+            for module in self.modules():
+                if isinstance(module, ScaledWeight):
+                    module.scale_in.requires_grad_(False)
+                    module.scale_out.requires_grad_(False)
+
+    def forward(self, image: Tensor, quality: Tensor) -> Coded:
+        """Code `image` [B, 3, H, W] in [0, 1] of any size at `quality` [B] in [0, LEVELS - 1].
+
+        The quality is rounded to steps of 1 / QUALITY_STEPS, as files store it.
+        """
+        height, width = image.shape[-2:]
+        padded = pad_to_multiple(image, HYPER_STRIDE)
+        steps = (quality * QUALITY_STEPS).round().long()
+        levels = level_weights(steps).to(image)
+        latent, z = self.analysis(padded, levels)
+        z_symbols = round_straight_through(z)
+        residual = self.decoder.context.residual(latent, z_symbols, levels)
+        if self.training:
+            bits = self.training_bits(residual, z, levels)
+        else:
+            bits = self._file_bits(residual, z, steps)
+        decoded = self.decoder(round_straight_through(residual), z_symbols, levels)
+        decoded = decoded[..., :height, :width]
+        return Coded(decoded if self.training else decoded.clamp(0, 1), bits)
+
+    def training_bits(self, residual: Tensor, z: Tensor, levels: Tensor) -> Tensor:
+        """Bits [B], with gradients, of unrounded latent and hyper-latent symbols."""
+        sigma = self.scale_path(round_straight_through(z), levels)
+        hyper_sigma = self.scale_path.hyper_sigma(levels).expand_as(z)
+        return self.rate(residual, sigma) + self.rate(z, hyper_sigma)
+
+    def _file_bits(self, residual: Tensor, z: Tensor, steps: Tensor) -> Tensor:
+        integer, tables = self.scale_path.integer(), Tables.gaussian()
+        z_symbols, symbols, steps = (x.round().long().cpu() for x in (z, residual, steps))
+        hyper_tables = integer.hyper_tables(steps).expand_as(z_symbols)
+        bits = tables.bits(symbols, integer(z_symbols, steps)).flatten(1).sum(dim=1)
+        return (bits + tables.bits(z_symbols, hyper_tables).flatten(1).sum(dim=1)).to(residual)
+
+    def fold(self) -> Codec:
+        """Replace all reparametrised convolutions, in place, by plain ones of equal output.
+
+        The scale path is left alone, since files use its integer form, `ScalePath.integer`.
+        """
+        fold(self.analysis)
+        fold(self.decoder)
+        return self
+
+
+def level_weights(quality_steps: Tensor) -> Tensor:
+    """Linear interpolation weights [B, LEVELS] between the trained levels.
+
+    `quality_steps` [B] is the quality in integer steps of 1 / QUALITY_STEPS.
+    """
+    grid = torch.arange(LEVELS, device=quality_steps.device)
+    return (1 - (quality_steps[:, None] / QUALITY_STEPS - grid).abs()).clamp(min=0)
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until both sides are multiples of `multiple`."""
+    height, width = image.shape[-2:]
+    return F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")

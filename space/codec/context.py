@@ -1,0 +1,137 @@
+"""The context model: mean and quantisation width of each symbol, given symbols decoded earlier.
+
+This is PICO's one-shot scheme (arXiv 2605.05148, section 3). Sigma never depends on symbols of the
+latent, so entropy coding needs one pass. Only the mean and the width are refined step by step, by
+networks that stay on the accelerator. A step decodes one group of the latent: a phase of the 2x2
+grid, half of the checkerboard or a quarter of the channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from space.architecture import CHANNEL_GROUPS, HYPER_DEPTH, Architecture
+from space.codec.blocks import ConvScale, LevelScale, upsampling
+from space.codec.precision import branch
+from space.codec.rounding import round_straight_through
+
+DECODING_STEPS = {"none": 1, "checkerboard": 2, "grid": 4, "channels": CHANNEL_GROUPS}
+"""Number of decoding steps of each context pattern."""
+GROUP_QUARTERS = {"none": 4, "checkerboard": 8, "grid": 4, "channels": 4 // CHANNEL_GROUPS}
+"""Number of channels of one group, in quarters of the latent's channels."""
+MAX_LOG_WIDTH = 2.0
+"""Largest magnitude of the logarithm of the learned factor of the quantisation width."""
+PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))
+"""Row and column of the 2x2 grid's phases in decoding order.
+
+The checkerboard decodes two phases in each step.
+"""
+
+
+def split(x: Tensor, pattern: str) -> Sequence[Tensor]:
+    """Groups of `x` [B, M, H, W] in decoding order, all of one shape. Both sides must be even.
+
+    A group is [B, M, H/2, W/2] for the grid, [B, 2M, H/2, W/2] for the checkerboard and
+    [B, M/4, H, W] for groups of channels.
+    """
+    if pattern in ("checkerboard", "grid"):
+        x = torch.cat([x[..., row::2, column::2] for row, column in PHASES], dim=1)
+    return x.chunk(DECODING_STEPS[pattern], dim=1)
+
+
+def join(groups: Sequence[Tensor], pattern: str) -> Tensor:
+    """The inverse of `split`."""
+    if pattern in ("checkerboard", "grid"):
+        phases = [phase for group in groups for phase in group.chunk(4 // len(groups), dim=1)]
+        by_place = torch.cat([phases[PHASES.index((i // 2, i % 2))] for i in range(4)], dim=1)
+        return nn.functional.pixel_shuffle(nn.functional.channel_shuffle(by_place, 4), 2)
+    return torch.cat(list(groups), dim=1) if len(groups) > 1 else groups[0]
+
+
+class Context(nn.Module):
+    """Context decoder and context model: the latent from its symbols and the hyper-latent.
+
+    The latent is [B, M, 4h, 4w], the hyper-latent [B, N, h, w]. All values are in units of a step
+    per channel and quality level, which is the codec's rate control. Both heads start at zero,
+    which means no context: mean 0 and a width of one step.
+    """
+
+    def __init__(self, architecture: Architecture, levels: int) -> None:
+        super().__init__()
+        latent, hyper = architecture.latent_channels, architecture.hyper_channels
+        self.pattern = architecture.context
+        steps = DECODING_STEPS[self.pattern]
+        group = latent * GROUP_QUARTERS[self.pattern] // 4
+        self.hidden = ConvScale(hyper, 2 * hyper, kernel_size=3)
+        self.up = upsampling(2 * hyper, latent, "haar", HYPER_DEPTH)
+        self.step = LevelScale(latent, levels)
+        self.decoded = nn.ModuleList(
+            ConvScale(group * before, group, kernel_size=3) for before in range(1, steps)
+        )
+        self.mean = nn.ModuleList(ConvScale(group, group) for _ in range(steps))
+        learned = steps if architecture.quantisation == "learned" else 0
+        self.log_width = nn.ModuleList(ConvScale(group, group) for _ in range(learned))
+        for last in (*self.mean, *self.log_width):
+            nn.init.zeros_(last.weight)
+
+    def residual(self, latent: Tensor, z: Tensor, levels: Tensor) -> Tensor:
+        """The unrounded symbols [B, M, 4h, 4w] of `latent`; `z` is already rounded."""
+        return join([residual for residual, _ in self._coded(latent, z, levels)], self.pattern)
+
+    def residual_and_width(
+        self, latent: Tensor, z: Tensor, levels: Tensor, fixed_width: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """`residual`, and the predicted widths of the symbols, or None if all are one step.
+
+        Symbols are quantised with `fixed_width`, or with the predicted widths if it is None.
+        """
+        residuals, widths = zip(*self._coded(latent, z, levels, fixed_width), strict=True)
+        width = join(widths, self.pattern) if self.log_width else None
+        return join(residuals, self.pattern), width
+
+    def _coded(
+        self, latent: Tensor, z: Tensor, levels: Tensor, fixed_width: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Residual and predicted width of every group."""
+        decoded: list[Tensor] = []
+        groups = split(latent / self.step.vector(levels), self.pattern)
+        fixed = [None] * len(groups) if fixed_width is None else split(fixed_width, self.pattern)
+        for group, prior, width in zip(groups, self._priors(z), fixed, strict=True):
+            mean, predicted = self._predict(prior, decoded)
+            used = predicted if width is None else width
+            residual = group - mean if used is None else (group - mean) / used
+            yield residual, predicted
+            if len(decoded) + 1 < len(groups):
+                decoded.append(_dequantise(self._round(residual), mean, used))
+
+    def forward(self, symbols: Tensor, z: Tensor, levels: Tensor) -> Tensor:
+        """The dequantised latent [B, M, 4h, 4w] of `symbols`."""
+        decoded: list[Tensor] = []
+        groups = split(symbols, self.pattern)
+        for group, prior in zip(groups, self._priors(z), strict=True):
+            decoded.append(_dequantise(group, *self._predict(prior, decoded)))
+        return self.step(join(decoded, self.pattern), levels)
+
+    def _round(self, residual: Tensor) -> Tensor:
+        return round_straight_through(residual) if self.training else residual.round()
+
+    def _priors(self, z: Tensor) -> Sequence[Tensor]:
+        return split(torch.relu(self.up(torch.relu(self.hidden(z)))), self.pattern)
+
+    def _predict(self, prior: Tensor, decoded: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Mean and width of the next group."""
+        step = len(decoded)
+        if decoded:
+            before = torch.cat(list(decoded), dim=1) if step > 1 else decoded[0]
+            prior = torch.relu(prior + branch(self.decoded[step - 1], before))
+        if not self.log_width:
+            return self.mean[step](prior), None
+        log_width = MAX_LOG_WIDTH * torch.tanh(self.log_width[step](prior) / MAX_LOG_WIDTH)
+        return self.mean[step](prior), torch.exp(log_width)
+
+
+def _dequantise(symbols: Tensor, mean: Tensor, width: Tensor | None) -> Tensor:
+    return symbols + mean if width is None else symbols * width + mean

@@ -1,0 +1,87 @@
+"""Conversion of a resampling layer's weights to the other parametrisations of its kernel.
+
+Haar subbands and pixel (un)shuffle parametrise the same kernels. The kernel of an overlapping
+convolution is twice as wide: it is such a kernel in its middle plus a learned margin.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from space.codec.blocks import BASES
+
+DOWNSAMPLING, UPSAMPLING = "analysis.downs.", "decoder.synthesis.ups."
+"""Prefixes of the names of a codec's resampling layers."""
+STORED = "haar"
+"""The parametrisation in which a supernet holds these weights."""
+KERNEL_MARGIN = "margin"
+"""Name of the supernet's tensor that an overlapping convolution adds to its kernel."""
+
+Tensors = dict[str, Tensor]
+
+
+def layers(names: Iterable[str]) -> list[str]:
+    """Names of the resampling layers, given the names of a codec's tensors."""
+    prefixes = (DOWNSAMPLING, UPSAMPLING)
+    return sorted({".".join(n.split(".")[:-2]) for n in names
+                   if n.startswith(prefixes) and n.endswith(".conv.weight")})  # fmt: skip
+
+
+def resampled(layer: str, haar: Tensors, resampling: str, margin: Tensor | None) -> Tensors:
+    """Tensors in another parametrisation of a layer that computes the same as the `haar` tensors.
+
+    `haar` has `conv.weight`, `conv.scale_in`, `conv.scale_out`, `basis` and the bias. An
+    overlapping convolution (`resampling` "conv") also adds `margin` to its kernel.
+    """
+    transform = _downsampling if layer.startswith(DOWNSAMPLING) else _upsampling
+    return transform(haar, resampling, margin)
+
+
+def _downsampling(haar: Tensors, resampling: str, margin: Tensor | None) -> Tensors:
+    """Convert a layer of weight [out, in * s * s, 1, 1] and kernel [out, in, s, s]."""
+    weight = (haar["conv.weight"] * haar["conv.scale_in"]).flatten(1)
+    basis = haar["basis"]
+    kernel = torch.einsum("ocb,bij->ocij", weight.unflatten(1, (-1, len(basis))), basis)
+    kept = {name: haar[name] for name in ("conv.scale_out", "conv.bias")}
+    if margin is not None:
+        weight = F.pad(kernel, [kernel.shape[-1] // 2] * 4) + margin
+        return kept | {
+            "conv.weight": weight,
+            "conv.scale_in": kernel.new_ones(1, *weight.shape[1:2], 1, 1),
+        }
+    weight = kernel.flatten(1)[:, :, None, None]
+    return kept | {
+        "conv.weight": weight,
+        "conv.scale_in": torch.ones_like(haar["conv.scale_in"]),
+        "basis": _basis(haar, resampling),
+    }
+
+
+def _upsampling(haar: Tensors, resampling: str, margin: Tensor | None) -> Tensors:
+    """Convert a layer of weight [out * s * s, in, 1, 1] and kernel [out, in, s, s]."""
+    weight = (haar["conv.weight"] * haar["conv.scale_out"]).flatten(1)
+    basis = haar["basis"]
+    kernel = torch.einsum("obc,bij->ocij", weight.unflatten(0, (-1, len(basis))), basis)
+    kept = {name: haar[name] for name in ("conv.scale_in", "bias")}
+    if margin is not None:
+        weight = F.pad(kernel, [kernel.shape[-1] // 2] * 4) + margin
+        return kept | {
+            "conv.weight": weight,
+            "conv.scale_out": kernel.new_ones(len(weight), 1, 1, 1),
+        }
+    weight = kernel.permute(0, 2, 3, 1).flatten(0, 2)[:, :, None, None]
+    return kept | {
+        "conv.weight": weight,
+        "conv.scale_out": torch.ones_like(haar["conv.scale_out"]),
+        "basis": _basis(haar, resampling),
+    }
+
+
+def _basis(haar: Tensors, resampling: str) -> Tensor:
+    depth = round(math.log2(haar["basis"].shape[-1]))
+    return BASES[resampling](depth).to(haar["basis"])

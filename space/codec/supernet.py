@@ -1,0 +1,395 @@
+"""The supernet: one set of weights of which every architecture of a space is a slice.
+
+Slices are those of once-for-all (Cai et al., arXiv 1908.09791): narrower chains take the first
+channels, shorter chains the first blocks, smaller expansions the first hidden channels. The PCA
+initialisation orders channels by falling variance, so the first ones matter most even before
+training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from latency_predictor.errors import UserError
+from space.architecture import CHOICES, Architecture
+from space.codec.codec import ENTROPY, Codec, Coded, EntropyModel
+from space.codec.initialisation import (
+    MAX_LATENT,
+    Components,
+    Initialisation,
+    start_from,
+    starting_log_steps,
+)
+from space.codec.resampled_weights import KERNEL_MARGIN, STORED, layers, resampled
+from space.codec.scales import int8_step
+from space.search_space import PARAMETERS, SearchSpace, Value, to_architecture
+from space.storage.tensor_file import read_tensors, write_tensors
+
+SUPERNET_KEY = "codec-search parent 2"
+"""Kind and version of the file. The version rises when the meaning of slices changes."""
+VARIANTS = {"decoder.context.": "context", "scale_path.": "scale_path"}
+"""Modules, by prefix, that the supernet holds once for every value of the parameter named here.
+
+None of these is a slice of another. All other modules are shared by the values of a choice:
+activations and the quantisation `level` have no weights of their own, scales that are not learned
+are folded into the weights, and resampling layers share a kernel (`space.codec.resampled_weights`).
+In the context pattern `channels`, a group of a narrow latent inherits from the same group of a wide
+latent, although the two hold different channels.
+"""
+SHARED = {"none": "grid"}
+"""Context patterns that use the weights of another one.
+
+A codec without context predicts every symbol as the grid's first step does.
+"""
+LOG_STEP_SIGNS = {"decoder.context.step.log_scale": 1, "scale_path.base.log_scale": -1}
+"""Tensors that hold the logarithm of each channel's quantisation step, and its sign in them."""
+FILE_PARTS = ("weights", "int8_steps", "skeleton")
+"""Prefixes of tensor names in a file: weights, steps of eight-bit weights, PCA initialisation."""
+INT8 = (".branch.", "decoder.context.decoded.")
+"""Parts of the names of convolutions that files store in eight bits.
+
+They are most of a supernet, and they tolerate the rounding.
+"""
+INITIALISATION_SHAPES = {
+    "stride4.basis": (48, 48), "stride4.sigma": (48,),
+    "stride8.basis": (192, 192), "stride8.sigma": (192,),
+    "stride16.basis": (MAX_LATENT, 768), "stride16.sigma": (MAX_LATENT,),
+}  # fmt: skip
+
+
+class SupernetError(UserError):
+    """A supernet file that cannot be read."""
+
+
+class Supernet:
+    """Shared weights by name, and the initialisation from which they were trained."""
+
+    def __init__(
+        self,
+        values: Mapping[str, tuple[Value, ...]],
+        weights: dict[str, Tensor],
+        initialisation: Initialisation,
+        metadata: Mapping[str, int] | None = None,
+    ) -> None:
+        """`values` are those of all parameters; `weights` are named as in `begin`."""
+        self.values = values
+        self.metadata = dict(metadata or {})
+        """Metadata saved with the supernet, such as its number of training steps."""
+        self.weights = weights
+        self.initialisation = initialisation
+        self._widest_steps = starting_log_steps(_widest(values), initialisation)
+
+    @classmethod
+    def begin(cls, space: SearchSpace, initialisation: Initialisation) -> Supernet:
+        """The untrained supernet of a space: its subnets are initialised codecs."""
+        weights: dict[str, Tensor] = {}
+        for architecture in _variants(space.parameters):
+            codec = start_from(Codec(architecture), initialisation)
+            for name, value in _tensors(codec):
+                weights.setdefault(_key(name, architecture), value.detach())
+        margins = {name: torch.zeros(shape) for name, shape in _margins(space.parameters).items()}
+        return cls(space.parameters, weights | margins, initialisation)
+
+    def copy(self) -> Supernet:
+        """A supernet with its own copy of the weights."""
+        weights = {name: value.detach().clone() for name, value in self.weights.items()}
+        return Supernet(self.values, weights, self.initialisation, self.metadata)
+
+    @property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of parameter values, weights and initialisation."""
+        total = hashlib.sha256(repr(sorted(self.values.items())).encode())
+        for name, value in sorted((self.weights | self._initialisation_tensors()).items()):
+            total.update(f"{name} {tuple(value.shape)}".encode())
+            total.update(value.detach().cpu().contiguous().numpy().data)
+        return total.hexdigest()[:16]
+
+    def settled(self, architecture: Architecture) -> bool:
+        """Whether encoder and entropy model are already trained and need no further training."""
+        return self.metadata.get("steps", 0) > 0
+
+    def covers(self, space: SearchSpace) -> bool:
+        """Whether every architecture of `space` is a slice whose sizes lie in the trained range."""
+        return all(
+            self._has(name, values) if name in CHOICES else self._spans(name, values)
+            for name, values in space.parameters.items()
+        )
+
+    def _spans(self, name: str, values: tuple[Value, ...]) -> bool:
+        """Whether `values` lie between the smallest and the largest trained value."""
+        wanted, trained = (sorted(map(int, side)) for side in (values, self.values[name]))
+        return trained[0] <= wanted[0] and wanted[-1] <= trained[-1]
+
+    def _has(self, name: str, values: tuple[Value, ...]) -> bool:
+        """Whether the supernet has weights for these values of a categorical parameter."""
+        if name == "scales":
+            return True
+        if name == "resampling":
+            return "conv" not in values or "conv" in self.values[name]
+        wanted, trained = (
+            {SHARED.get(str(value), value) for value in side}
+            for side in (values, self.values[name])
+        )
+        return wanted <= trained
+
+    def to(self, device: torch.device) -> Supernet:
+        """Move the weights, in place."""
+        self.weights = {name: value.to(device) for name, value in self.weights.items()}
+        return self
+
+    def trainable(self) -> dict[str, Tensor]:
+        """The weights that training may change: all but constants of resampling and rounding."""
+        names: set[str] = set()
+        for architecture in _variants(self.values):
+            named = _blank(architecture).named_parameters()
+            names |= {_key(name, architecture) for name, _ in named}
+        names |= _margins(self.values).keys()
+        return {name: self.weights[name] for name in self.weights if name in names}
+
+    def slices(
+        self, architecture: Architecture, prefixes: str | tuple[str, ...] = ""
+    ) -> dict[str, Tensor]:
+        """Tensors of a codec of `architecture` by name, differentiable with respect to `weights`.
+
+        Only tensors whose names begin with one of `prefixes` are included.
+        """
+        stored = replace(architecture, resampling=STORED)
+        sliced = {
+            name: _first(self.weights[_key(name, stored)], blank.shape, _groups(name, stored))
+            for name, blank in _tensors(_blank(stored))
+            if name.startswith(prefixes)
+        }
+        if architecture.resampling != STORED:
+            self._resample(sliced, architecture)
+        # Narrow chains decode only part of a latent channel, so it gets a wider step.
+        steps = starting_log_steps(architecture, self.initialisation)
+        change = steps - self._widest_steps[:, : steps.shape[1]]
+        for name in LOG_STEP_SIGNS.keys() & sliced.keys():
+            sliced[name] = sliced[name] + LOG_STEP_SIGNS[name] * change.to(sliced[name])
+        return sliced
+
+    def _resample(self, sliced: dict[str, Tensor], architecture: Architecture) -> None:
+        """Replace the tensors of the stored resampling, in place, by those of `architecture`."""
+        shapes = {name: blank.shape for name, blank in _tensors(_blank(architecture))}
+        for layer in layers(sliced):
+            names = [name for name in sliced if name.startswith(f"{layer}.")]
+            tensors = {name.removeprefix(f"{layer}."): sliced.pop(name) for name in names}
+            margin = None
+            if architecture.resampling == "conv":
+                margin = self.weights[f"{layer}.{KERNEL_MARGIN}"]
+                margin = _first(margin, shapes[f"{layer}.conv.weight"], (1, 1))
+            changed = resampled(layer, tensors, architecture.resampling, margin)
+            sliced |= {f"{layer}.{name}": tensor for name, tensor in changed.items()}
+
+    def code(self, architecture: Architecture, image: Tensor, quality: Tensor) -> Coded:
+        """Code images with the subnet of `architecture`, as `Codec.forward` does in training."""
+        sliced = self.slices(architecture)
+        coded: Coded = functional_call(_blank(architecture), sliced, (image, quality))
+        return coded
+
+    def code_latent(
+        self,
+        architecture: Architecture,
+        latent: Tensor,
+        levels: Tensor,
+        fixed_width: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Bits and quantisation widths of latents, as `EntropyModel.forward` gives them."""
+        sliced = self.slices(architecture, ENTROPY)
+        tensors = {f"codec.{name}": tensor for name, tensor in sliced.items()}
+        model = EntropyModel(_blank(architecture))
+        coded: tuple[Tensor, Tensor | None]
+        coded = functional_call(model, tensors, (latent, levels, fixed_width))
+        return coded
+
+    @torch.no_grad()
+    def start(self, architecture: Architecture) -> Codec:
+        """A codec with its own copy of the supernet's trained weights."""
+        codec = Codec(architecture)
+        sliced = self.slices(architecture)
+        if architecture.scales == "none":
+            _fold_scales(sliced)
+        tensors = dict(_tensors(codec))
+        for name, value in sliced.items():
+            tensors[name].copy_(value)
+        return codec
+
+    def save(self, path: Path, metadata: Mapping[str, int]) -> None:
+        """Write the supernet and its `metadata` as safetensors, whole or not at all.
+
+        Trained weights are stored in half precision, the convolutions of `INT8` in eight bits with
+        a step per output channel. Raises OSError.
+        """
+        tensors = self._initialisation_tensors()
+        trained = self.trainable()
+        for name, value in self.weights.items():
+            value = value.detach()
+            if name in trained and value.dim() == 4 and any(part in name for part in INT8):
+                step = int8_step(value)
+                tensors[f"weights.{name}"] = (value / step).round().to(torch.int8)
+                tensors[f"int8_steps.{name}"] = step
+            else:
+                tensors[f"weights.{name}"] = value.half() if name in trained else value
+        values = {name: list(v) for name, v in self.values.items()}
+        write_tensors(path, SUPERNET_KEY, {"values": values, "said": dict(metadata)}, tensors)
+
+    @classmethod
+    def load(cls, path: Path) -> Supernet:
+        """Read a supernet that `save` wrote. Nothing in the file is executed.
+
+        Raises SupernetError for a file that is missing, of another kind or version, or damaged.
+        """
+        header, tensors = read_tensors(path, SUPERNET_KEY, SupernetError, kind="supernet")
+        try:
+            supernet = cls._assembled(header, tensors)
+            supernet._check_shapes()
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise SupernetError(
+                f"{path}: damaged, or written by another version of the code ({error})"
+            ) from error
+        return supernet
+
+    @classmethod
+    def _assembled(cls, header: dict[str, Any], tensors: dict[str, Tensor]) -> Supernet:
+        weights, steps, initialisation = (
+            {n.removeprefix(f"{part}."): t for n, t in tensors.items() if n.startswith(f"{part}.")}
+            for part in FILE_PARTS
+        )
+        weights = {name: tensor.float() for name, tensor in weights.items()}
+        weights |= {name: weights[name] * step for name, step in steps.items()}
+        components = (
+            Components(
+                initialisation[f"{stride}.basis"].numpy(), initialisation[f"{stride}.sigma"].numpy()
+            )
+            for stride in ("stride4", "stride8", "stride16")
+        )
+        return cls(
+            {name: tuple(header["values"][name]) for name in PARAMETERS},
+            weights,
+            Initialisation(*components),
+            header["said"],
+        )
+
+    def _initialisation_tensors(self) -> dict[str, Tensor]:
+        return {
+            f"skeleton.{stride}.{field}": torch.from_numpy(array)
+            for stride, components in asdict(self.initialisation).items()
+            for field, array in components.items()
+        }
+
+    def _check_shapes(self) -> None:
+        """Raise ValueError if weights are not finite, or differ in shape from those of `begin`."""
+        expected: dict[str, torch.Size] = {}
+        for architecture in _variants(self.values):
+            named = _tensors(_blank(architecture))
+            for name, tensor in named:
+                expected.setdefault(_key(name, architecture), tensor.shape)
+        expected |= _margins(self.values)
+        for name in expected | self.weights:
+            found = self.weights[name].shape if name in self.weights else None
+            if found != expected.get(name):
+                raise ValueError(f"{name} has shape {found}, expected {expected.get(name)}")
+            if not self.weights[name].isfinite().all():
+                raise ValueError(f"{name} contains NaN or infinite values")
+        for name, tensor in self._initialisation_tensors().items():
+            shape = INITIALISATION_SHAPES[name.removeprefix("skeleton.")]
+            if tensor.shape != shape:
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
+
+
+@lru_cache(maxsize=8)
+def _blank(architecture: Architecture) -> Codec:
+    """A codec on the meta device, for its shapes and to be called with other tensors."""
+    with torch.device("meta"):
+        return Codec(architecture)
+
+
+def _tensors(codec: Codec) -> Iterator[tuple[str, Tensor]]:
+    yield from codec.named_parameters()
+    yield from codec.named_buffers()
+
+
+def _variants(values: Mapping[str, tuple[Value, ...]]) -> Iterator[Architecture]:
+    """The widest architectures that together have every module of the supernet."""
+    for name in sorted(set(VARIANTS.values())):
+        # Patterns that share weights come last: they have only part of the shared module.
+        for value in sorted(values[name], key=lambda value: value in SHARED):
+            yield _widest({**values, name: (value,)})
+
+
+def _widest(values: Mapping[str, tuple[Value, ...]]) -> Architecture:
+    """The architecture with the largest numbers, and scales and widths that are learned."""
+    widest: dict[str, Value] = {
+        name: v[0] if name in CHOICES else max(map(int, v)) for name, v in values.items()
+    }
+    learned = {"scales": "learned", "quantisation": "learned", "resampling": STORED}
+    return to_architecture(widest | learned)
+
+
+def _margins(values: Mapping[str, tuple[Value, ...]]) -> dict[str, torch.Size]:
+    """Shapes by name of the margins of overlapping convolutions, if the space has any."""
+    if "conv" not in values["resampling"]:
+        return {}
+    named = dict(_tensors(_blank(replace(_widest(values), resampling="conv"))))
+    return {
+        f"{layer}.{KERNEL_MARGIN}": named[f"{layer}.conv.weight"].shape for layer in layers(named)
+    }
+
+
+def _key(name: str, architecture: Architecture) -> str:
+    """Name in the supernet of the tensor of which a codec's tensor is a slice."""
+    for prefix, choice in VARIANTS.items():
+        if name.startswith(prefix):
+            value = getattr(architecture, choice)
+            return f"{name}@{SHARED.get(value, value)}"
+    return name
+
+
+def codec_name(name: str) -> str:
+    """Name that a weight of the supernet has in a codec."""
+    return name.partition("@")[0]
+
+
+def _first(tensor: Tensor, shape: torch.Size, groups: tuple[int, int]) -> Tensor:
+    """The first entries of each dimension, or of each of its `groups` in the first two."""
+    for dim, size in enumerate(shape):
+        if tensor.shape[dim] != size:
+            per_group = groups[dim] if dim < len(groups) else 1
+            grouped = tensor.unflatten(dim, (per_group, -1))
+            tensor = grouped.narrow(dim + 1, 0, size // per_group).flatten(dim, dim + 1)
+    return tensor
+
+
+def _groups(name: str, architecture: Architecture) -> tuple[int, int]:
+    """Numbers of equal groups of a weight's outputs and inputs that are sliced separately."""
+    if name.startswith("analysis.hyper.down."):
+        return 1, 2  # values and magnitudes
+    module, _, rest = name.removeprefix("decoder.context.").partition(".")
+    phases = 2 if architecture.context == "checkerboard" else 1
+    if module == "decoded":
+        before = int(rest.split(".")[0]) + 1
+        return phases, phases * before
+    if module in ("mean", "log_width"):
+        return phases, phases
+    return 1, 1
+
+
+def _fold_scales(tensors: dict[str, Tensor]) -> None:
+    """Fold the learned scales into the weights and biases, in place."""
+    for name in [name for name in tensors if name.endswith(".scale_out")]:
+        module = name.removesuffix(".scale_out")
+        scale_in, scale_out = tensors[f"{module}.scale_in"], tensors[name]
+        tensors[f"{module}.weight"] = tensors[f"{module}.weight"] * scale_in * scale_out
+        if f"{module}.bias" in tensors:
+            tensors[f"{module}.bias"] = tensors[f"{module}.bias"] * scale_out.flatten()
+        tensors[f"{module}.scale_in"] = torch.ones_like(scale_in)
+        tensors[name] = torch.ones_like(scale_out)

@@ -1,0 +1,131 @@
+"""The codecs of a search space as programs that the latency predictor can measure.
+
+`pyproject.toml` registers this module as a provider. `CodecPrograms` implements
+`latency_predictor.measure.programs.ProgramSource`.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from torch import nn
+
+from latency_predictor.ops import OpTable
+from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, Architecture
+from space.bitstream.tiling import TILE
+from space.codec.codec import Codec, EncoderNetwork
+from space.lowering.networks import DECODER, ENCODER, lower
+from space.search_space import SearchSpace, SpaceError
+
+_SPACES = files("configs") / "space"
+_SMALL = 0.02
+"""Standard deviation of biases and of the logarithms of scales."""
+SEGMENTS = {"encoder": ENCODER, "decoder": DECODER}
+"""The op list of each network, for `lowering.lower`."""
+OUTPUTS = {"encoder": ("symbols", "z"), "decoder": ("image",)}
+"""Names of the outputs of each network, in order."""
+
+
+class CodecPrograms:
+    """Encoder and decoder networks on one tile, for every architecture of a space."""
+
+    programs = tuple(SEGMENTS)
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self.name = space.name
+        self.size = space.size
+
+    def sample(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Numbers of `n` architectures, drawn with replacement."""
+        return self._space.sample(n, rng)
+
+    def lower(self, numbers: NDArray[np.int64], program: str) -> OpTable:
+        """Op lists of the encoders or decoders of these architectures."""
+        return lower(SEGMENTS[program], self._space.columns(numbers))
+
+    def build(self, number: int, program: str) -> nn.Module:
+        """The folded network, with random parameters whose seed is `number`.
+
+        The parameters of an untrained codec contain zeros, which a device may skip.
+        """
+        codec = Codec(self._space.architecture(number)).fold().eval()
+        network = EncoderNetwork(codec) if program == "encoder" else codec.decoder
+        randomise(network, seed=number)
+        return network
+
+    def inputs(self, number: int, program: str) -> dict[str, tuple[int, ...]]:
+        """Shapes of the network's inputs by name, in order."""
+        return inputs(self._space.architecture(number), program)
+
+    def describe(self, number: int) -> dict[str, Any]:
+        """The architecture as JSON."""
+        described: dict[str, Any] = json.loads(self._space.architecture(number).to_json())
+        return described
+
+    def identify(self, number: int) -> str:
+        """The architecture's id."""
+        return self._space.architecture(number).id
+
+
+def inputs(architecture: Architecture, program: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of a network's inputs for one tile, by name and in order."""
+    if program == "encoder":
+        return {"image": (1, 3, TILE, TILE), "levels": (1, LEVELS)}
+    latent, hyper = TILE // LATENT_STRIDE, TILE // HYPER_STRIDE
+    return {
+        "symbols": (1, architecture.latent_channels, latent, latent),
+        "z": (1, architecture.hyper_channels, hyper, hyper),
+        "levels": (1, LEVELS),
+    }
+
+
+def names() -> list[str]:
+    """Names of the shipped spaces."""
+    return sorted(
+        file.name.removesuffix(".yaml") for file in _SPACES.iterdir() if file.name.endswith(".yaml")
+    )
+
+
+def find(name: str) -> CodecPrograms | None:
+    """The codecs of a shipped space or of a YAML space file; None for any other name.
+
+    Raises SpaceError for a file that does not describe a space, OSError if it cannot be read.
+    """
+    if name in names():
+        text = (_SPACES / f"{name}.yaml").read_text()
+    elif name.endswith((".yaml", ".yml")):
+        text = Path(name).read_text()
+    else:
+        return None
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpaceError(f"not YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise SpaceError("not a space: expected a mapping of parameters to lists of values")
+    return CodecPrograms(SearchSpace.from_config(config))
+
+
+def randomise(network: nn.Module, seed: int) -> None:
+    """Draw all parameters at random: weights that keep a signal's size, the others small.
+
+    No parameter is zero and no two are equal, since a converter would optimise these away.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, _SMALL, generator=generator)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                taps = module.kernel_size[0] * module.kernel_size[1]
+                if isinstance(module, nn.ConvTranspose2d):
+                    taps //= module.stride[0] * module.stride[1]
+                module.weight.mul_((taps * module.in_channels) ** -0.5 / _SMALL)

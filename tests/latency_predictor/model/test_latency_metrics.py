@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+from sklearn.metrics import mean_absolute_percentage_error
+
+from latency_predictor.model.interval import Interval
+from latency_predictor.model.metrics import score, score_by
+from latency_predictor.model.times import Estimate
+
+TRUE = np.array([1.0, 2.0, 4.0, 5.0])
+PREDICTED = np.array([1.04, 2.18, 3.0, 5.5])
+
+
+def test_scores_against_scipy_and_sklearn() -> None:
+    result = score(PREDICTED, TRUE, PREDICTED / 1.1, PREDICTED * 1.1)
+    assert result["n"] == 4
+    assert result["mape"] == pytest.approx(
+        mean_absolute_percentage_error(TRUE, PREDICTED), abs=1e-4
+    )
+    assert result["kendall_tau"] == pytest.approx(kendalltau(TRUE, PREDICTED).statistic, abs=1e-4)
+    assert result["within_5"] == 0.25
+    assert result["within_10"] == 0.75
+    assert result["coverage"] == 0.75
+
+
+def test_few_rows_have_no_ranking() -> None:
+    assert score(*[np.array([1.0])] * 4)["kendall_tau"] is None
+    assert score(*[np.array([])] * 4) == {
+        "n": 0, "mape": None, "within_5": None, "within_10": None,
+        "kendall_tau": None, "coverage": None,
+    }  # fmt: skip
+
+
+def test_groups_are_scored_apart() -> None:
+    groups = score_by(["b", "a", "b", "a"], PREDICTED, TRUE, PREDICTED, PREDICTED)
+    assert list(groups) == ["a", "b"]
+    assert groups["a"]["n"] == 2
+    assert groups["b"]["mape"] == pytest.approx((0.04 + 0.25) / 2, abs=1e-4)
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
+def test_intervals_cover_what_they_promise_however_wrong_the_spread(scale: float) -> None:
+    """Programs with a large `epistemic_std` are covered as often as the others."""
+    rng = np.random.default_rng(0)
+    covered, epistemic_stds = [], []
+    for _ in range(400):
+        epistemic_std = rng.choice([0.0, 0.3], 101)
+        errors = rng.normal(0, scale * np.hypot(epistemic_std, 0.1))
+        seen = Estimate(np.exp(errors[:-1]), epistemic_std[:-1])
+        interval = Interval.of(seen, np.ones(100), noise=0.1)
+        factor = interval.factor(Estimate(np.exp(errors[-1:]), epistemic_std[-1:]))
+        covered.append(abs(errors[-1]) <= np.log(factor[0]))
+        epistemic_stds.append(epistemic_std[-1])
+    assert 0.86 < np.mean(covered) < 0.94
+    for epistemic_std in (0.0, 0.3):
+        assert 0.83 < np.mean(np.array(covered)[np.array(epistemic_stds) == epistemic_std]) < 0.97
+
+
+def test_distance_counts_from_what_was_checked() -> None:
+    seen = Estimate(np.ones(100), np.linspace(0, 0.1, 100))
+    interval = Interval.of(seen, np.ones(100), noise=0.1)
+    distance = interval.distance(Estimate(np.ones(2), np.array([0.05, 0.2])))
+    np.testing.assert_allclose(distance, [0.05 / 0.095, 0.2 / 0.095])

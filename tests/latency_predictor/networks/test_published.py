@@ -1,0 +1,74 @@
+"""The sizes of rebuilt networks agree with those that their authors printed."""
+
+import pandas as pd
+import pytest
+
+from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, build, lower
+from latency_predictor.networks.published import NETWORKS
+from latency_predictor.profiles.table import SHIPPED, read_profiles, usable
+
+PRINTED = {
+    "edgeface_xs": (1.77, 0.154 / 2),
+    "edgeface_s": (3.65, 0.306 / 2),
+    "mobilevig_ti": (5.2, 0.7),
+    "mobilevig_s": (7.2, 1.0),
+    "mobilevig_m": (14.0, 1.5),
+    "mobilevig_b": (26.7, 2.8),
+    "repnext_m0": (2.3, 0.4),
+    "repnext_m1": (4.8, 0.8),
+    "repnext_m2": (6.5, 1.1),
+    "repnext_m3": (7.8, 1.3),
+    "repnext_m4": (13.3, 2.3),
+    "repnext_m5": (21.7, 4.5),
+    "repnext_m0e": (2.5, 0.5),
+    "repnext_m1e": (5.3, 1.0),
+    "repnext_m2e": (7.0, 1.3),
+    "iformer_t": (2.9, 0.53),
+    "iformer_s": (6.5, 1.09),
+    "iformer_m": (8.9, 1.64),
+    "lowformer_b0": (14.1, 0.94),
+    "lowformer_b1": (17.9, 1.41),
+}
+"""Millions of parameters and billions of multiply-accumulates; EdgeFace prints operations."""
+
+
+def agrees(value: float, printed: float, tolerance: float) -> bool:
+    """Whether a value rounds to the printed one, or lies within the tolerance of it."""
+    rounding = 0.5 * 10.0 ** -len(str(printed).partition(".")[2])
+    return abs(value - printed) <= max(rounding * 1.1, tolerance * printed)
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_sizes_are_the_printed_ones(name: str) -> None:
+    side = 112 if name.startswith("edgeface") else 224
+    spec = NetworkSpec(f"published:{name}" if name in NETWORKS else name, side, side)
+    parameters = sum(parameter.numel() for parameter in build(spec).parameters())
+    macs = float(lower(spec).totals()["macs"][0])
+    printed_parameters, printed_macs = PRINTED[name]
+    assert agrees(parameters / 1e6, printed_parameters, tolerance=0.01)
+    assert agrees(macs / 1e9, printed_macs, tolerance=0.02)
+
+
+def test_every_published_network_is_checked_and_timed() -> None:
+    assert set(NETWORKS) <= set(PRINTED)
+    rows = pd.read_csv(SHIPPED, dtype=str, keep_default_na=False)
+    assert {f"published:{name}" for name in NETWORKS} <= set(rows["timm_name_if_any"])
+
+
+def test_rows_of_published_networks_are_calibrated_with_by_family() -> None:
+    rows = usable(read_profiles(SHIPPED))
+    families = rows.loc[rows["timm_name_if_any"].str.startswith("published:"), "family"]
+    assert set(families) == {"mobilevig", "repnext"}
+
+
+def test_a_backbone_ends_in_its_feature_maps() -> None:
+    whole, backbone = (
+        lower(NetworkSpec("published:repnext_m3", 512, 512, backbone=b)) for b in (False, True)
+    )
+    assert len(whole) == len(backbone) + 2
+    assert whole.totals()["parameters"] - backbone.totals()["parameters"] == 512 * 1000 + 1000
+
+
+def test_unknown_published_names_are_refused() -> None:
+    with pytest.raises(UnknownNetwork, match=r"'repnext_m9'.* repnext_m1"):
+        build(NetworkSpec("published:repnext_m9", 224, 224))

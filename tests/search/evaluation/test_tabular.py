@@ -1,0 +1,241 @@
+"""A replay, against the table that it reads."""
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from rich.console import Console
+
+from latency_predictor import load_default
+from search.config.checks import CONFIG_FILE
+from search.config.schema import (
+    CONFIGS,
+    Config,
+    ConfigError,
+    Mode,
+    RunConfig,
+    Sampler,
+    SearchConfig,
+)
+from search.costs.costs import SpaceCosts
+from search.evaluation.scores import EvaluationFailed
+from search.evaluation.tabular import Table, TableError
+from search.metrics.rate_distortion import bd_rate_percent
+from search.study.run import run
+from space.search_space import SearchSpace
+
+
+@pytest.fixture
+def path(tiny: SearchSpace, tmp_path: Path) -> Path:
+    """Curves that are the better the wider the decoder, of every architecture but the last."""
+    rows = []
+    for number in range(tiny.size - 1):
+        architecture = tiny.architecture(number)
+        gain = 0.001 * sum(chain.C for chain in architecture.decoder)
+        for steps in (0, 10):
+            rows.append(
+                {
+                    "id": architecture.id,
+                    "architecture": architecture.to_json(),
+                    "steps": steps,
+                    "seed": 0,
+                    "bpp": [0.1, 0.2, 0.4, 0.8],
+                    "psnr": (np.array([30.0, 32.0, 34.0, 36.0]) + gain + steps / 100).tolist(),
+                }
+            )
+    pd.DataFrame(rows).to_parquet(tmp_path / "table.parquet")
+    return tmp_path / "table.parquet"
+
+
+def test_a_space_numbers_what_it_made(tiny: SearchSpace) -> None:
+    for number in range(0, tiny.size, 7):
+        assert tiny.number(tiny.architecture(number)) == number
+
+
+def test_scores_are_the_tables(tiny: SearchSpace, path: Path) -> None:
+    table = Table.load(path, 10, "psnr")
+    assert table.numbers(tiny).tolist() == list(range(tiny.size - 1))
+    frame = pd.read_parquet(path).set_index(["id", "steps"])
+    architecture = tiny.architecture(3)
+    curve = table.score(table.submit(architecture)).curve
+    assert curve["psnr"] == frame.loc[(architecture.id, 10), "psnr"].tolist()
+    with pytest.raises(EvaluationFailed, match="has no architecture"):
+        table.score(table.submit(tiny.architecture(tiny.size - 1)))
+
+
+@pytest.mark.parametrize(
+    ("steps", "metric", "said"),
+    [(7, "psnr", "proxy.steps=7: expected one of 0"), (0, "ms_ssim", "no column ms_ssim")],
+)
+def test_what_a_table_lacks_is_said(path: Path, steps: int, metric: str, said: str) -> None:
+    with pytest.raises(TableError, match=said):
+        Table.load(path, steps, metric)
+
+
+def test_another_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "torn.parquet").write_bytes(b"torn")
+    for name in ("torn.parquet", "missing.parquet"):
+        with pytest.raises(TableError, match=f"search.tabular=.*{name}"):
+            Table.load(tmp_path / name, 0, "psnr")
+
+
+@pytest.fixture
+def config(path: Path, tmp_path: Path) -> Config:
+    config = Config(
+        space=yaml.safe_load((CONFIGS / "space/pico_tiny.yaml").read_text()),
+        run=RunConfig(root=str(tmp_path)),
+        search=SearchConfig(trials=20, metric="psnr", tabular=str(path)),
+    )
+    config.proxy.steps = 10
+    return config
+
+
+def test_a_search_is_replayed_to_the_tables_own_front(
+    config: Config, tiny: SearchSpace, path: Path
+) -> None:
+    folder = run(config, Console(quiet=True))
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert len(trials) == 20
+    assert trials["error"].isna().all()
+    table = Table.load(path, 10, "psnr")
+    anchor = table.scores[tiny.reference.id][0].curve
+    for row in trials.to_dict("records"):
+        expected = bd_rate_percent(anchor, table.scores[row["id"]][0].curve, "psnr")
+        assert row["bd_rate_percent"] == pytest.approx(expected, abs=1e-9)
+    assert "looked up in the table table.parquet" in (folder / "report.html").read_text()
+    assert not (folder / "samples").exists()
+
+
+@pytest.mark.parametrize(
+    ("sampler", "mode"),
+    [(Sampler.grey_box, Mode.pareto), (Sampler.grey_box, Mode.band), (Sampler.nsga2, Mode.pareto)],
+)
+def test_rungs_spare_training_and_keep_the_front(
+    sampler: Sampler, mode: Mode, config: Config, tiny: SearchSpace, path: Path
+) -> None:
+    """After the whole table, the front is that of the search without rungs."""
+    rng = np.random.default_rng(0)
+    kept = {tiny.architecture(n).id for n in rng.permutation(tiny.size)[:60]} | {tiny.reference.id}
+    frame = pd.read_parquet(path)
+    frame = frame[frame["id"].isin(kept)]
+    noise = 0.004 * rng.standard_normal(len(frame))
+    frame["psnr"] += np.where(frame["steps"] == 0, noise, 0)
+    frame.to_parquet(path)
+    config.sampler, config.search.mode = sampler, mode
+    if mode is Mode.band:
+        config.search.target_ms, config.search.tolerance = 26.0, 0.2
+    config.search.trials, config.search.workers = len(kept) + 1, 2
+    fronts = []
+    for rungs in ((), (0,)):
+        config.proxy.rungs, config.run.name = rungs, f"with{len(rungs)}"
+        folder = run(config, Console(quiet=True))
+        trials = pd.read_parquet(folder / "trials.parquet")
+        fronts.append(pd.read_csv(folder / "front.csv").iloc[: 1 if mode is Mode.band else None])
+    assert fronts[1][["id", "bd_rate_percent"]].equals(fronts[0][["id", "bd_rate_percent"]])
+    ended = trials["bd_rate_percent"].notna()
+    assert (ended ^ trials["stopped_at"].notna()).all()
+    assert ended.mean() < 0.6
+    assert (trials.loc[~ended, "stopped_at"] == 0).all()
+    page = (folder / "report.html").read_text()
+    assert f"{(~ended).sum()} stopped early" in page
+
+
+def test_a_search_with_rungs_goes_on_after_it_was_killed(
+    config: Config, tiny: SearchSpace, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.proxy.rungs, config.search.trials = (0,), 20
+    asked = 0
+
+    def dies(self: Table, handle: tuple[str, int]) -> tuple[str, int]:
+        nonlocal asked
+        asked += 1
+        if asked == 4:
+            raise KeyboardInterrupt
+        return handle[0], handle[1] + 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Table, "resume", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, Console(quiet=True))
+    folder = run(config, Console(quiet=True))
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert len(trials) == 20 == trials["id"].nunique()
+    assert (trials["bd_rate_percent"].notna() ^ trials["stopped_at"].notna()).all()
+
+
+def test_a_band_is_searched_for_quality_alone(
+    config: Config, tiny: SearchSpace, path: Path
+) -> None:
+    """All of a narrow band is tried, and the best ten by the table's own BD-rates are left."""
+    config.sampler = Sampler.grey_box
+    config.search.mode, config.search.target_ms, config.search.tolerance = Mode.band, 26.0, 0.004
+    config.search.trials = 500
+    said = Console(record=True, width=200, file=StringIO())
+    folder = run(config, said)
+
+    table = Table.load(path, 10, "psnr")
+    anchor = table.scores[tiny.reference.id][0].curve
+    numbers = table.numbers(tiny)
+    costs = SpaceCosts(tiny, load_default(), config.device).of(numbers)["decode_ms"].to_numpy()
+    inside = [tiny.architecture(n).id for n in numbers[np.abs(costs - 26) <= 26 * 0.004]]
+    rates = {id: bd_rate_percent(anchor, table.scores[id][0].curve, "psnr") for id in inside}
+    trials = pd.read_parquet(folder / "trials.parquet")
+    assert len(inside) > 12
+    assert sorted(trials["id"]) == sorted(inside)
+    front = pd.read_csv(folder / "front.csv")
+    assert front["bd_rate_percent"].tolist() == pytest.approx(sorted(rates.values())[:10])
+    assert [rates[id] for id in front["id"]] == pytest.approx(front["bd_rate_percent"].tolist())
+
+    best = front.iloc[0]
+    page = re.sub(r"\s+", " ", (folder / "report.html").read_text())
+    assert f"The best is <b>{best['id']}</b>: BD-rate {best['bd_rate_percent']:+.2f}" in page
+    assert f"{best['decode_ms']:.1f} ms (90&nbsp;% interval {best['decode_low_ms']:.0f} to" in page
+    assert "front" not in re.sub('data:[^"]*|front.csv', "", page).lower()
+    printed = said.export_text()
+    assert f"{len(inside)} within 26 ms ± 0.4 % and the constraints" in printed
+    assert f"best BD-rate {best['bd_rate_percent']:+.2f} %" in printed
+    assert "hypervolume" not in printed
+
+
+def test_a_band_is_not_continued_as_another(config: Config) -> None:
+    config.sampler, config.search.trials = Sampler.random, 3
+    config.search.mode, config.search.target_ms = Mode.band, 26.0
+    folder = run(config, Console(quiet=True))
+    config.search.trials += 2
+    run(config, Console(quiet=True))
+    assert len(pd.read_parquet(folder / "trials.parquet")) == 5
+    config.search.target_ms = 27.0
+    with pytest.raises(ConfigError, match=r"other values of search.target_ms; .* run.name=NAME"):
+        run(config, Console(quiet=True))
+    config.search.mode, config.search.target_ms = Mode.pareto, None
+    with pytest.raises(ConfigError, match=r"other values of search.mode, search.target_ms; .* run"):
+        run(config, Console(quiet=True))
+
+
+def test_a_run_begun_before_there_were_modes_goes_on(config: Config) -> None:
+    config.search.trials = 3
+    folder = run(config, Console(quiet=True))
+    begun = yaml.safe_load((folder / CONFIG_FILE).read_text())
+    for key in ("mode", "target_ms", "tolerance"):
+        del begun["search"][key]
+    (folder / CONFIG_FILE).write_text(yaml.safe_dump(begun))
+    config.search.trials = 4
+    run(config, Console(quiet=True))
+    assert len(pd.read_parquet(folder / "trials.parquet")) == 4
+
+
+def test_the_committed_table_has_all_of_its_space_as_inherited() -> None:
+    benchmarks = CONFIGS.parent / "benchmarks"
+    path = benchmarks / "pico_small.parquet"
+    space = yaml.safe_load((benchmarks / "pico_small_2400.yaml").read_text())
+    small = SearchSpace.from_config(space)
+    for metric in ("ssimulacra2", "psnr"):
+        table = Table.load(path, 0, metric)
+        assert table.numbers(small).tolist() == list(range(small.size))
+        reference = table.scores[small.reference.id][0].curve
+        assert (np.diff(reference["bpp"]) > 0).all()
+        assert (np.diff(reference[metric]) > 0).all()

@@ -1,0 +1,132 @@
+"""The search loop, with an evaluator that computes its scores."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from optuna.trial import TrialState
+
+from search.config.schema import Sampler
+from search.evaluation.scores import EvaluationFailed, evaluate_reference
+from search.metrics.rate_distortion import Curve
+from search.study.journal import Journal
+from search.study.loop import Search
+from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES
+from search.study.study import Proposer, counted, open_study
+from search.training.proxy import Score
+from space.architecture import Architecture
+from space.search_space import SearchSpace
+
+STEPS = 100
+ANCHOR = {"bpp": [0.1, 0.2, 0.4, 0.8], "psnr": [30.0, 32.0, 34.0, 36.0]}
+
+
+def curve(architecture: Architecture, steps: int) -> Curve:
+    """The better the wider the decoder, and the longer it was trained."""
+    gain = 0.002 * sum(chain.C for chain in architecture.decoder) + steps / 200
+    return ANCHOR | {"psnr": [value + gain for value in ANCHOR["psnr"]]}
+
+
+@dataclass
+class Computed:
+    """Every score takes a second to train for and two to measure."""
+
+    rungs: tuple[int, ...]
+    of: Callable[[Architecture, int], Curve] = curve
+    scored: list[tuple[str, int]] = field(default_factory=list)
+
+    def submit(self, architecture: Architecture) -> tuple[Architecture, int]:
+        return architecture, 0
+
+    def resume(self, handle: tuple[Architecture, int]) -> tuple[Architecture, int]:
+        return handle[0], handle[1] + 1
+
+    def finished(self, running: Sequence[object]) -> Sequence[object]:
+        return running[:1]
+
+    def score(self, handle: tuple[Architecture, int]) -> Score:
+        steps = (*self.rungs, STEPS)[handle[1]]
+        self.scored.append((handle[0].id, steps))
+        return Score(steps, self.of(handle[0], steps), 1.0, 2.0, torch.empty(0))
+
+
+def searched(
+    folder: Path, space: SearchSpace, evaluator: Computed, budget: int, pool: int = 40
+) -> optuna.Study:
+    journal = Journal.of(folder)
+    study = open_study(journal)
+    numbers = np.random.default_rng(0).permutation(space.size)[:pool]
+    times = {space.architecture(n).id: 20.0 + i for i, n in enumerate(numbers.tolist())}
+    known = np.log([times[space.architecture(n).id] for n in numbers.tolist()])
+
+    def price(architecture: Architecture) -> dict[str, float] | None:
+        ms = times.get(architecture.id)
+        return {"decode_ms": ms} if ms else None
+
+    proposer = Proposer(study, space, numbers, {1: known}, price, Sampler.grey_box, seed=0)
+    ignored = dict.fromkeys(("on_change", "on_score"), lambda *_: None)
+    Search(study, proposer, evaluator, journal, ANCHOR, STEPS, "psnr", **ignored).run(budget, 2)
+    return study
+
+
+def states(study: optuna.Study) -> set[TrialState]:
+    return {trial.state for trial in counted(study.trials)}
+
+
+@pytest.mark.parametrize("rungs", [(0,), (0, 10), (0, 10, 50)])
+def test_every_rung_is_reached_in_order_and_nothing_is_left_running(
+    rungs: tuple[int, ...], tiny: SearchSpace, tmp_path: Path
+) -> None:
+    evaluator = Computed(rungs)
+    study = searched(tmp_path, tiny, evaluator, 40)
+    ended = counted(study.trials)
+    assert len(ended) == len({t.user_attrs["id"] for t in ended}) == 40
+    assert not study.get_trials(states=[TrialState.RUNNING, TrialState.WAITING])
+    assert states(study) == {TrialState.COMPLETE, TrialState.PRUNED}
+    for trial in ended:
+        steps = [at for id, at in evaluator.scored if id == trial.user_attrs["id"]]
+        assert steps == [*rungs, STEPS][: len(steps)]
+        assert [*map(int, trial.user_attrs[RUNG_RATES])] == [s for s in steps if s < STEPS]
+        assert (steps[-1] == STEPS) == (trial.state == TrialState.COMPLETE)
+        assert (EXPECTED_PERCENT in trial.user_attrs) == (trial.state == TrialState.PRUNED)
+        assert trial.user_attrs["seconds"] == {"train": len(steps), "score": 2 * len(steps)}
+
+
+def test_a_pool_that_ends_before_the_budget_leaves_nobody_waiting(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = searched(tmp_path, tiny, Computed((0,)), 500, pool=13)
+    assert len(counted(study.trials)) == 13
+    assert not study.get_trials(states=[TrialState.RUNNING])
+
+
+def test_what_no_rung_can_compare_is_trained_to_the_end(tiny: SearchSpace, tmp_path: Path) -> None:
+    def late(architecture: Architecture, steps: int) -> Curve:
+        """Far from the reference until the end."""
+        return curve(architecture, steps) if steps else {**ANCHOR, "psnr": [3.0, 4.0, 5.0, 6.0]}
+
+    study = searched(tmp_path, tiny, Computed((0,), late), 12)
+    assert states(study) == {TrialState.COMPLETE}
+
+
+def test_what_fails_after_a_rung_costs_one_trial(tiny: SearchSpace, tmp_path: Path) -> None:
+    def fails(architecture: Architecture, steps: int) -> Curve:
+        if steps == STEPS and architecture.decoder[0].C == 96:
+            raise EvaluationFailed("the loss is nan at step 3")
+        return curve(architecture, steps)
+
+    study = searched(tmp_path, tiny, Computed((0,), fails), 40)
+    assert len(counted(study.trials)) == 40
+    failed = [t for t in counted(study.trials) if t.state == TrialState.FAIL]
+    assert failed
+    assert {t.user_attrs["error"] for t in failed} == {"the loss is nan at step 3"}
+
+
+def test_the_reference_is_trained_to_the_end(tiny: SearchSpace) -> None:
+    score = evaluate_reference(Computed((0, 10)), tiny.reference, STEPS, "psnr")
+    assert (score.steps, score.train_s, score.score_s) == (STEPS, 3.0, 6.0)
+    assert score.curve == curve(tiny.reference, STEPS)

@@ -1,0 +1,106 @@
+"""What a run says and records before it searches."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from rich.console import Console
+
+from search.config.schema import CONFIGS, Config, DataConfig, RunConfig
+from search.report.rank_fidelity import describe_fidelity
+from search.study import run as module
+from search.study.records import RunRecord
+from search.study.run import run
+from search.training.pretrain import FOLDER, SUPERNET
+from space.codec.initialisation import fit_initialisation
+from space.codec.supernet import Supernet
+from space.search_space import SearchSpace
+
+UNKNOWN = (
+    "Nobody has measured how well this supernet ranks pico_tiny by ssimulacra2; "
+    "benchmarks/rank_truth.py does."
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """Of a run that is begun, but whose search is left out."""
+    monkeypatch.setattr(module, "_search", lambda begun, *_: module._begin(begun))
+    return Config(
+        space=yaml.safe_load((CONFIGS / "space/pico_tiny.yaml").read_text()),
+        run=RunConfig(root=str(tmp_path)),
+        data=DataConfig(train_crops=7, select_crops=3),
+    )
+
+
+@pytest.fixture
+def supernet(tiny: SearchSpace, tmp_path: Path) -> Supernet:
+    """Lies where the run looks for it, with its weights rounded as saving does."""
+    generator = torch.Generator().manual_seed(0)
+    supernet = Supernet.begin(
+        tiny, fit_initialisation(torch.rand(4, 3, 64, 64, generator=generator))
+    )
+    path = tmp_path / FOLDER / "pico_tiny" / SUPERNET
+    path.parent.mkdir(parents=True)
+    supernet.save(path, {})
+    return Supernet.load(path)
+
+
+def begun(config: Config) -> tuple[list[str], RunRecord]:
+    """Lines that the run prints, and its record."""
+    console = Console(width=1000, record=True)
+    folder = run(config, console)
+    return console.export_text().splitlines(), RunRecord.read(folder)
+
+
+def test_the_shipped_crops_are_told_of(config: Config) -> None:
+    said, record = begun(config)
+    assert any(
+        line.startswith(
+            "7 photographs for training and 3 held-out crops of 3 CC0 photographs for measuring. "
+        )
+        for line in said
+    )
+    assert record.photographs == 10
+
+
+def test_that_nobody_measured_a_supernet_is_said(config: Config, supernet: Supernet) -> None:
+    said, record = begun(config)
+    assert said[-1] == record.fidelity == UNKNOWN
+
+
+def test_what_was_measured_of_a_supernet_is_said(
+    config: Config, supernet: Supernet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "fidelity.json"
+    facts = {"supernet": supernet.digest, "space": "pico_tiny", "metric": "ssimulacra2"}
+    figures = {"tau": 0.5, "low": 0.25, "high": 0.75, "codecs": 4}
+    words = {"against": "others", "command": "measure", "photographs": "two"}
+    path.write_text(json.dumps([facts | figures | words]))
+    monkeypatch.setattr(module, "describe_fidelity", lambda *asked: describe_fidelity(*asked, path))
+    said, record = begun(config)
+    assert said[-1] == record.fidelity
+    assert said[-1].endswith("tau 0.50 (0.25 to 0.75) over 4 codecs against others.")
+
+
+def test_without_a_supernet_nothing_is_said(config: Config, supernet: Supernet) -> None:
+    config.supernet = "none"
+    said, record = begun(config)
+    assert not any("ranks" in line for line in said)
+    assert record.fidelity is None
+
+
+def test_of_a_table_nothing_is_said(
+    config: Config, supernet: Supernet, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    curve = {"bpp": [0.1, 0.2], "ssimulacra2": [60.0, 70.0]}
+    asked = {"steps": config.proxy.steps, "seed": 0}
+    row = {"id": tiny.reference.id, "architecture": tiny.reference.to_json(), **asked, **curve}
+    pd.DataFrame([row]).to_parquet(tmp_path / "table.parquet")
+    config.search.tabular = str(tmp_path / "table.parquet")
+    said, record = begun(config)
+    assert not any("supernet" in line for line in said)
+    assert record.fidelity is None

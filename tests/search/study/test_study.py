@@ -1,0 +1,235 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+import yaml
+from numpy.typing import NDArray
+from optuna.trial import TrialState
+
+from search.config.schema import CONFIGS, Sampler
+from search.costs.screening import drawn
+from search.study.goal import Band, Front
+from search.study.journal import Journal, drop_torn_line
+from search.study.study import (
+    Costs,
+    Exhausted,
+    Known,
+    Numbers,
+    Proposer,
+    counted,
+    objective_values,
+    open_study,
+)
+from space.architecture import Architecture
+from space.search_space import SearchSpace
+
+
+def price(architecture: Architecture) -> Costs:
+    """A stand-in for latency: the decoder's widths."""
+    return {"decode_ms": float(sum(chain.C for chain in architecture.decoder))}
+
+
+def proposer(
+    study: optuna.Study, space: SearchSpace, sampler: Sampler = Sampler.random
+) -> Proposer:
+    return asker_of(study, space, np.arange(space.size), price, sampler)
+
+
+def asker_of(
+    study: optuna.Study,
+    space: SearchSpace,
+    numbers: NDArray[np.int64],
+    priced: Callable[[Architecture], Costs | None],
+    sampler: Sampler,
+) -> Proposer:
+    ms = np.array([price(space.architecture(number))["decode_ms"] for number in numbers])
+    known = {number: np.log(ms) for number in range(1, len(study.directions))}
+    return Proposer(study, space, numbers, known, priced, sampler, seed=0)
+
+
+def finish(study: optuna.Study, proposer: Proposer, trials: int) -> list[str]:
+    ids = []
+    for _ in range(trials):
+        candidate = proposer.ask()
+        rate = -float(candidate.architecture.latent_channels)
+        study.tell(candidate.trial, objective_values(study, rate, candidate.costs))
+        ids.append(candidate.architecture.id)
+    return ids
+
+
+@pytest.mark.parametrize("objectives", [Front.objectives, Band.objectives], ids=len)
+@pytest.mark.parametrize("sampler", Sampler)
+class TestSamplers:
+    """What holds for every sampler, whatever a run minimises."""
+
+    def test_no_architecture_comes_twice(
+        self, sampler: Sampler, objectives: tuple[str, ...], tiny: SearchSpace, tmp_path: Path
+    ) -> None:
+        study = open_study(Journal.of(tmp_path), objectives)
+        trials = 15 if sampler is Sampler.gp else 60
+        ids = finish(study, proposer(study, tiny, sampler), trials)
+        assert len(set(ids)) == len(ids)
+        assert len(counted(study.trials)) == trials
+
+    def test_constraints_are_met(
+        self, sampler: Sampler, objectives: tuple[str, ...], tiny: SearchSpace, tmp_path: Path
+    ) -> None:
+        def narrow(architecture: Architecture) -> Costs | None:
+            return price(architecture) if architecture.decoder[0].C == 96 else None
+
+        study = open_study(Journal.of(tmp_path), objectives)
+        feasible = [n for n in range(tiny.size) if narrow(tiny.architecture(n))]
+        asking = asker_of(study, tiny, np.array(feasible), narrow, sampler)
+        for _ in range(8):
+            assert asking.ask().architecture.decoder[0].C == 96
+
+    def test_runs_repeat(
+        self, sampler: Sampler, objectives: tuple[str, ...], tiny: SearchSpace, tmp_path: Path
+    ) -> None:
+        runs = []
+        for name in "ab":
+            (tmp_path / name).mkdir()
+            study = open_study(Journal.of(tmp_path / name), objectives)
+            runs.append(finish(study, proposer(study, tiny, sampler), 14))
+        assert runs[0] == runs[1]
+
+
+def test_a_space_is_exhausted_once_all_of_it_was_asked_for(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    journal = Journal.of(tmp_path)
+    asking = proposer(open_study(journal), tiny)
+    with journal.batch():
+        ids = {asking.ask().architecture.id for _ in range(tiny.size)}
+        assert len(ids) == tiny.size
+        with pytest.raises(Exhausted):
+            asking.ask()
+
+
+def test_enqueued_architectures_come_first(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = open_study(Journal.of(tmp_path))
+    asking = proposer(study, tiny)
+    wanted = [tiny.reference, tiny.architecture(0), tiny.architecture(tiny.size - 1)]
+    asking.enqueue(wanted)
+    assert [asking.ask().architecture for _ in wanted] == wanted
+
+
+def test_what_a_dead_driver_left_running_is_asked_for_again(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = open_study(Journal.of(tmp_path))
+    first = proposer(study, tiny)
+    finished = finish(study, first, 3)
+    cut_off = [first.ask().architecture for _ in range(2)]
+
+    again = open_study(Journal.of(tmp_path))
+    second = proposer(again, tiny)
+    assert [second.ask().architecture for _ in cut_off] == cut_off
+    assert not [t for t in again.trials if t.state == TrialState.WAITING]
+    assert len(counted(again.trials)) == 3
+    assert not set(finished) & {second.ask().architecture.id for _ in range(20)}
+
+
+def test_a_study_goes_on_with_the_objectives_that_it_began_with(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    open_study(Journal.of(tmp_path), Band.objectives)
+    study = open_study(Journal.of(tmp_path))
+    assert objective_values(study, -3.0, {"decode_ms": 20.0}) == [-3.0]
+    proposer(study, tiny).add(tiny.reference, 0.0, {"costs": {"decode_ms": 20.0}})
+    assert study.best_trial.values == [0.0]
+
+
+def test_a_continued_study_does_not_repeat_its_first_draws(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = open_study(Journal.of(tmp_path))
+    finish(study, proposer(study, tiny), 5)
+    again = open_study(Journal.of(tmp_path))
+    refused = len(again.trials)
+    finish(again, proposer(again, tiny), 5)
+    assert len(again.trials) - refused < 10
+
+
+def test_a_failed_architecture_is_not_tried_again(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = open_study(Journal.of(tmp_path))
+    candidate = proposer(study, tiny).ask()
+    candidate.trial.set_user_attr("error", "the loss is nan at step 3")
+    study.tell(candidate.trial, state=TrialState.FAIL)
+    journal = Journal.of(tmp_path)
+    again = proposer(open_study(journal), tiny)
+    with journal.batch():
+        ids = {again.ask().architecture.id for _ in range(tiny.size - 1)}
+    assert candidate.architecture.id not in ids
+
+
+def test_a_torn_last_line_costs_that_line_alone(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = open_study(Journal.of(tmp_path))
+    ids = finish(study, proposer(study, tiny), 4)
+    journal = tmp_path / "study.journal"
+    journal.write_bytes(journal.read_bytes()[:-7])
+    drop_torn_line(tmp_path)
+    again = open_study(Journal.of(tmp_path))
+    finish(again, proposer(again, tiny), 2)
+    kept = [t.user_attrs["id"] for t in counted(open_study(Journal.of(tmp_path)).trials)]
+    assert kept[:3] == ids[:3]
+    assert len(set(kept)) == len(kept) >= 5
+
+
+def test_an_architecture_evaluated_elsewhere_is_a_trial(tiny: SearchSpace, tmp_path: Path) -> None:
+    journal = Journal.of(tmp_path)
+    study = open_study(journal)
+    asking = proposer(study, tiny)
+    for _ in range(2):
+        asking.add(tiny.reference, 0.0, {"costs": {"decode_ms": 20.0}})
+    assert [t.user_attrs["id"] for t in counted(study.trials)] == [tiny.reference.id]
+    assert study.best_trials[0].values == [0.0, 20.0]
+    with journal.batch():
+        asked = {asking.ask().architecture.id for _ in range(tiny.size - 1)}
+    assert tiny.reference.id not in asked
+
+
+def test_the_lock_of_a_killed_process_can_be_seen_to_be_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Optuna breaks it after 30 seconds, but only if the link leads to the journal."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("run")
+    folder.mkdir()
+    links: list[str] = []
+    monkeypatch.setattr("os.symlink", lambda target, link: links.append(target))
+    monkeypatch.setattr("os.rename", lambda old, new: None)
+    monkeypatch.setattr("os.unlink", lambda path: None)
+    open_study(Journal.of(folder))
+    assert links
+    assert all(Path(target).is_absolute() for target in links)
+
+
+def test_a_large_space_has_pools_one_after_another_also_when_continued(tmp_path: Path) -> None:
+    loaded = yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text())
+    large = SearchSpace.from_config(loaded)
+    rng = np.random.default_rng(0)
+    pools: list[Numbers] = []
+
+    def renew(best: Numbers, tried: Numbers) -> tuple[Numbers, Known]:
+        pools.append(drawn(large, 100, rng, best, tried))
+        return pools[-1], known(pools[-1])
+
+    def known(numbers: Numbers) -> Known:
+        decode_ms = [price(large.architecture(n))["decode_ms"] for n in numbers.tolist()]
+        return {1: np.log(decode_ms)}
+
+    ids = []
+    for trials in (14, 8):
+        study = open_study(Journal.of(tmp_path))
+        first = drawn(large, 100, rng)
+        asking = Proposer(
+            study, large, first, known(first), price, Sampler.grey_box, seed=0, renew=renew
+        )
+        ids += finish(study, asking, trials)
+    assert len(set(ids)) == len(ids) == len(counted(study.trials))
+    assert len(pools) > 2
+    asked = {large.architecture(number).id for number in pools[-1].tolist()}
+    assert set(ids[:14]) <= asked
