@@ -116,7 +116,7 @@ class FullTraining:
         """Random crops, a random quality level for each, and text masks if the phase needs them."""
         rank = distributed.get_rank() if distributed.is_initialized() else 0
         rng = np.random.default_rng((self._seed, self.step, rank))
-        # Random noise replaces rounding in training.
+        # The rate takes its gradients through random noise, which has to repeat.
         torch.manual_seed(int(rng.integers(2**63)))
         device, size = self._weights[0].device, self._recipe.batch
         chosen = rng.integers(len(self._training_data.crops), size=size)

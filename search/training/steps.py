@@ -93,7 +93,7 @@ class Training:
         self.step = 0
         self._codec, self._settled, self._config = codec, settled, config
         self._rng = np.random.default_rng(seed)
-        # Random noise replaces rounding in training.
+        # The rate takes its gradients through random noise, which has to repeat.
         torch.manual_seed(seed)
         self._noise = torch.get_rng_state()
         for name, parameter in codec.named_parameters():

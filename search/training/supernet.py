@@ -81,7 +81,7 @@ class Pretraining:
         Raises ProxyError and changes no weight if the loss or the gradient is not finite.
         """
         rng = np.random.default_rng((self._seed, self.step))
-        # Random noise replaces rounding in training.
+        # The rate takes its gradients through random noise, which has to repeat.
         torch.manual_seed(int(rng.integers(2**63)))
         self._optimiser.zero_grad()
         total = 0.0

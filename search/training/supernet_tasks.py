@@ -76,8 +76,11 @@ class Entropy:
         rng = np.random.default_rng(seed)
         widths = sorted(map(int, space.parameters["latent_channels"]))
         chosen = crops[: config.crops]
+        # If there are fewer crops than widths, some widths share a crop.
         self._stored = {
-            width: _Latents.of(supernet, space, width, chosen[i :: len(widths)], device, rng)
+            width: _Latents.of(
+                supernet, space, width, chosen[i % len(chosen) :: len(widths)], device, rng
+            )
             for i, width in enumerate(widths)
         }
 
@@ -90,7 +93,7 @@ class Entropy:
         return adam((weight, lr_by_inputs(name, weight, self._config.lr)) for name, weight in named)
 
     def loss(self, supernet: Supernet, subnet: Architecture, rng: np.random.Generator) -> Tensor:
-        """Bits per pixel of a subnet on random latents, plus a penalty for wrong symbol widths."""
+        """Bits per pixel over sqrt(lambda) on random latents, with a penalty for wrong widths."""
         stored = self._stored[subnet.latent_channels]
         chosen = rng.integers(len(stored.levels), size=self._config.batch)
         latent = stored.latents[chosen].to(self._device).float()

@@ -185,6 +185,16 @@ def test_stored_latents_cost_what_the_codec_says(tiny: SearchSpace, crops: Crops
     assert stored == pytest.approx(expected.item(), rel=0.01)
 
 
+def test_fewer_crops_than_latent_widths_are_shared(tiny: SearchSpace, crops: Crops) -> None:
+    widths = tiny.parameters["latent_channels"]
+    assert len(widths) > 1
+    supernet = untrained(tiny, crops)
+    task = Entropy(supernet, tiny, crops, replace(ALONE, crops=1), CPU, seed=1)
+    for width in map(int, widths):
+        subnet = replace(tiny.reference, latent_channels=width)
+        assert task.loss(supernet, subnet, np.random.default_rng(0)).isfinite()
+
+
 def only_reference(space: SearchSpace) -> dict[str, tuple[Value, ...]]:
     """Every parameter at the value of the reference alone."""
     return {name: (value,) for name, value in from_architecture(space.reference).items()}
