@@ -47,7 +47,7 @@ class SpaceError(UserError):
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Value sets of all parameters, and the reference architecture of relative scores."""
+    """Value sets of all parameters, and the reference architecture to compare others with."""
 
     name: str
     parameters: Mapping[str, tuple[Value, ...]]
@@ -232,7 +232,10 @@ def to_architecture(values: Mapping[str, Value]) -> Architecture:
 def extreme(
     space: SearchSpace, like: Architecture, pick: Callable[[Iterable[int]], int]
 ) -> Architecture:
-    """The largest (`pick` = max) or smallest (min) architecture with the choices of `like`."""
+    """The largest (`pick` = max) or smallest (min) architecture with the choices of `like`.
+
+    Only the numbers vary. The choices are the categorical parameters.
+    """
     return to_architecture(
         {
             name: getattr(like, name) if name in CHOICES else pick(map(int, values))

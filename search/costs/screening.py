@@ -65,7 +65,7 @@ class Pool:
     numbers: NDArray[np.int64]
     """Numbers [architectures] in the space."""
     costs: pd.DataFrame
-    """Their predicted costs, a row each."""
+    """Predicted costs, one row per architecture."""
     screened: int
     """Number of architectures that were priced, including those that were cut."""
 

@@ -81,7 +81,7 @@ class RayEvaluator:
         return self._stage(0, architecture)
 
     def resume(self, handle: Stage) -> Stage:
-        """Start the stage after one that is done."""
+        """Start the next stage of an evaluation whose `stage` is done."""
         return self._stage(handle.number + 1, handle.training)
 
     def _stage(self, number: int, begun: Any) -> Stage:

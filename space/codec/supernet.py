@@ -51,7 +51,7 @@ SHARED = {"none": "grid"}
 A codec without context predicts every symbol as the grid's first step does.
 """
 LOG_STEP_SIGNS = {"decoder.context.step.log_scale": 1, "scale_path.base.log_scale": -1}
-"""Tensors that hold the logarithm of each channel's quantisation step, and its sign in them."""
+"""Tensors with the log of each channel's quantisation step; the sign is -1 where it is negated."""
 FILE_PARTS = ("weights", "int8_steps", "skeleton")
 """Prefixes of tensor names in a file: weights, steps of eight-bit weights, PCA initialisation."""
 INT8 = (".branch.", "decoder.context.decoded.")
