@@ -110,7 +110,7 @@ class SearchSpace:
         return math.prod(self._radices)
 
     def digits(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-        """For each axis, the index [n] of its point for architectures `numbers` [n] < size."""
+        """For each axis, the indices [n] of the points of the architectures `numbers` [n]."""
         return np.unravel_index(numbers, self._radices)
 
     def columns(self, numbers: NDArray[np.int64]) -> Columns:

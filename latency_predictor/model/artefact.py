@@ -50,14 +50,14 @@ class Artefact:
     cross_validation: Mapping[str, Any]
 
     def model(self) -> CalibratedModel:
-        """The model for all calibrated devices, and for other phones as their group predicts."""
+        """The model of all calibrated devices, and of other phones from their group's prior."""
         guessed = [f"{chip}-ane" for chip in NEURAL_ENGINES if f"{chip}-ane" not in self.devices]
         times = {key: self._times(key) for key in (*guessed, *self.devices)}
         intervals = {key: self.unseen[group_of(key)] for key in guessed} | {**self.intervals}
         return CalibratedModel("roofline", times, intervals)
 
     def times(self, device: str) -> RooflineTimes:
-        """The roofline of a device, from its group if not calibrated. Raises `UnknownDevice`."""
+        """The roofline of a device, or of its group if uncalibrated. Raises `UnknownDevice`."""
         key = calibration_key(device)
         if key is None or group_of(key) not in self.common:
             raise UnknownDevice(device, self.model().devices)

@@ -124,7 +124,7 @@ limit."""
 
 @dataclass(frozen=True)
 class Trait:
-    """A property of networks that fell back, and of others. `of` selects the ops that show it."""
+    """A property that is common in networks that fell back. `of` selects the ops that show it."""
 
     name: str
     description: str

@@ -63,7 +63,7 @@ class Pool:
     """The screened architectures that meet the constraints and lie in the band."""
 
     numbers: NDArray[np.int64]
-    """Numbers [architectures] in the space."""
+    """Numbers of the architectures in the space: [architectures]."""
     costs: pd.DataFrame
     """Predicted costs, one row per architecture."""
     screened: int

@@ -22,7 +22,7 @@ INDEX = "index.json"
 
 @dataclass(frozen=True)
 class Prepared:
-    """Crops of photographs, and the use of each file, by the SHA-256 of its content."""
+    """Crops of photographs, and the use of each file, which the SHA-256 of its content names."""
 
     train: NDArray[np.uint8]
     """Crops [n, 3, H, W] for training."""

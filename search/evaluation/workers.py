@@ -47,7 +47,7 @@ class Stage:
     """Handle of an evaluation up to its next score."""
 
     number: int
-    """Number of scores that came before."""
+    """Number of earlier scores of the same evaluation."""
     score: Any
     """Ray reference to the score."""
     training: Any

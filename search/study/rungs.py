@@ -47,8 +47,8 @@ class Forecast:
     def may_join(self, others: Iterable[Forecast]) -> bool:
         """Whether it may join the front.
 
-        That is the case if it is better than each of the `others` that cost no more with a
-        probability of at least `MIN_PROBABILITY`.
+        A candidate may join if, for each of the `others` that cost no more, its probability of
+        being better is at least `MIN_PROBABILITY`.
         """
         rivals = (
             other
@@ -97,7 +97,7 @@ def _ends(pairs: Sequence[tuple[float, float]], rates: Sequence[float]) -> list[
 
 
 def forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dict[int, Forecast]:
-    """Forecasts by number of the trials that are complete or wait at a rung.
+    """Forecasts of the trials that are complete or wait at a rung, by trial number.
 
     The forecast of a complete trial is its outcome, without uncertainty.
     """
@@ -113,7 +113,7 @@ def forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dict[int, F
 def expected_objectives(
     study: optuna.Study, trials: Sequence[FrozenTrial]
 ) -> dict[int, list[float]]:
-    """Forecast means of all objectives, by number, of the trials that saw only rungs."""
+    """Forecast means of all objectives for the trials that saw only rungs, by trial number."""
     ends = bd_rate_forecasts(trials)
     costs = {t.number: t.user_attrs["costs"] for t in trials if t.number in ends}
     return {

@@ -89,7 +89,7 @@ class Model:
         return cls(codec, scales, Tables(**below("tables.")), bytes.fromhex(metadata["id"]))
 
     def save(self, path: Path) -> None:
-        """Write the model as safetensors, whole or not at all. Raises OSError."""
+        """Write the model as safetensors, atomically. Raises OSError."""
         tensors = self.tensors()
         metadata = {
             "id": self.id.hex(),

@@ -1,7 +1,7 @@
 """Conversion of a resampling layer's weights to the other parametrisations of its kernel.
 
 Haar subbands and pixel (un)shuffle parametrise the same kernels. The kernel of an overlapping
-convolution is twice as wide: it is such a kernel in its middle plus a learned margin.
+convolution is twice as wide: such a kernel, padded with zeros, plus a learned margin.
 """
 
 from __future__ import annotations

@@ -224,7 +224,7 @@ class Supernet:
         return codec
 
     def save(self, path: Path, metadata: Mapping[str, int]) -> None:
-        """Write the supernet and its `metadata` as safetensors, whole or not at all.
+        """Write the supernet and its `metadata` as safetensors, atomically.
 
         Trained weights are stored in half precision, the convolutions of `INT8` in eight bits with
         a step per output channel. Raises OSError.

@@ -1,4 +1,4 @@
-"""Writing of files, whole or not at all, and of tensors in a format that cannot execute code.
+"""Atomic writing of files, and tensor files in a format that cannot execute code.
 
-Import the modules by name: commands that write no tensors should start without torch.
+Import the modules by name, so that commands that write no tensors start without torch.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Raises OSError that names the file."""
+    """Write a file atomically. Raises OSError that names the file."""
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             # In its own folder the file gets the permissions of any new file, and a free name.
