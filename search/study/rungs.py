@@ -123,10 +123,11 @@ def expected_objectives(
 
 
 def due(trials: Sequence[FrozenTrial], waiting: Mapping[int, int]) -> list[int]:
-    """Numbers of the trials that wait at the latest rung from which one more should continue.
+    """Numbers of the trials among which the next one to continue is chosen.
 
-    `waiting` maps the number of a trial to the steps of the rung at which it waits. The result is
-    empty if no rung may let another trial continue.
+    They wait at the latest rung that may let one more trial continue. The result is empty if there
+    is no such rung. `waiting` maps the number of a trial to the steps of the rung at which it
+    waits.
     """
     for steps in sorted(set(waiting.values()), reverse=True):
         here = [number for number, at in waiting.items() if at == steps]

@@ -33,7 +33,7 @@ def layers(names: Iterable[str]) -> list[str]:
 
 
 def resampled(layer: str, haar: Tensors, resampling: str, margin: Tensor | None) -> Tensors:
-    """Tensors in another parametrisation of a layer that computes the same as the `haar` tensors.
+    """Tensors of a layer in another parametrisation, which computes the same as `haar`.
 
     `haar` has `conv.weight`, `conv.scale_in`, `conv.scale_out`, `basis` and the bias. An
     overlapping convolution (`resampling` "conv") also adds `margin` to its kernel.
