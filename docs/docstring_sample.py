@@ -52,7 +52,7 @@ def documented(
         if isinstance(child, ast.ClassDef | ast.FunctionDef) and not child.name.startswith("_"):
             yield from documented(f"{name}.{child.name}", child)
     for before, after in pairwise(node.body):
-        # A string right after an assignment documents its first name.
+        # A string right after an assignment documents the assigned names.
         match before, after:
             case (
                 ast.Assign(targets=[target, *_]) | ast.AnnAssign(target=target),
