@@ -37,7 +37,7 @@ SIZE_12MP = (4032, 3024)
 QUALITY = 4
 RUNS = 5
 EVERY = 4
-"""One tile in so many is coded."""
+"""One in `EVERY` tiles is coded."""
 
 
 def ms_of(task: Callable[..., Any], *arguments: Any) -> float:

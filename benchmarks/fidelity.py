@@ -66,7 +66,7 @@ PERCEPTUAL = Protocol("supernet-50-perceptual", "supernet", 50, loss="perceptual
 LINEAR = Protocol("linear", "initialisation", 400)
 """The reference without any block: a linear transform, and all of the entropy model."""
 TENTH = 10
-"""Of so many architectures one is also trained by a second seed, and by the perceptual loss."""
+"""One in `TENTH` architectures is also trained with a second seed and with the perceptual loss."""
 
 
 @dataclass(frozen=True)

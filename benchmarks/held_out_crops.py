@@ -29,9 +29,9 @@ NAMES = (
     "lake-sherburne", "oakland-zoo-otters", "perched-osprey", "piazza-gae-aulenti",
     "singaporean-cityscape", "tea-gardens", "the-spices-of-life",
 )  # fmt: skip
-"""Photographs. Of the 17 files ocean-waves is a woodcut, valley-midnight and waves-midnight are
-drawings, extreme-desert-hike shows the blocks of its JPEG at a quarter of its size too, and the
-EXIF of roman-colosseum reserves all rights, whatever the collection says."""
+"""Photographs. Five of the collection's 17 files are left out: ocean-waves is a woodcut,
+valley-midnight and waves-midnight are drawings, extreme-desert-hike shows the blocks of its JPEG
+even at a quarter of its size, and the EXIF of roman-colosseum reserves all rights."""
 CROPS = 48
 PLACES = 40
 """Random places per photograph to choose from."""
@@ -42,11 +42,10 @@ LEAST_CONTRAST = 13
 BLOCK = 8
 """Side of JPEG's blocks."""
 COARSE = 2500
-"""Sum of a JPEG's 64 quantisation steps of luma, that of quality 66, from which half the size is
-not enough, whether or not its grid of blocks is seen."""
+"""Sum of the 64 luma quantisation steps from which a JPEG is quartered in any case (quality 66)."""
 SEEN, SEEN_IN_CROP = 1.05, 1.1
-"""How much more neighbours differ across blocks than inside from where the grid is seen, in a
-photograph and in a crop, of which it is known less exactly."""
+"""Ratio of differences across block borders to those inside blocks, above which the grid counts as
+visible: in a photograph, and in a crop, where the ratio is less certain."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def cost(images: list[Image.Image]) -> None:
 
 
 def training_ms(metric: Metric, original: Tensor, other: Tensor) -> list[float]:
-    """Of the loss alone and with its gradient; empty for a metric that is not trained on."""
+    """Times of the loss alone and with its gradient; empty for a metric without a loss."""
     if metric.loss is None:
         return []
     image = other.clone().requires_grad_()

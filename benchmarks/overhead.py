@@ -54,7 +54,7 @@ class Nothing(RayEvaluator):
 
 @contextmanager
 def evaluator(trained: Trained) -> Iterator[tuple[Evaluator, int]]:
-    """In place of `Trained.evaluator`."""
+    """Replaces `Trained.evaluator`."""
     config = trained.config
     slots = start_ray(None, config.search.workers)
     try:

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def phones(model: LatencyModel) -> list[str]:
-    """A phone per chip whose Neural Engine the model knows; of each, one with published times."""
+    """One phone per chip whose Neural Engine the model knows, preferably with published times."""
     known = [
         device for device in model.devices if device.startswith("iphone") and "-" not in device
     ]

@@ -46,7 +46,7 @@ COSTS = {
     "parameters": "parameters_m",
     "predicted decode time": "decode_ms",
 }
-"""The larger, the better they expect the codec to be."""
+"""Costs used as rankings: a larger cost counts as a better codec."""
 NOISE_DRAWS = 2000
 
 

@@ -52,7 +52,7 @@ BANDS = (45.0, 60.0, 80.0, 105.0, 135.0, 170.0)
 """Decode times in ms; codecs of a band lie within BAND_WIDTH of it."""
 BAND_WIDTH, PER_BAND = 0.05, 4
 SECOND_SEED = 4
-"""One in so many codecs is trained by a second seed as well."""
+"""One in `SECOND_SEED` codecs is also trained with a second seed."""
 STEPS = 1500
 SIDE = 192
 """Side of training crops in pixels: 0.6 times the cost of 256."""
@@ -69,7 +69,7 @@ BASELINES = {
     "predicted decode time": "decode_ms",
     "width at stride 16": "width",
 }
-"""Rankings that need no training; the larger, the better they expect a codec to be."""
+"""Rankings that need no training; a larger value counts as a better codec."""
 
 
 def chosen(space: SearchSpace) -> list[Architecture]:

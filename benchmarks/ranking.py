@@ -18,7 +18,7 @@ TABLE = Path(__file__).with_name("fidelity.parquet")
 COVERAGE = 0.90
 RESAMPLES = 1000
 BAND = 0.05
-"""Of decode time: how near two architectures are for a phone."""
+"""Largest relative difference between decode times that count as equal."""
 
 Vector = NDArray[np.float64]
 

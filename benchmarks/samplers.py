@@ -10,8 +10,8 @@ asks one candidate after another in a plain Optuna study, and pays again for wha
 the median (and quartiles) over seeds of the fraction of the whole table's hypervolume, up to the
 worst of both objectives; the evaluations until 98 and 99 %; how many ours needs to the median of
 another sampler at 200; repeated candidates; and seconds per suggestion. Searches that are done are
-kept in WORK. Draws `samplers.png` beside this file. Of Optuna's Gaussian process, whose suggestions
-take longer the more there are, only the first 200 are asked for.
+kept in WORK. Draws `samplers.png` beside this file. Optuna's Gaussian process is asked for the
+first 200 suggestions only, since each takes longer than the one before.
 """
 
 from __future__ import annotations

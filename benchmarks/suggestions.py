@@ -36,7 +36,7 @@ TOLD, ASKED = 500, 20
 
 
 def quality(point: Mapping[str, Any]) -> float:
-    """Less is better: more of everything is, by its logarithm."""
+    """Synthetic quality, lower is better: it falls with the logarithm of each parameter."""
     return -sum(math.log1p(value) for value in point.values() if isinstance(value, int))
 
 

@@ -54,7 +54,7 @@ RUNGS = (50, 100, 200)
 ALWAYS = ("psnr", "ssimulacra2")
 """Metrics of every row; the last rung has all `METRICS`."""
 AGAIN = 6
-"""Of so many trained architectures one is also trained from a second seed."""
+"""One in `AGAIN` trained architectures is also trained with a second seed."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Job:
 
 
 def jobs(space: SearchSpace, count: int, brief: int) -> list[Job]:
-    """All work, what takes longest first."""
+    """All jobs, the longest first."""
     decode_ms = SpaceCosts(space, load_default(), DEVICE).of(np.arange(space.size))["decode_ms"]
     order = decode_ms.to_numpy().argsort(kind="stable")
     places = np.linspace(0, len(order) - 1, count).round().astype(int)
@@ -140,7 +140,7 @@ def inherited(
 ) -> Iterator[dict[str, Any]]:
     """A row per architecture of equal widths, as inherited.
 
-    Of equal widths are the codes, and what the decoder makes of them up to where chains differ.
+    Architectures of equal widths share symbols, and decoded features up to where chains differ.
     """
     began = time.process_time()
     originals = [to_tensor(crop[None], torch.device("cpu")) for crop in photographs.select]
@@ -178,7 +178,7 @@ def inherited(
 
 
 def _dequantised(codec: Codec, image: Tensor, quality: float) -> tuple[Tensor, Tensor, float]:
-    """What the synthesis transform is given of an image, and the bits of its symbols."""
+    """Input of the synthesis transform for an image, and the bits of its symbols."""
     levels = level_weights((torch.tensor([quality]) * QUALITY_STEPS).round().long())
     latent, z = codec.analysis(image, levels)
     context = codec.decoder.context

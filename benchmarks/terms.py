@@ -30,7 +30,7 @@ from space.bitstream.model_file import Model
 QUALITIES = (0.0, 2.0, 4.0, 6.0)
 WINDOW = 32
 SIDE = 760
-"""Of what is coded of a picture, its middle, px: four tiles."""
+"""Side of the square in the middle of a picture that is coded, in px: four tiles."""
 Error = NDArray[np.float32]
 
 
@@ -54,7 +54,7 @@ def held_out(folder: str) -> list[Path]:
 
 
 def pictures(paths: list[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
-    """Those that can be read, their middles."""
+    """The readable pictures, with the square in the middle of each."""
     for path in paths:
         try:
             pixels = read_rgb(path).pixels
