@@ -19,6 +19,7 @@ from latency_predictor.model.interval import Interval
 from latency_predictor.model.priors import group_of, prior_of
 from latency_predictor.model.roofline import CONSTANTS
 from latency_predictor.model.times import Posterior, RooflineTimes
+from latency_predictor.writing import write_whole
 
 FORMAT = 2
 SHIPPED = Path(__file__).parents[1] / "artefact" / "latency.json"
@@ -68,7 +69,7 @@ class Artefact:
 
 
 def save(artefact: Artefact, path: Path) -> None:
-    """Write the file atomically."""
+    """Write the file whole or not at all. Raises OSError."""
     content = {
         "format": FORMAT,
         "calibration_sha256": artefact.calibration_sha256,
@@ -81,9 +82,7 @@ def save(artefact: Artefact, path: Path) -> None:
         "unseen": {key: asdict(value) for key, value in artefact.unseen.items()},
         "cross_validation": artefact.cross_validation,
     }
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(_numbers_in_line(json.dumps(content, indent=1)) + "\n")
-    partial.replace(path)
+    write_whole(path, _numbers_in_line(json.dumps(content, indent=1)).encode() + b"\n")
 
 
 def load(path: Path = SHIPPED) -> Artefact:

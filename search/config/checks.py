@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
+from latency_predictor.writing import write_whole
 from search.config.schema import Config, ConfigError, PretrainConfig, ProxyConfig
 from search.metrics import MetricError, find
 from search.metrics.loss import MSE, check_weights
@@ -136,9 +137,8 @@ def check_continues(config: Config, folder: Path) -> None:
 
 def write_config(config: Config, folder: Path) -> None:
     """Save the values that `check_continues` compares with."""
-    partial = folder / f"{CONFIG_FILE}.partial"
-    partial.write_text(yaml.safe_dump(_lasting(config), sort_keys=False))
-    partial.replace(folder / CONFIG_FILE)
+    text = yaml.safe_dump(_lasting(config), sort_keys=False)
+    write_whole(folder / CONFIG_FILE, text.encode())
 
 
 def _lasting(config: Config) -> dict[str, Any]:
