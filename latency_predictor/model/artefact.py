@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -52,10 +53,22 @@ class Artefact:
 
     def model(self) -> CalibratedModel:
         """The model for all calibrated devices, and for other phones as their group predicts."""
-        guessed = [f"{chip}-ane" for chip in NEURAL_ENGINES if f"{chip}-ane" not in self.devices]
-        times = {key: self._times(key) for key in (*guessed, *self.devices)}
-        intervals = {key: self.unseen[group_of(key)] for key in guessed} | {**self.intervals}
+        times = {key: self._times(key) for key in (*self._guessed, *self.devices)}
+        intervals = {key: self.unseen[group_of(key)] for key in self._guessed} | {**self.intervals}
         return CalibratedModel("roofline", times, intervals)
+
+    def digest(self, device: str) -> str:
+        """Hash of what the file says of a device, or of its group if the device is not calibrated.
+
+        Raises `UnknownDevice`.
+        """
+        key = calibration_key(device)
+        if key is None or key not in (*self._guessed, *self.devices):
+            raise UnknownDevice(device, self.model().devices)
+        posterior = self.devices.get(key) or self.common[group_of(key)]
+        interval = self.intervals.get(key) or self.unseen[group_of(key)]
+        content = json.dumps([key, _written(posterior), asdict(interval)])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def times(self, device: str) -> RooflineTimes:
         """The roofline of a device, from its group if not calibrated. Raises `UnknownDevice`."""
@@ -63,6 +76,11 @@ class Artefact:
         if key is None or group_of(key) not in self.common:
             raise UnknownDevice(device, self.model().devices)
         return self._times(key)
+
+    @property
+    def _guessed(self) -> list[str]:
+        """Calibrations of phones that were not measured."""
+        return [f"{chip}-ane" for chip in NEURAL_ENGINES if f"{chip}-ane" not in self.devices]
 
     def _times(self, key: str) -> RooflineTimes:
         return RooflineTimes(self.devices.get(key) or prior_of(key, self.common))

@@ -107,6 +107,9 @@ class RunRecord(_Record):
     """Name of the table that scores were looked up in; None if candidates were evaluated."""
     rungs: list[int] = field(default_factory=list)
     """Training steps after which candidates that could hardly join the front were stopped."""
+    calibration: str | None = None
+    """Hash of the calibration that the costs were predicted with; None in runs of earlier
+    versions."""
     band: dict[str, float] | None = None
     """Target and tolerance of the decode time in a band search; None if the front was searched."""
 
