@@ -27,6 +27,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from latency_predictor import load_default
+from latency_predictor.writing import write_whole
 from search.config.schema import CONFIGS, ProxyConfig
 from search.costs.costs import SpaceCosts, costs_of
 from search.data.photographs import Photographs, load_photographs
@@ -36,7 +37,6 @@ from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.storage.writing import write_whole
 
 SPACE = Path(__file__).with_name("pico_small_2400.yaml")
 DEVICE = "iphone13"

@@ -30,6 +30,7 @@ from slices import DEVICE, SPACE, searched
 from stages import PAPER, ablations
 
 from latency_predictor import load_default
+from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
 from search.costs.costs import SpaceCosts
 from search.data.photographs import Crops, load_photographs
@@ -45,7 +46,6 @@ from space.architecture import Architecture
 from space.codec.precision import branches_in, fastest_branch_dtype
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.storage.writing import write_whole
 
 TABLE = Path(__file__).with_name("rank_truth.parquet")
 BANDS = (45.0, 60.0, 80.0, 105.0, 135.0, 170.0)

@@ -46,9 +46,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from proxy import TABLE, Study
 
+from latency_predictor.writing import write_whole
 from search.sampler.grey_box import GreyBoxSampler
 from search.study.samplers import stages_of
-from space.storage.writing import write_whole
 
 OURS, SLOW = "grey_box", "gp"
 LOOKS = (25, 50, 100, 200, 500)

@@ -37,6 +37,7 @@ from fidelity import (
 from torch import Tensor
 
 from latency_predictor import load_default
+from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
 from search.costs.costs import SpaceCosts
 from search.data.photographs import Photographs, load_photographs
@@ -48,7 +49,6 @@ from space.architecture import Architecture
 from space.codec.codec import QUALITY_STEPS, Codec, level_weights
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.storage.writing import write_whole
 
 RUNGS = (50, 100, 200)
 ALWAYS = ("psnr", "ssimulacra2")

@@ -15,8 +15,8 @@ from pillow_heif import register_heif_opener
 from torch import Tensor
 
 from latency_predictor.errors import UserError
+from latency_predictor.writing import write_whole
 from space.bitstream.container import MAX_SIDE
-from space.storage.writing import write_whole
 
 register_heif_opener()
 

@@ -13,13 +13,13 @@ from typing import Any, ClassVar, Self
 import jinja2
 import pandas as pd
 
+from latency_predictor.writing import write_whole
 from search.bench.report import picture_of
 from search.metrics import find
 from search.promotion.trial import SHOWN, VALIDATION
 from search.study.front import FARTHEST_CALIBRATED
 from search.study.records import RecordError, RunRecord
 from space.bitstream.model_file import MODEL_FILE
-from space.storage.writing import write_whole
 
 README = "README.md"
 TEMPLATE = "card.md.jinja"

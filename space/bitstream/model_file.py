@@ -16,7 +16,7 @@ from space.architecture import LEVELS, Architecture
 from space.codec.codec import Codec, EncoderNetwork
 from space.codec.payload import Tables
 from space.codec.scales import IntegerScales, ScalePath
-from space.storage.tensor_file import read_tensors, write_tensors
+from space.tensor_file import read_tensors, write_tensors
 
 MODEL_KEY = "codec-search model 1"
 """Kind and version of the file."""

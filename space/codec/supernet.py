@@ -32,7 +32,7 @@ from space.codec.initialisation import (
 from space.codec.resampled_weights import KERNEL_MARGIN, STORED, layers, resampled
 from space.codec.scales import int8_step
 from space.search_space import PARAMETERS, SearchSpace, Value, to_architecture
-from space.storage.tensor_file import read_tensors, write_tensors
+from space.tensor_file import read_tensors, write_tensors
 
 SUPERNET_KEY = "codec-search parent 2"
 """Kind and version of the file. The version rises when the meaning of slices changes."""

@@ -15,7 +15,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from space.storage.writing import write_whole
+from latency_predictor.writing import write_whole
 
 
 def write_tensors(path: Path, key: str, metadata: Any, tensors: Mapping[str, Tensor]) -> None:
