@@ -30,6 +30,7 @@ from fidelity import METRICS, QUALITIES, SELECT_CROPS, TRAIN_CROPS
 from spaces import spread_over_decode_time, tabulated_space
 from torch import Tensor
 
+from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
 from search.data.photographs import Photographs, load_photographs
 from search.metrics import find
