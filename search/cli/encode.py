@@ -43,11 +43,11 @@ def encode(
 
     It is coded as 8-bit sRGB.
     """
+    from latency_predictor.writing import write_whole
     from search.data.images import read_rgb
     from space.bitstream import files
     from space.bitstream.container import BitstreamError
     from space.bitstream.model_file import ModelError
-    from space.storage.writing import write_whole
 
     check_file(out, image, model)
     codec = load_model(model)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def pretrain(context: typer.Context, words: Words = None) -> None:
-    """Train a supernet for the candidates of a run to inherit.
+    """Train a supernet, whose slices are the candidates of a run.
 
     The same command continues after an interruption. Options of Hydra are passed on, such as
     --cfg job, which prints the configuration. --hydra-help lists them.

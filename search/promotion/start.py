@@ -20,7 +20,7 @@ from search.training.steps import Start
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.supernet import Supernet
-from space.storage.tensor_file import read_tensors
+from space.tensor_file import read_tensors
 
 
 class Promoted:

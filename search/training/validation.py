@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from space.storage.writing import write_whole
+from latency_predictor.writing import write_whole
 
 
 def append_validation(path: Path, step: int, rows: pd.DataFrame) -> None:
