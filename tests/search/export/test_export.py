@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from latency_predictor.cli.errors import INTERRUPTED
 from latency_predictor.measure.coreml import package_sha256, quiet_coremltools
 from latency_predictor.networks.package_ops import read_package
 from latency_predictor.ops import Kind, OpTable, occurrences
 from search.__main__ import main
-from search.cli.commands import INTERRUPTED
 from search.export.checks import Run, compare
 from search.export.export import (
     PACKAGES,

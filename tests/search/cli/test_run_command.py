@@ -1,4 +1,4 @@
-"""The command line as a user meets it: errors, and a run from photographs to a report."""
+"""The command `run`, as a user meets it: errors, and a run from photographs to a report."""
 
 import json
 import os
@@ -42,7 +42,6 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
             (["run"], "expected +space=NAME with one of pico_ablation, pico_decoder"),
             (["run", "pico_tiny"], "'pico_tiny' is not an override; expected key=value or +space"),
             (["run", "+space=pico_tiny", "serach.trials=3"], "did you mean search.trials"),
@@ -126,7 +125,10 @@ class TestErrors:
                 "proxy.rungs=[10, 50]: expected step counts in increasing order, from 0 to below "
                 "proxy.steps=50",
             ),
-            (["report", "nothing"], "no run 'nothing'"),
+            (["run", "--cfg"], "argument --cfg/-c: expected one argument"),
+            (["run", "+space=pico_tiny", "--bogus"], "unrecognized arguments: --bogus"),
+            (["run", "+space=nope"], "Could not find 'space/nope' Available options in 'space':"),
+            (["run", "+space=pico_tiny", "search={a"], "'search={a' is not an override"),
             (
                 ["run", "+space=pico_tiny", "data.root=~/no such place"],
                 "folder ~/no such place: no",
@@ -144,7 +146,6 @@ class TestErrors:
     ) -> None:
         (tmp_path / "empty").mkdir()
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", [])
         code = main(words)
         printed = capsys.readouterr().err
         assert said in printed
@@ -159,6 +160,21 @@ class TestErrors:
         assert config["space"]["decoder"]["4"]["C"] == [8]
         assert config["proxy"]["steps"] == 0
         assert list(tmp_path.iterdir()) == []
+
+    def test_several_configurations_each_have_their_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert main(["run", "-m", "+space=pico_tiny", "device=iphone98,iphone99"]) == 2
+        first, second = capsys.readouterr().err.splitlines()
+        assert "'iphone98' has no calibration" in first
+        assert "'iphone99' has no calibration" in second
+
+    def test_help_shows_every_key(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["run", "--help"]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("Usage: python -m search run ")
+        assert "start_trials: 24" in said
 
     def test_a_space_file_that_is_no_yaml(self, tmp_path: Path) -> None:
         (tmp_path / "space").mkdir()
@@ -328,10 +344,10 @@ def test_a_run_on_ones_own_photographs(photographs: Path, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     driver = subprocess.Popen(
-        command(*TINY, "search.trials=400"), cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        command(*TINY, "search.trials=400"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     wait_for(lambda: len(evaluated(tmp_path)) >= 1)
     driver.send_signal(signal.SIGINT)
-    said, _ = driver.communicate(timeout=60)
+    _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert "Interrupted. The same command continues." in said

@@ -1,11 +1,9 @@
-"""The commands that make and use a codec, as a user meets them."""
+"""The commands `encode` and `decode`, as a user meets them."""
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -16,83 +14,14 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from latency_predictor.cli.errors import INTERRUPTED
 from search.__main__ import main
-from search.cli.commands import INTERRUPTED
 from search.data.images import read_rgb
 from space.bitstream.model_file import MODEL_KEY, Model
 
-NARROW = """
-encoder:
-  4: {C: 48, R: 0, E: 1, F: 1}
-  8: {C: 96, R: 0, E: 1, F: 1}
-  16: {C: 128, R: 0, E: 1, F: 1}
-decoder:
-  16: {C: 128, R: 0, E: 1, F: 1}
-  8: {C: 96, R: 0, E: 1, F: 1}
-  4: {C: 24, R: 0, E: 1, F: 1}
-latent_channels: 128
-hyper_channels: 16
-activation: relu
-resampling: haar
-context: checkerboard
-quantisation: learned
-scales: learned
-scale_path: linear
-"""
 PHOTO = Image.fromarray(np.array(load_sample_image("china.jpg"))).resize((900, 600))
 SIZES = [(1, 1), (7, 600), (600, 520)]
 """Widths and heights: one pixel, a strip, and 2x2 tiles."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def made(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model, a photograph and the file that one makes of the other.
-
-    What training said is in `said`.
-    """
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "narrow.yaml").write_text(NARROW)
-    words = [folder / "narrow.yaml", folder / "model", "--steps", "1", "--photos", photographs]
-    with (folder / "said").open("w") as said, redirect_stdout(said), redirect_stderr(said):
-        assert main(["train", *map(str, words)]) == 0
-    PHOTO.crop((0, 0, 320, 240)).save(folder / "photo.png")
-    assert encode(folder / "photo.png", folder / "coded", folder / "model", 5) == 0
-    return folder
-
-
-@pytest.fixture
-def refused(
-    made: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Callable[..., str]:
-    """The one line that a command says in a folder like `made`, in which it changes nothing."""
-    for file in made.iterdir():
-        (tmp_path / file.name).hardlink_to(file)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> str:
-        before = contents(tmp_path)
-        code = main(words)
-        printed = capsys.readouterr()
-        assert code == 2
-        assert printed.out == ""
-        assert len(printed.err.splitlines()) == 1
-        assert contents(tmp_path) == before
-        return printed.err
-
-    return call
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def encode(image: Path, out: Path, model: Path, quality: float) -> int:
@@ -193,19 +122,6 @@ class TestCoding:
         assert np.abs(a - b).max() <= 1
 
 
-def test_training_says_what_it_wrote(made: Path) -> None:
-    model, size_mb = Model.load(made / "model"), (made / "model").stat().st_size / 1e6
-    said = re.fullmatch(
-        r"(.*): model (\w+), (.*) MB; held-out photographs at quality 4: "
-        r"(.*) bpp, (.*) dB PSNR, SSIMULACRA2 .*\n",
-        (made / "said").read_text(),
-    )
-    assert said
-    assert said.group(1, 2, 3) == (str(made / "model"), model.id.hex(), f"{size_mb:.1f}")
-    assert 0.1 < float(said[4]) < 2
-    assert 24 < float(said[5]) < 40
-
-
 class TestErrors:
     """One clear line, exit code 2, nothing written."""
 
@@ -230,11 +146,6 @@ class TestErrors:
             ("decode coded out.jpg --model model", "out.jpg: only PNG is written; expected a name"),
             ("decode coded out --model model", "out: only PNG is written; expected a name that"),
             ("decode coded none/out.png --model model", "none/out.png: cannot be written; there"),
-            ("train light none/model", "none/model: cannot be written; there is no folder none"),
-            ("train light .", ".: is a folder; expected the name of a file to write"),
-            ("train lihgt out", "no architecture 'lihgt'; expected one of light, pico_paper"),
-            ("train coded out", "coded: "),
-            ("train light out --photos none", "none: no such folder"),
         ],
     )
     def test_said_on_one_line(self, words: str, said: str, refused: Callable[..., str]) -> None:
@@ -332,7 +243,6 @@ class TestErrors:
         for words in (
             ["encode", "photo.png", "out", "--model", "model"],
             ["decode", "coded", "out.png", "--model", "model"],
-            ["train", "light", "out"],
         ):
             assert "out" in (said := refused(*words))
             assert "cannot be written; folder . is read-only" in said
@@ -351,40 +261,22 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("words", "said"),
         [
-            ("encode a b --model m --quality nan", "invalid number from 0 to 7 value: 'nan'"),
-            ("encode a b --model m --quality 9", "invalid number from 0 to 7 value: '9'"),
-            ("encode a b --model m --quality -1", "invalid number from 0 to 7 value: '-1'"),
-            ("encode a b --model m --quality high", "invalid number from 0 to 7 value: 'high'"),
-            ("encode a b", "the following arguments are required: --model"),
-            ("decode a b.png", "the following arguments are required: --model"),
-            ("decode a --model m", "the following arguments are required: out"),
-            ("train light m --steps -1", "invalid whole number from 0 to 2^63 - 1 value: '-1'"),
-            ("train light m --steps 1.5", "invalid whole number from 0 to 2^63 - 1 value: '1.5'"),
-            ("train light m --seed 9223372036854775808", "invalid whole number from 0 to 2^63 - 1"),
+            (
+                "encode a b --model m --quality nan",
+                "'--quality': 'nan' is not a number from 0 to 7",
+            ),
+            ("encode a b --model m --quality 9", "'--quality': '9' is not a number from 0 to 7"),
+            ("encode a b --model m --quality -1", "'--quality': '-1' is not a number from 0 to 7"),
+            ("encode a b --model m --quality high", "'high' is not a number from 0 to 7"),
+            ("encode a b", "--model"),
+            ("decode a b.png", "--model"),
+            ("decode a --model m", "OUT"),
         ],
     )
     def test_words_of_a_wrong_kind(
-        self,
-        words: str,
-        said: str,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
+        self, words: str, said: str, refused: Callable[..., str]
     ) -> None:
-        monkeypatch.chdir(tmp_path)
-        with pytest.raises(SystemExit) as raised:
-            main(words.split())
-        assert raised.value.code == 2
-        assert said in capsys.readouterr().err
-        assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("command", ["train", "encode", "decode"])
-def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as raised:
-        main([command, "--help"])
-    assert raised.value.code == 0
-    assert f"usage: python -m search {command} " in capsys.readouterr().out
+        assert said in refused(*words.split())
 
 
 def test_an_interrupted_command_writes_nothing(
