@@ -18,7 +18,7 @@ import yaml
 from search.config.schema import CONFIGS, ProxyConfig
 from search.data.photographs import Crops
 from search.metrics.rate_distortion import CurveError, bd_rate_percent
-from search.training.proxy import measure
+from search.training.validation import measure
 from space.architecture import Architecture
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace

@@ -75,8 +75,8 @@ def decode(words: list[str]) -> int:
 def _train(arguments: argparse.Namespace) -> str:
     from search.config.schema import DataConfig
     from search.data.photographs import load_photographs
-    from search.training.proxy import measure
     from search.training.single import find_point, train_point
+    from search.training.validation import measure
     from space.bitstream.model_file import Model
 
     _check_place(arguments.model)
