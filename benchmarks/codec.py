@@ -1,11 +1,12 @@
-"""Real files of trained models: their size against the estimate, their symbols, time and memory.
+"""Files of trained models: size against the estimate, equality of symbols, time and memory.
 
     python -m search train light light.safetensors --photos DIR --steps 2000
     python -m search train pico_paper pico_paper.safetensors --photos DIR --steps 100
     python benchmarks/codec.py light.safetensors pico_paper.safetensors --photo FILE --kodak DIR
 
-FILE is a photograph of 12 megapixels or more, scaled and cropped to 4032x3024; DIR holds the 24
-photographs of Kodak. Prints two tables in Markdown. One thread; times are medians of three.
+FILE is a photograph of 12 megapixels or more, which is scaled and cropped to 4032x3024. DIR holds
+the 24 photographs of Kodak. Prints two tables in Markdown. Times are medians of three runs on one
+thread.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import re
 import resource
 import statistics
 import subprocess
@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from search.data.images import read_rgb
+from search.report.markdown import markdown_table
 from space.architecture import QUALITY_STEPS
 from space.bitstream import tiling
 from space.bitstream.container import read
@@ -39,39 +40,44 @@ from space.bitstream.files import TileCoder, encode
 from space.bitstream.model_file import Model
 
 SIZE_12MP = (4032, 3024)
-Pixels = NDArray[np.uint8]
-Work = Callable[[TileCoder, Pixels, list[bytes]], tuple[float, float]]
+"""Width and height."""
 QUALITIES = (1.0, 4.0, 7.0)
 RUNS = 3
+OTHER_DECODERS = (("bfloat16", 2), ("float64", 3))
+"""Float types and threads of decoders whose symbols must equal those of float32 on one thread."""
+Pixels = NDArray[np.uint8]
+Result = TypeVar("Result")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--photo", type=Path, required=True)
     parser.add_argument("--kodak", type=Path, required=True)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         large = Path(folder) / "12mp.png"
-        fitted = ImageOps.fit(Image.fromarray(read_rgb(arguments.photo).pixels), SIZE_12MP)
-        fitted.save(large, compress_level=1)
+        at_12mp(arguments.photo).save(large, compress_level=1)
         photos = [*sorted(arguments.kodak.glob("*.png")), large]
-        print(
-            "| model | quality | photographs | file over estimate "
-            "| worst share of 1 % + 64 B per tile | equal symbols elsewhere |"
+        rows = (size_cells(path, photos, q) for path in arguments.models for q in QUALITIES)
+        headers = (
+            "model", "quality", "photographs", "file over estimate",
+            "worst share of 1 % + 64 B per tile", "equal symbols elsewhere",
+        )  # fmt: skip
+        print(markdown_table(headers, rows), flush=True)
+        rows = (
+            fresh(speed_cells, name, path, large) for path in arguments.models for name in HALVES
         )
-        print("|---|---|---|---|---|---|")
-        for model in arguments.models:
-            for quality in QUALITIES:
-                print(size_row(model, photos, quality), flush=True)
-        print("\n| model | | networks | entropy coding | codec's memory | whole command |")
-        print("|---|---|---|---|---|---|")
-        for model in arguments.models:
-            for work in (time_encode, time_decode):
-                print(fresh(speed_row, work, model, large), flush=True)
+        headers = ("model", "", "networks", "entropy coding", "codec's memory", "whole command")
+        print(f"\n{markdown_table(headers, rows)}")
 
 
-def size_row(path: Path, photos: list[Path], quality: float) -> str:
+def at_12mp(path: Path) -> Image.Image:
+    """A photograph, scaled and cropped to SIZE_12MP."""
+    return ImageOps.fit(Image.fromarray(read_rgb(path).pixels), SIZE_12MP)
+
+
+def size_cells(path: Path, photos: list[Path], quality: float) -> list[str]:
     """Encode all photographs; compare sizes with the estimate, and symbols with other decoders'."""
     torch.set_num_threads(1)
     model = Model.load(path)
@@ -84,16 +90,20 @@ def size_row(path: Path, photos: list[Path], quality: float) -> str:
         ratios.append(len(files[-1]) / estimate)
         used.append(abs(len(files[-1]) - estimate) / allowed)
     here = symbols(files, path, "float32", 1)
-    others = [fresh(symbols, files, path, *how) for how in (("bfloat16", 2), ("float64", 3))]
+    others = [fresh(symbols, files, path, *decoder) for decoder in OTHER_DECODERS]
     equal = sum(len(set(hashes)) == 1 for hashes in zip(here, *others, strict=True))
-    return (
-        f"| {path.stem} | {quality:g} | {len(photos)} | {100 * np.mean(ratios) - 100:+.2f} % "
-        f"| {100 * max(used):.0f} % | {equal} of {len(photos)} |"
-    )
+    return [
+        path.stem,
+        f"{quality:g}",
+        str(len(photos)),
+        f"{100 * np.mean(ratios) - 100:+.2f} %",
+        f"{100 * max(used):.0f} %",
+        f"{equal} of {len(photos)}",
+    ]
 
 
 def estimated_bytes(model: Model, pixels: Pixels, quality: float) -> Iterator[float]:
-    """What `Codec` reports in evaluation, for each tile."""
+    """Bytes of the hyper-latent and the latent of each tile, as `Codec` estimates them."""
     coder = TileCoder(model, round(quality * QUALITY_STEPS))
     for tile in tiling.grid(*pixels.shape[:2]):
         coded = coder.analyse(tiling.cut(pixels, tile))
@@ -106,7 +116,7 @@ def estimated_bytes(model: Model, pixels: Pixels, quality: float) -> Iterator[fl
 
 
 def symbols(files: list[bytes], path: Path, dtype: str, threads: int) -> list[str]:
-    """Hash of all symbols of each file, as a decoder of this float type reads them."""
+    """Hash of all symbols of each file, as read by a decoder of a float type and some threads."""
     torch.set_num_threads(threads)
     model = Model.load(path).to(getattr(torch, dtype))
     hashes = []
@@ -121,42 +131,50 @@ def symbols(files: list[bytes], path: Path, dtype: str, threads: int) -> list[st
     return hashes
 
 
-def speed_row(work: Work, path: Path, photo: Path) -> str:
+def speed_cells(half: str, path: Path, photo: Path) -> list[str]:
     """Median seconds of networks and entropy coding over 12 megapixels, in this process."""
     torch.set_num_threads(1)
     pixels = read_rgb(photo).pixels
     payloads = fresh(payloads_of, path, photo)
     coder = TileCoder(Model.load(path), QUALITY_STEPS * 4)
     before = forget_peak_mb()
-    runs = [work(coder, pixels, payloads) for _ in range(RUNS)]
+    runs = [HALVES[half](coder, pixels, payloads) for _ in range(RUNS)]
     networks, entropy = (statistics.median(column) for column in zip(*runs, strict=True))
     memory_mb = peak_mb() - before
-    name = work.__name__.removeprefix("time_")
-    seconds, command_mb = fresh(command, name, path, photo)
-    return (
-        f"| {path.stem} | {name} | {networks:.1f} s | {entropy:.2f} s | {memory_mb:.0f} MB "
-        f"| {seconds:.1f} s, {command_mb:.0f} MB |"
-    )
+    seconds, command_mb = fresh(command, half, path, photo)
+    return [
+        path.stem,
+        half,
+        f"{networks:.1f} s",
+        f"{entropy:.2f} s",
+        f"{memory_mb:.0f} MB",
+        f"{seconds:.1f} s, {command_mb:.0f} MB",
+    ]
 
 
-def command(name: str, model: Path, photo: Path) -> tuple[float, float]:
-    """Seconds and peak memory of `python -m search encode` or `decode`, imports and files too."""
+def command(half: str, model: Path, photo: Path) -> tuple[float, float]:
+    """Seconds and peak megabytes of `python -m search encode` or `decode`, with its imports."""
     coded, decoded = photo.with_suffix(f".{model.stem}"), photo.with_suffix(".decoded.png")
-    files = (photo, coded) if name == "encode" else (coded, decoded)
-    words = [sys.executable, "-W", "ignore", "-m", "search", name, *files, "--model", model]
+    files = (photo, coded) if half == "encode" else (coded, decoded)
+    words = ["-W", "ignore", "-m", "search", half, *map(str, files), "--model", str(model)]
     started = time.perf_counter()
     subprocess.run(
-        words, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        [sys.executable, *words],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     seconds = time.perf_counter() - started
     return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
 
 
 def payloads_of(path: Path, photo: Path) -> list[bytes]:
+    """Payloads of a photograph's tiles."""
     return read(encode(read_rgb(photo).pixels, Model.load(path), 4.0))[1]
 
 
 def time_encode(coder: TileCoder, pixels: Pixels, _: list[bytes]) -> tuple[float, float]:
+    """Seconds of networks and of entropy coding."""
     networks = entropy = 0.0
     for tile in tiling.grid(*pixels.shape[:2]):
         started = time.perf_counter()
@@ -169,6 +187,7 @@ def time_encode(coder: TileCoder, pixels: Pixels, _: list[bytes]) -> tuple[float
 
 
 def time_decode(coder: TileCoder, pixels: Pixels, payloads: list[bytes]) -> tuple[float, float]:
+    """Seconds of networks and of entropy coding."""
     networks = entropy = 0.0
     for tile, payload in zip(tiling.grid(*pixels.shape[:2]), payloads, strict=True):
         started = time.perf_counter()
@@ -180,19 +199,23 @@ def time_decode(coder: TileCoder, pixels: Pixels, payloads: list[bytes]) -> tupl
     return networks, entropy
 
 
+HALVES = {"encode": time_encode, "decode": time_decode}
+
+
 def forget_peak_mb() -> float:
-    """Memory of this process now, from which its peak is counted again (Linux)."""
+    """Memory of this process now in megabytes. Its peak is counted again from here (Linux)."""
     Path("/proc/self/clear_refs").write_text("5")
     return peak_mb()
 
 
 def peak_mb() -> float:
-    """Peak memory of this process (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1e3
+    """Peak memory of this process in megabytes (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    status = dict(line.split(":", 1) for line in lines)
+    return int(status["VmHWM"].removesuffix("kB")) / 1e3
 
 
-def fresh(task: Callable[..., Any], *arguments: Any) -> Any:
+def fresh(task: Callable[..., Result], *arguments: object) -> Result:
     """Result of a task in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(task, *arguments).result()

@@ -1,38 +1,38 @@
-"""Random architectures exported: are the packages what was predicted? Ten minutes for twenty.
+"""Exports of random architectures beside what was predicted. Takes ten minutes for twenty.
 
     OMP_NUM_THREADS=1 python benchmarks/exports.py | tee benchmarks/exports.md
 
-Each is exported as `python -m search export` does it, with weights drawn at random: Core ML's
-converter would merge the equal parts of an untrained codec. Prints, in Markdown, whether the op
-list of each saved package is the one that its times are predicted from: the same fused ops of the
-same shapes, and so the same MACs. Then, on tiles of four photographs, the share of symbols that
-are not the model's, and the largest difference of a sample in [0, 1] that both decode from the same
-symbols: for the programs of the packages, run in torch, against weights of float16; for ONNX
-Runtime; and for the programs with every value rounded to float16. Megabytes are of packages and
-tables.
+Each architecture is exported as by `python -m search export`. Its weights are random, since Core
+ML's converter would merge the equal parts of an untrained codec. The table in Markdown tells
+whether the op list of each saved package is the one from which its times are predicted: the same
+fused ops of the same shapes, and so the same MACs. On tiles of four photographs it compares three
+programs with the model: those of the packages, run in torch, with weights of float16; ONNX Runtime;
+and those of the packages with every value rounded to float16. It gives the share of symbols that
+differ, and the largest difference of samples in [0, 1] that both decode from the same symbols.
+Megabytes are those of packages and tables.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import yaml
+from spaces import load_space
 
 from latency_predictor.networks.package_ops import read_package
 from latency_predictor.ops import occurrences
-from search.config.schema import CONFIGS
 from search.export.checks import Agreement
 from search.export.export import PACKAGES, ExportError, export, predicted_ops
+from search.report.markdown import markdown_table
 from space.architecture import Architecture
 from space.bitstream.model_file import Model
 from space.bitstream.tiling import TILE
 from space.codec.codec import Codec
 from space.lowering.programs import randomise
-from space.search_space import SearchSpace
 
 COLUMNS = (
     "id", "context", "resampling", "activation", "encoder kMAC/px", "ops", "op list",
@@ -41,20 +41,20 @@ COLUMNS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--space", default="pico_large")
     parser.add_argument("--n", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    config = yaml.safe_load((CONFIGS / f"space/{arguments.space}.yaml").read_text())
-    space = SearchSpace.from_config(config)
+    space = load_space(arguments.space)
     numbers = space.sample(arguments.n, np.random.default_rng(arguments.seed)).tolist()
-    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-    equal = 0
+    rows, equal = [], 0
     for number in numbers:
         cells, same = row(space.architecture(number), number)
+        rows.append(cells + [""] * (len(COLUMNS) - len(cells)))
         equal += same
-        print(f"| {' | '.join(cells)} |", flush=True)
+        print(f"{len(rows)} of {len(numbers)}: {cells[0]}", file=sys.stderr, flush=True)
+    print(markdown_table(COLUMNS, rows))
     print(
         f"\nOf {len(numbers)} architectures of `{arguments.space}`, {equal} were exported with the "
         "predicted op lists in both packages."
@@ -62,7 +62,10 @@ def main() -> None:
 
 
 def row(architecture: Architecture, seed: int) -> tuple[list[str], bool]:
-    """Cells of one architecture, and whether both op lists are as predicted."""
+    """Cells of one architecture, and whether both op lists are as predicted.
+
+    An architecture that cannot be exported has the reason as its last cell.
+    """
     model = random_model(architecture, seed)
     named = [
         architecture.id,
@@ -91,10 +94,12 @@ def row(architecture: Architecture, seed: int) -> tuple[list[str], bool]:
 
 
 def agreement_cell(found: Agreement) -> str:
+    """Share of unequal symbols and largest difference of samples."""
     return f"{100 * found.unequal_symbols / found.symbols:.2g} %, {found.picture_difference:.0e}"
 
 
 def random_model(architecture: Architecture, seed: int) -> Model:
+    """A model with random weights, in which no two parts are equal."""
     model = Model.of(Codec(architecture))
     randomise(model.decoder, seed)
     randomise(model.encoder, seed + 1)
@@ -102,7 +107,7 @@ def random_model(architecture: Architecture, seed: int) -> Model:
 
 
 def network_cells(model: Model, folder: Path) -> tuple[list[str], bool]:
-    """MACs and ops of both packages as they were saved, and whether all are as predicted."""
+    """Cells of both packages' MACs and ops as saved, and whether all are as predicted."""
     cells, same = [], True
     for name, package in PACKAGES.items():
         found, predicted = read_package(folder / package).table, predicted_ops(model, name)

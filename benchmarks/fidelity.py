@@ -3,10 +3,10 @@
     python benchmarks/fidelity.py PHOTOS WORK --supernet SUPERNET [--workers 2]
 
 Trains the space's reference and 40 architectures, spread evenly over predicted decode time, by
-every protocol below; measures rate and metrics on held-out crops; writes WORK/fidelity.parquet, a
-row per training. Weights and curves are kept in WORK, which belongs to one supernet and one state
-of the code: the same command continues. About 2 CPU hours in all. `benchmarks/proxy.py` and
-`benchmarks/perception.py` read the committed table.
+every protocol below. Measures rate and metrics on held-out crops, and writes WORK/fidelity.parquet
+with a row per training. Weights and curves are kept in WORK, and the same command continues there;
+a WORK belongs to one supernet and one state of the code. The whole takes about 2 CPU hours.
+`benchmarks/proxy.py` and `benchmarks/perception.py` read the committed table.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save
+from spaces import DEVICE, spread_over_decode_time, tabulated_space, without_blocks
 
 from latency_predictor import load_default
+from latency_predictor.writing import write_whole
 from search.config.schema import CONFIGS, ProxyConfig
-from search.costs.costs import SpaceCosts, costs_of
+from search.costs.costs import costs_of
 from search.data.photographs import Photographs, load_photographs
 from search.training.proxy import trained
 from search.training.start import Start, initialisation_of
@@ -37,37 +38,37 @@ from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.storage.writing import write_whole
 
-SPACE = Path(__file__).with_name("pico_small_2400.yaml")
-DEVICE = "iphone13"
 COUNT = 40
+"""Number of architectures besides the reference."""
 TRAIN_CROPS, SELECT_CROPS = 512, 12
 QUALITIES = (2.0, 3.5, 5.0, 6.5)
 METRICS = (
     "psnr", "ms_ssim", "haarpsi", "ms_gmsd", "ssimulacra2", "cvvdp", "lite0_wasserstein",
 )  # fmt: skip
 COSTS = ("decode_ms", "kmac_per_px", "parameters_m")
+"""Predicted costs that the table contains."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How long a codec is trained, and from where."""
+    """Where the training of a codec starts, and how long it is."""
 
     name: str
     start: str
+    """`initialisation` or `supernet`."""
     steps: int
     loss: str = "psnr"
-    """Preset of configs/proxy."""
+    """Name of the preset in configs/proxy that has the loss."""
 
 
 FULL = Protocol("full", "initialisation", 400)
 SHORT = Protocol("supernet-50", "supernet", 50)
 PERCEPTUAL = Protocol("supernet-50-perceptual", "supernet", 50, loss="perceptual")
 LINEAR = Protocol("linear", "initialisation", 400)
-"""The reference without any block: a linear transform, and all of the entropy model."""
-TENTH = 10
-"""Of so many architectures one is also trained by a second seed, and by the perceptual loss."""
+"""The reference without blocks: a linear transform with the whole entropy model."""
+EVERY = 10
+"""One in this many architectures is also trained by a second seed and by the perceptual loss."""
 
 
 @dataclass(frozen=True)
@@ -81,49 +82,35 @@ class Job:
 
     @property
     def weights(self) -> Path:
+        """File of the trained weights."""
         return self.work / f"{self.protocol.name}-{self.architecture.id}-{self.seed}.safetensors"
 
     @property
     def curve(self) -> Path:
+        """File of the measured curve."""
         return self.weights.with_suffix(".json")
-
-
-def searched() -> SearchSpace:
-    """The space that is studied."""
-    return SearchSpace.from_config(yaml.safe_load(SPACE.read_text()))
-
-
-def chosen(space: SearchSpace) -> list[Architecture]:
-    """The reference, then COUNT others evenly over the order of predicted decode time."""
-    predicted = SpaceCosts(space, load_default(), DEVICE).of(np.arange(space.size))
-    order = predicted["decode_ms"].to_numpy().argsort(kind="stable")
-    places = np.linspace(0, len(order) - 1, COUNT).round().astype(int)
-    return [space.reference, *(space.architecture(int(order[place])) for place in places)]
 
 
 def jobs(space: SearchSpace, work: Path) -> list[Job]:
     """All trainings."""
-    architectures = chosen(space)
-    tenth = architectures[1::TENTH]
+    reference, others = space.reference, spread_over_decode_time(space, COUNT)
+    tenth = others[::EVERY]
+    linear = replace(
+        reference,
+        encoder=without_blocks(reference.encoder),
+        decoder=without_blocks(reference.decoder),
+    )
     return [
-        *(Job(FULL, architecture, 0, work) for architecture in architectures),
-        Job(LINEAR, without_blocks(architectures[0]), 0, work),
-        *(Job(PERCEPTUAL, a, 0, work) for a in (architectures[0], *tenth)),
-        *(Job(FULL, architecture, 1, work) for architecture in tenth),
-        *(Job(SHORT, architecture, 0, work) for architecture in architectures),
+        *(Job(FULL, a, 0, work) for a in (reference, *others)),
+        Job(LINEAR, linear, 0, work),
+        *(Job(PERCEPTUAL, a, 0, work) for a in (reference, *tenth)),
+        *(Job(FULL, a, 1, work) for a in tenth),
+        *(Job(SHORT, a, 0, work) for a in (reference, *others)),
     ]
 
 
-def without_blocks(architecture: Architecture) -> Architecture:
-    """The same widths, resampling and entropy model, and no chain with a block."""
-    encoder, decoder = (
-        tuple(replace(chain, R=0) for chain in half)
-        for half in (architecture.encoder, architecture.decoder)
-    )
-    return replace(architecture, encoder=encoder, decoder=decoder)
-
-
 _DATA: dict[str, Any] = {}
+"""What the trainings of a process share: photographs, and the codecs' starts by name."""
 
 
 def _prepare(photographs: str, work: Path, supernet: str) -> None:
@@ -143,9 +130,9 @@ def _perform(job: Job) -> str:
         began = time.process_time()
         config = ProxyConfig(steps=job.protocol.steps, loss=_loss(job.protocol.loss))
         codec = trained(job.architecture, data.train, start, config, job.seed)
-        said = {"cpu_s": f"{time.process_time() - began:.1f}"}
+        metadata = {"cpu_s": f"{time.process_time() - began:.1f}"}
         tensors = {name: value.contiguous() for name, value in codec.state_dict().items()}
-        write_whole(job.weights, save(tensors, said))
+        write_whole(job.weights, save(tensors, metadata))
     codec = Codec(job.architecture)
     codec.load_state_dict(load_file(job.weights))
     began = time.process_time()
@@ -162,7 +149,7 @@ def _loss(preset: str) -> dict[str, float]:
 
 
 def table(space: SearchSpace, work: Path) -> pd.DataFrame:
-    """A row per finished training: the architecture, its costs, CPU seconds, and the curves."""
+    """A row per finished training: the architecture, CPU seconds, and the curves."""
     rows = []
     for job in jobs(space, work):
         if not job.curve.is_file():
@@ -184,7 +171,7 @@ def table(space: SearchSpace, work: Path) -> pd.DataFrame:
 
 
 def with_costs(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with predicted costs of each architecture."""
+    """The table with the predicted costs of each architecture."""
     model = load_default()
     costs = [
         costs_of(Architecture.from_json(text), model, DEVICE) for text in frame["architecture"]
@@ -200,13 +187,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    space = searched()
-    todo = [job for job in jobs(space, arguments.work) if not job.curve.is_file()]
-    setting = (arguments.photographs, arguments.work, arguments.supernet)
+    space = tabulated_space()
+    missing = [job for job in jobs(space, arguments.work) if not job.curve.is_file()]
+    shared = (arguments.photographs, arguments.work, arguments.supernet)
     context = multiprocessing.get_context("spawn")
-    with context.Pool(arguments.workers, _prepare, setting) as pool:
-        for done in pool.imap_unordered(_perform, todo):
-            print(done, flush=True)
+    with context.Pool(arguments.workers, _prepare, shared) as pool:
+        for finished in pool.imap_unordered(_perform, missing):
+            print(finished, flush=True)
     frame = with_costs(table(space, arguments.work))
     frame.to_parquet(arguments.work / "fidelity.parquet", index=False, compression="zstd")
 

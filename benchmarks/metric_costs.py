@@ -1,8 +1,9 @@
-"""What the metrics cost, how well the SSIMULACRA2 port agrees, and how losses compare to the MSE.
+"""Cost of the metrics, agreement of the SSIMULACRA2 port, and scales of losses against the MSE.
 
     python benchmarks/metric_costs.py KODAK [--agreement] [--cost] [--scales]
 
-KODAK holds the 24 photographs. One thread; seconds are of processor time, the least of five.
+KODAK holds the 24 photographs. Without a flag, all three parts are printed, as tables in Markdown.
+Everything runs on one thread. Times are processor seconds, the minimum of five runs.
 """
 
 from __future__ import annotations
@@ -17,19 +18,23 @@ from pathlib import Path
 import numpy as np
 import ssimulacra2
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
 from search.metrics import METRICS, Metric, available
 from search.metrics.interface import Measure
+from search.report.markdown import markdown_table
 
 QUALITIES = (5, 10, 20, 35, 50, 65, 80, 90, 95)
+"""Qualities of JPEG."""
 SIDE = 256
+"""Side of crops in pixels."""
 RUNS = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kodak", type=Path)
     parts = {"agreement": agreement, "cost": cost, "scales": scales}
     for name in parts:
@@ -43,6 +48,7 @@ def main() -> None:
 
 
 def agreement(images: list[Image.Image]) -> None:
+    """Print the differences between the port of SSIMULACRA2 and the package, and their times."""
     errors: dict[str, list[float]] = {}
     package_s = port_s = 0.0
     for image in images:
@@ -60,10 +66,12 @@ def agreement(images: list[Image.Image]) -> None:
             port_s += time.process_time() - between
             errors.setdefault(name, []).append(abs(score - expected))
     errors["all"] = [error for values in list(errors.values()) for error in values]
-    print("| SSIMULACRA2, port and package | pairs | largest difference | mean |")
-    print("|---|---:|---:|---:|")
-    for name, values in errors.items():
-        print(f"| {name} | {len(values)} | {max(values):.5f} | {np.mean(values):.5f} |")
+    rows = (
+        [name, len(values), f"{max(values):.5f}", f"{np.mean(values):.5f}"]
+        for name, values in errors.items()
+    )
+    headers = ("SSIMULACRA2, port and package", "pairs", "largest difference", "mean")
+    print(markdown_table(headers, rows))
     pairs = len(errors["all"])
     print(
         f"\n{package_s / pairs:.3f} s by the package, {port_s / pairs:.3f} s by the port: "
@@ -72,22 +80,22 @@ def agreement(images: list[Image.Image]) -> None:
 
 
 def cost(images: list[Image.Image]) -> None:
+    """Print the times of scores, losses and gradients."""
     original = torch.cat([to_tensor(image)[..., :SIDE, :SIDE] for image in images[:4]])
     coded_images = [to_tensor(coded(image, "JPEG", 50)) for image in images[:4]]
     other = torch.cat([image[..., :SIDE, :SIDE] for image in coded_images])
-    print(f"| ms per {SIDE}x{SIDE} crop | score | loss | loss and gradient | score, s/Mpx |")
-    print("|---|---:|---:|---:|---:|")
+    rows = []
     for name, metric in available().items():
         with torch.no_grad():
             score_ms = milliseconds(metric, original, other)
-        losses = " | ".join(f"{x:.1f}" for x in training_ms(metric, original, other)) or " | "
-        print(
-            f"| {name} | {score_ms:.1f} | {losses} | {1e3 * score_ms / SIDE**2:.2f} |", flush=True
-        )
+        losses = [f"{ms:.1f}" for ms in training_ms(metric, original, other)] or ["", ""]
+        rows.append([name, f"{score_ms:.1f}", *losses, f"{1e3 * score_ms / SIDE**2:.2f}"])
+    crop = f"ms per {SIDE}x{SIDE} crop"
+    print(markdown_table((crop, "score", "loss", "loss and gradient", "score, s/Mpx"), rows))
 
 
 def training_ms(metric: Metric, original: Tensor, other: Tensor) -> list[float]:
-    """Of the loss alone and with its gradient; empty for a metric that is not trained on."""
+    """Milliseconds of the loss, and of loss and gradient; empty for a metric without a loss."""
     if metric.loss is None:
         return []
     image = other.clone().requires_grad_()
@@ -100,23 +108,25 @@ def training_ms(metric: Metric, original: Tensor, other: Tensor) -> list[float]:
 
 
 def scales(images: list[Image.Image]) -> None:
+    """Print the scale and the slope of each loss against the MSE."""
     losses: dict[str, Measure] = {name: m.loss for name, m in METRICS.items() if m.loss}
     means = {quality: mean_losses(images, quality, losses) for quality in QUALITIES}
     drop = means[35] - means[65]
     mse = list(losses).index("psnr")
     logs = np.diff(np.log([means[quality] for quality in QUALITIES]), axis=0)
-    steps = " ".join(f"{a}-{b}" for a, b in pairwise(QUALITIES))
-    print(f"| loss | MSE_PER_LOSS | d log loss / d log MSE, JPEG quality {steps} |")
-    print("|---|---:|---|")
+    rows = []
     for i, name in enumerate(losses):
         slopes = " ".join(f"{slope:.2f}" for slope in logs[:, i] / logs[:, mse])
-        print(f"| {name} | {drop[mse] / drop[i]:.3g} | {slopes} |")
+        rows.append([name, f"{drop[mse] / drop[i]:.3g}", slopes])
+    steps = " ".join(f"{a}-{b}" for a, b in pairwise(QUALITIES))
+    slope = f"d log loss / d log MSE, JPEG quality {steps}"
+    print(markdown_table(("loss", "MSE_PER_LOSS", slope), rows))
 
 
 def mean_losses(
     images: list[Image.Image], quality: int, losses: dict[str, Measure]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Means over the central squares, in the order of `losses`."""
+) -> NDArray[np.float64]:
+    """Mean of each loss over the central squares of JPEG images of this quality."""
     rows = []
     for image in images:
         left, top = (image.width - SIDE) // 2, (image.height - SIDE) // 2
@@ -129,6 +139,7 @@ def mean_losses(
 
 
 def distorted(image: Image.Image) -> Iterator[tuple[str, Image.Image]]:
+    """Distorted versions of an image, by name."""
     for quality in (5, 30, 60, 90):
         yield f"JPEG {quality}", coded(image, "JPEG", quality)
         yield f"WebP {quality}", coded(image, "WEBP", quality)
@@ -148,13 +159,14 @@ def coded(image: Image.Image, kind: str, quality: int) -> Image.Image:
 
 
 def to_tensor(image: Image.Image) -> Tensor:
+    """A batch [1, 3, H, W] in [0, 1] of one image."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
 
 def milliseconds(
     call: Callable[[Tensor, Tensor], Tensor], original: Tensor, other: Tensor
 ) -> float:
-    """Per image, the least of several runs."""
+    """Processor milliseconds per image, the minimum of RUNS runs."""
     seconds = []
     for _ in range(RUNS):
         started = time.process_time()

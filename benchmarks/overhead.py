@@ -1,20 +1,21 @@
-"""What the search itself takes per trial, beside evaluations and the sampler.
+"""Time that the search itself takes per trial, beside evaluations and the sampler.
 
     python benchmarks/overhead.py [TRIALS] [WORKERS]
 
-A run of `pico_large` whose evaluations do nothing: Ray workers return the same score at once, and
-everything else is as in `python -m search run`: the study's journal, tables and hypervolume for the
-display, samples. Candidates are drawn at random, which takes no time. Prints milliseconds per
-trial, by the hundred and on average.
+Runs a search on `pico_large` whose evaluations do nothing: Ray workers return a made-up score at
+once. Everything else is as in `python -m search run`: the journal of the study, tables and
+hypervolume for the display, and samples. Candidates are drawn at random, which takes no time.
+Prints the mean milliseconds per trial, over all trials and over each hundred.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 from unittest.mock import patch
 
 import pandas as pd
@@ -31,51 +32,57 @@ from search.study.run import run
 from search.training.proxy import Score
 from space.architecture import Architecture
 
-CURVE = [0.1, 0.2, 0.4, 0.8]
+BPP, SSIMULACRA2 = [0.1, 0.2, 0.4, 0.8], [30.0, 50.0, 70.0, 90.0]
+"""The made-up curve."""
 WARM_UP = 20
-QUALITY = [30.0, 50.0, 70.0, 90.0]
+"""First trials, which wait for Ray's workers to start."""
 
 
 @ray.remote(num_returns=2)
-def _nothing(architecture: Architecture, steps: int) -> tuple[Score, None]:
-    # Of a later number, a better codec, so that there is a front.
+def _made_up_score(architecture: Architecture, steps: int) -> tuple[Score, None]:
+    # Codecs differ, so that there is a front.
     gain = int(architecture.id[:4], 16) / 2**16
-    curve = {"bpp": CURVE, "ssimulacra2": [value + gain for value in QUALITY]}
+    curve = {"bpp": BPP, "ssimulacra2": [value + gain for value in SSIMULACRA2]}
     return Score(steps, curve, 0.0, 0.0, torch.zeros(3, 256, 256)), None
 
 
-class Nothing(RayEvaluator):
-    """Evaluations of no work."""
+class IdleEvaluator(RayEvaluator):
+    """Evaluates candidates without any work."""
 
     def submit(self, architecture: Architecture) -> Stage:
-        """A score that is there as soon as a worker answers."""
-        return Stage(0, *_nothing.remote(architecture, self.config.steps))
+        """A stage that is ready as soon as a worker answers."""
+        task = cast("Any", _made_up_score)
+        score, training = task.remote(architecture, self.config.steps)
+        return Stage(0, score, training)
 
 
 @contextmanager
-def evaluator(trained: Trained) -> Iterator[tuple[Evaluator, int]]:
-    """In place of `Trained.evaluator`."""
+def idle_evaluator(trained: Trained) -> Iterator[tuple[Evaluator, int]]:
+    """The replacement of `Trained.evaluator`."""
     config = trained.config
     slots = start_ray(None, config.search.workers)
     try:
-        yield Nothing((), config.proxy, config.search.metric, config.run.seed, 0), slots
+        yield IdleEvaluator((), config.proxy, config.search.metric, config.run.seed, 0), slots
     finally:
         ray.shutdown()
 
 
 def main() -> None:
-    trials, workers = (int(word) for word in (*sys.argv[1:], "1000", "2")[:2])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("trials", type=int, nargs="?", default=1000)
+    parser.add_argument("workers", type=int, nargs="?", default=2)
+    arguments = parser.parse_args()
+    workers: int = arguments.workers
     with tempfile.TemporaryDirectory() as folder:
         config = Config(
             space=yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text()),
             run=RunConfig(root=folder),
             sampler=Sampler.random,
-            search=SearchConfig(trials=trials, workers=workers),
+            search=SearchConfig(trials=arguments.trials, workers=workers),
         )
-        with patch.object(Trained, "evaluator", evaluator):
+        with patch.object(Trained, "evaluator", idle_evaluator):
             run(config, Console(quiet=True))
         frame = pd.read_parquet(Path(folder) / "pico_large" / "trials.parquet")
-    # The first waits for Ray's workers to start.
     ended = frame["finished"].sort_values().iloc[WARM_UP:]
     each_ms = ended.diff().dt.total_seconds().dropna() * 1000
     print(f"{len(frame)} trials, {workers} workers: {each_ms.mean():.1f} ms per trial")

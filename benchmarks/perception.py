@@ -2,25 +2,35 @@
 
     python benchmarks/perception.py [TABLE]
 
-Reads the table of `benchmarks/fidelity.py`. Prints Kendall's tau between BD-rates by PSNR and by
-every other metric, at every fidelity; between all metrics at full fidelity; and what it costs, by
-each metric, to let another choose; and what training on a perceptual loss gains.
+Reads the table of `benchmarks/fidelity.py`. Prints four kinds of tables: Kendall's tau between
+BD-rates by PSNR and by every other metric, at every fidelity; tau between all metrics at full
+fidelity; the BD-rate that each metric loses if another metric chooses the architecture; and the
+BD-rate that training on a perceptual loss gains.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from fidelity import METRICS
-from ranking import TABLE, bd_rates, compared, curve, tau, with_interval, written
+from ranking import (
+    FIDELITIES,
+    common_protocols,
+    curves,
+    format_interval,
+    protocol_bd_rates,
+    read_fidelities,
+    tau,
+    with_interval,
+)
 
 from search.metrics.rate_distortion import bd_rate_percent
 
 BANDS = 4
-"""Equal groups of architectures by decode time, in each of which one is chosen."""
+"""Number of equal groups of architectures by decode time. In each of them one is chosen."""
 
 
 def agreement(frame: pd.DataFrame, protocols: list[str]) -> pd.DataFrame:
@@ -28,9 +38,11 @@ def agreement(frame: pd.DataFrame, protocols: list[str]) -> pd.DataFrame:
     rows = {}
     for metric in METRICS[1:]:
         rows[metric] = {
-            protocol: written(
+            protocol: format_interval(
                 with_interval(
-                    tau, bd_rates(frame, protocol, "psnr"), bd_rates(frame, protocol, metric)
+                    tau,
+                    protocol_bd_rates(frame, protocol, "psnr"),
+                    protocol_bd_rates(frame, protocol, metric),
                 )
             )
             for protocol in protocols
@@ -38,22 +50,25 @@ def agreement(frame: pd.DataFrame, protocols: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def matrix(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
+def all_bd_rates(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """BD-rates against the reference, a row per architecture and a column per metric."""
+    return pd.DataFrame({metric: protocol_bd_rates(frame, protocol, metric) for metric in METRICS})
+
+
+def metric_agreement(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
     """Tau between all metrics."""
-    rates = pd.DataFrame({m: bd_rates(frame, protocol, m) for m in METRICS}).dropna()
-    return rates.corr(method="kendall").round(2)
+    return all_bd_rates(frame, protocol).dropna().corr(method="kendall").round(2)
 
 
 def regret(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """Mean BD-rate, by each metric at full fidelity, lost by other choices than its own.
+    """Mean BD-rate at full fidelity, by the row's metric, that the column's choices lose.
 
-    In each band of decode time one architecture is chosen by the column's metric. At full fidelity
-    a metric's own choice loses nothing by definition, the noise of one seed included.
+    In each band of decode time the column's metric chooses one architecture by `protocol`. At full
+    fidelity a metric's own choice loses nothing by definition, although it includes the noise of
+    one seed.
     """
     of_full = frame[frame["protocol"] == "full"].drop_duplicates("id").set_index("id")
-    full, at = (
-        pd.DataFrame({m: bd_rates(frame, p, m) for m in METRICS}) for p in ("full", protocol)
-    )
+    full, at = all_bd_rates(frame, "full"), all_bd_rates(frame, protocol)
     known = full.index[(full.notna() & at.notna()).all(axis=1)]
     full, at = full.loc[known], at.loc[known]
     band = pd.qcut(of_full.loc[full.index, "decode_ms"], BANDS, labels=False)
@@ -69,41 +84,41 @@ def regret(frame: pd.DataFrame, protocol: str) -> pd.DataFrame:
     return pd.DataFrame(lost).T.round(1)
 
 
-def trained_on(frame: pd.DataFrame) -> pd.DataFrame:
+def perceptual_training(frame: pd.DataFrame) -> pd.DataFrame:
     """BD-rate, by each metric, of training on the perceptual loss against the squared error.
 
-    The same start, steps and seed; a row per architecture and their mean.
+    Both have the same start, steps and seed. There is a row per architecture, and their mean.
     """
     perceptual, squared = (
-        frame[frame["protocol"] == protocol].set_index("id")
+        frame[frame["protocol"] == protocol]
         for protocol in ("supernet-50-perceptual", "supernet-50")
     )
-    rates = {
-        identity: {
-            metric: bd_rate_percent(
-                curve(squared.loc[identity], metric), curve(row, metric), metric
-            )
-            for metric in METRICS
+    rates = {}
+    for metric in METRICS:
+        anchors = curves(squared, metric)
+        rates[metric] = {
+            identity: bd_rate_percent(anchors[identity], curve, metric)
+            for identity, curve in curves(perceptual, metric).items()
         }
-        for identity, row in perceptual.iterrows()
-    }
-    table = pd.DataFrame(rates).T
+    table = pd.DataFrame(rates)
     table.loc["mean"] = table.mean()
     return table.round(1)
 
 
 def main() -> None:
-    frame = pd.read_parquet(Path(sys.argv[1]) if sys.argv[1:] else TABLE)
-    protocols = compared(frame)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", type=Path, nargs="?", default=FIDELITIES)
+    frame = read_fidelities(parser.parse_args().table)
+    protocols = common_protocols(frame)
     print("Kendall's tau with the ranking by PSNR (90 % bootstrap intervals)\n")
     print(agreement(frame, protocols).to_markdown())
     print("\nKendall's tau between metrics, full fidelity\n")
-    print(matrix(frame, "full").to_markdown())
+    print(metric_agreement(frame, "full").to_markdown())
     for protocol in protocols:
         print(f"\nBD-rate (%) lost by the row's metric where {protocol} chooses by the column's\n")
         print(regret(frame, protocol).to_markdown())
     print("\nBD-rate (%) of 50 steps on `proxy=perceptual` against 50 on `proxy=psnr`\n")
-    print(trained_on(frame).to_markdown())
+    print(perceptual_training(frame).to_markdown())
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
-"""How well a supernet ranks codecs: against the same codecs, each trained from its own start.
+"""How well a supernet ranks codecs, compared with separate trainings of the same codecs.
 
     python benchmarks/rank_truth.py train PHOTOS WORK
     python benchmarks/rank_truth.py compare [SUPERNET]
 
-`train` trains codecs of `pico_large`, PER_BAND in every band of decode times, its reference, and
-the reference with one of the paper's choices undone, from their PCA initialisation by the losses
-and rates of `quick`; some of them by a second seed too. PHOTOS must not hold the photographs that
-`search/held_out` is of. Each takes about four minutes of a core and is written to
-`rank_truth.parquet` beside this file, from which the same command continues. `compare` measures
-the supernet's slices on the same crops and prints Kendall's tau with 90 % intervals, beside
-rankings that need no training, and writes what `search run` says of the shipped supernet; then the
-ablations as they were trained apart.
+`train` trains codecs of `pico_large` from their PCA initialisation by the losses and learning rates
+of `quick`. They are the reference, 4 codecs in every band of decode times, and the reference with
+one of the paper's choices undone; some are trained by a second seed as well. PHOTOS must not
+contain the photographs from which the crops in `search/held_out` were cut. A training takes about
+four minutes of a core. It is written to `rank_truth.parquet` beside this file, from which the same
+command continues. `compare` measures the supernet's slices on the same crops. It prints Kendall's
+tau between supernet and trainings with 90 % intervals, beside that of rankings that need no
+training, and then the ablations by their trainings. For the shipped supernet it also writes the
+rank fidelity that `search run` reports.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from ranking import in_bands, tau, with_interval, written
-from slices import DEVICE, SPACE, searched
+from ranking import bd_rates, curves, format_interval, tau, tau_in_bands, with_interval
+from slices import SPACE
+from spaces import DEVICE, load_space
 from stages import PAPER, ablations
 
 from latency_predictor import load_default
+from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
 from search.costs.costs import SpaceCosts
 from search.data.photographs import Crops, load_photographs
 from search.data.shipped_crops import find_crops, load_crops
-from search.metrics.rate_distortion import CurveError, bd_rate_percent
 from search.promotion.recipe import Phase, Recipe
 from search.report.rank_fidelity import SHIPPED_FIDELITY, RankFidelity
 from search.training.full import FullTraining, TrainingData
@@ -43,17 +45,18 @@ from search.training.start import initialisation_of
 from search.training.supernet import drawn_subnet
 from search.training.validation import measure
 from space.architecture import Architecture
+from space.codec.codec import Codec
 from space.codec.precision import branches_in, fastest_branch_dtype
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.storage.writing import write_whole
 
 TABLE = Path(__file__).with_name("rank_truth.parquet")
 BANDS = (45.0, 60.0, 80.0, 105.0, 135.0, 170.0)
-"""Decode times in ms; codecs of a band lie within BAND_WIDTH of it."""
+"""Centres in ms of the bands of decode times."""
 BAND_WIDTH, PER_BAND = 0.05, 4
-SECOND_SEED = 4
-"""One in so many codecs is trained by a second seed as well."""
+"""Largest relative distance of a decode time from the centre, and number of codecs per band."""
+EVERY = 4
+"""One in this many codecs is trained by a second seed as well."""
 STEPS = 1500
 SIDE = 192
 """Side of training crops in pixels: 0.6 times the cost of 256."""
@@ -61,7 +64,7 @@ RECIPE = Recipe(
     name="rank_truth", batch=2, trunk_lr=5e-4, branch_lr=6e-3, context_share=0.1, average=0.998,
     perceptual=Phase(steps=STEPS, loss={"psnr": 0.75, "ssimulacra2": 0.25}),
 )  # fmt: skip
-"""`quick`, shorter."""
+"""`quick` with fewer steps."""
 TRAIN_CROPS, SELECT_CROPS = 3000, 24
 QUALITIES, METRICS = ProxyConfig.qualities, ProxyConfig.metrics
 BASELINES = {
@@ -70,18 +73,18 @@ BASELINES = {
     "predicted decode time": "decode_ms",
     "width at stride 16": "width",
 }
-"""Rankings that need no training; the larger, the better they expect a codec to be."""
+"""Rankings that need no training: the larger the value, the better the codec should be."""
 
 
-def chosen(space: SearchSpace) -> list[Architecture]:
-    """The reference, then the codecs, one of every band in turn, drawn as training draws them."""
+def banded_codecs(space: SearchSpace) -> list[Architecture]:
+    """The reference, then codecs of every band in turn, drawn as training draws them."""
     rng = np.random.default_rng(0)
-    prices = SpaceCosts(space, load_default(), DEVICE)
+    costs = SpaceCosts(space, load_default(), DEVICE)
     bands: list[list[Architecture]] = [[] for _ in BANDS]
     while min(map(len, bands)) < PER_BAND:
         drawn = [drawn_subnet(space, rng) for _ in range(200)]
-        costs = prices.of(np.array([space.number(a) for a in drawn]))
-        for architecture, decode_ms in zip(drawn, costs["decode_ms"], strict=True):
+        of_drawn = costs.of(np.array([space.number(a) for a in drawn]))
+        for architecture, decode_ms in zip(drawn, of_drawn["decode_ms"], strict=True):
             for band, centre in zip(bands, BANDS, strict=True):
                 if abs(decode_ms / centre - 1) <= BAND_WIDTH and len(band) < PER_BAND:
                     band.append(architecture)
@@ -90,14 +93,14 @@ def chosen(space: SearchSpace) -> list[Architecture]:
 
 
 def jobs(space: SearchSpace) -> list[tuple[Architecture, int]]:
-    """Architectures and seeds: codecs, some of them by a second seed, then ablations."""
-    codecs = chosen(space)
-    seconds = ((a, 1) for a in codecs[::SECOND_SEED])
+    """Architectures and seeds: all codecs, some again by a second seed, then the ablations."""
+    codecs = banded_codecs(space)
+    seconds = ((a, 1) for a in codecs[::EVERY])
     return [*((a, 0) for a in codecs), *seconds, *((a, 0) for a in ablations(space).values())]
 
 
 def trained(architecture: Architecture, seed: int, crops: Crops) -> dict[str, Any]:
-    """One training: CPU seconds, and the curves on the held-out crops."""
+    """Train a codec; its CPU seconds, and its curve on the held-out crops."""
     began = time.process_time()
     torch.manual_seed(seed)
     codec = initialisation_of(crops).start(architecture).to(memory_format=torch.channels_last)
@@ -109,19 +112,19 @@ def trained(architecture: Architecture, seed: int, crops: Crops) -> dict[str, An
     return {"train_cpu_s": round(spent, 1), **curve_of(training.codec)}
 
 
-def curve_of(codec: torch.nn.Module) -> dict[str, list[float]]:
+def curve_of(codec: Codec) -> dict[str, list[float]]:
     """Bpp and metrics on the held-out crops."""
-    curve, _ = measure(codec, load_crops(find_crops(SELECT_CROPS)), QUALITIES, METRICS)  # type: ignore[arg-type]
+    curve, _ = measure(codec, load_crops(find_crops(SELECT_CROPS)), QUALITIES, METRICS)
     return {name: list(values) for name, values in curve.items()}
 
 
 def train(photographs: str, work: Path) -> None:
-    """All trainings that the table does not have yet; crops are kept in WORK."""
+    """Perform all trainings that the table lacks. Training crops are kept in `work`."""
     loaded = load_photographs(photographs, 400, TRAIN_CROPS, SELECT_CROPS, work / ".crops")
     crops = loaded.train[..., :SIDE, :SIDE]
     table = pd.read_parquet(TABLE) if TABLE.is_file() else pd.DataFrame()
     done = set(zip(table.get("id", ()), table.get("seed", ()), strict=True))
-    for architecture, seed in jobs(searched()):
+    for architecture, seed in jobs(load_space(SPACE)):
         if (architecture.id, seed) not in done:
             row = {"id": architecture.id, "architecture": architecture.to_json(), "seed": seed,
                    "steps": STEPS, **trained(architecture, seed, crops)}  # fmt: skip
@@ -130,22 +133,11 @@ def train(photographs: str, work: Path) -> None:
             write_whole(TABLE, table.to_parquet(index=False, compression="zstd"))
 
 
-def rates(frame: pd.DataFrame, anchor: dict[str, Any], metric: str) -> pd.Series:
-    """BD-rates by id against a curve; NaN where there is none."""
-    found = {}
-    for row in frame.to_dict("records"):
-        try:
-            found[row["id"]] = bd_rate_percent(anchor, row, metric)
-        except CurveError:
-            found[row["id"]] = np.nan
-    return pd.Series(found, dtype=float)
-
-
 def compare(path: Path) -> None:
-    """Tables, and the record of the shipped supernet."""
-    space, table = searched(), pd.read_parquet(TABLE)
+    """Print the tables, and record the rank fidelity of the shipped supernet."""
+    space, table = load_space(SPACE), pd.read_parquet(TABLE)
     supernet = Supernet.load(path)
-    codecs = {architecture.id for architecture in chosen(space)}
+    codecs = {architecture.id for architecture in banded_codecs(space)}
     own = table[(table["seed"] == 0) & table["id"].isin(codecs)]
     architectures = [Architecture.from_json(text) for text in own["architecture"]]
     numbers = np.array([space.number(a) for a in architectures])
@@ -160,7 +152,7 @@ def compare(path: Path) -> None:
                 "supernet": of_reference(inherited, space, metric),
             }
         ).drop(index=space.reference.id)
-        lines += [row | {"metric": metric} for row in against(both.dropna(), costs)]
+        lines += [row | {"metric": metric} for row in agreements(both.dropna(), costs)]
         if path == SHIPPED_SUPERNET:
             record(supernet, metric, both.dropna())
         print(metric, agreement_of_seeds(table, space, metric))
@@ -170,7 +162,7 @@ def compare(path: Path) -> None:
 
 
 def undone(table: pd.DataFrame, space: SearchSpace) -> pd.DataFrame:
-    """A row per ablation that was trained, beside the paper's figure."""
+    """BD-rates of the ablations that were trained, a row each, beside the paper's figure."""
     first = table[table["seed"] == 0]
     by_metric = {metric: of_reference(first, space, metric) for metric in METRICS}
     lines = {
@@ -183,13 +175,13 @@ def undone(table: pd.DataFrame, space: SearchSpace) -> pd.DataFrame:
 
 
 def of_reference(frame: pd.DataFrame, space: SearchSpace, metric: str) -> pd.Series:
-    """BD-rates against the reference of the same kind of training."""
-    anchor = frame[frame["id"] == space.reference.id].iloc[0].to_dict()
-    return rates(frame, anchor, metric)
+    """BD-rates against the reference in the same table, by architecture."""
+    tested = curves(frame, metric)
+    return bd_rates(tested, tested[space.reference.id], metric)
 
 
-def against(both: pd.DataFrame, costs: pd.DataFrame) -> list[dict[str, str]]:
-    """A row per ranking: tau with the codecs' own trainings, overall and within bands."""
+def agreements(both: pd.DataFrame, costs: pd.DataFrame) -> list[dict[str, str]]:
+    """Tau of every ranking with the codecs' own trainings, overall and within bands of time."""
     rankings = {"supernet": both["supernet"]} | {
         name: -costs.loc[both.index, column] for name, column in BASELINES.items()
     }
@@ -197,8 +189,10 @@ def against(both: pd.DataFrame, costs: pd.DataFrame) -> list[dict[str, str]]:
     return [
         {
             "ranking": name,
-            "tau": written(with_interval(tau, scores, both["own"])),
-            "tau within a band": written(with_interval(in_bands, scores, both["own"], decode_ms)),
+            "tau": format_interval(with_interval(tau, scores, both["own"])),
+            "tau within a band": format_interval(
+                with_interval(tau_in_bands, scores, both["own"], decode_ms)
+            ),
             "codecs": str(len(both)),
         }
         for name, scores in rankings.items()
@@ -206,19 +200,18 @@ def against(both: pd.DataFrame, costs: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def agreement_of_seeds(table: pd.DataFrame, space: SearchSpace, metric: str) -> str:
-    """Tau between both seeds, of those codecs that have two."""
-    anchor = table[(table["id"] == space.reference.id) & (table["seed"] == 0)].iloc[0].to_dict()
-    seeds = [rates(table[table["seed"] == seed], anchor, metric) for seed in (0, 1)]
-    pair = pd.concat(seeds, axis=1, keys=["first", "second"]).dropna()
-    if len(pair) < 3:
-        return f"{len(pair)} codecs by two seeds"
-    return (
-        f"{len(pair)} codecs by two seeds agree with tau {tau(pair['first'], pair['second']):.2f}"
-    )
+    """Tau between both seeds, over the codecs that have two."""
+    by_seed = [curves(table[table["seed"] == seed], metric) for seed in (0, 1)]
+    anchor = by_seed[0][space.reference.id]
+    rates = [bd_rates(tested, anchor, metric) for tested in by_seed]
+    first, second = pd.concat(rates, axis=1).dropna().to_numpy().T
+    if len(first) < 3:
+        return f"{len(first)} codecs by two seeds"
+    return f"{len(first)} codecs by two seeds agree with tau {tau(first, second):.2f}"
 
 
 def record(supernet: Supernet, metric: str, both: pd.DataFrame) -> None:
-    """Write what `search run` says of this supernet by this metric."""
+    """Write the rank fidelity that `search run` reports for this supernet and metric."""
     value, low, high = with_interval(tau, both["supernet"], both["own"])
     known = json.loads(SHIPPED_FIDELITY.read_text()) if SHIPPED_FIDELITY.is_file() else []
     others = [r for r in known if (r["supernet"], r["metric"]) != (supernet.digest, metric)]

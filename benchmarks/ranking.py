@@ -1,24 +1,25 @@
-"""Rankings of the architectures of `fidelity.parquet`, and how far two of them agree."""
+"""BD-rates of architectures, and how far two rankings of them agree."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, kendalltau, spearmanr
 
-from search.metrics.rate_distortion import CurveError, bd_rate_percent
+from search.metrics.rate_distortion import Curve, CurveError, bd_rate_percent
 
-TABLE = Path(__file__).with_name("fidelity.parquet")
+FIDELITIES = Path(__file__).with_name("fidelity.parquet")
+"""The table of `fidelity.py`."""
 COVERAGE = 0.90
+"""Coverage of the bootstrap intervals."""
 RESAMPLES = 1000
 BAND = 0.05
-"""Of decode time: how near two architectures are for a phone."""
+"""Largest relative difference of decode times within a band: a phone hardly tells them apart."""
 
 Vector = NDArray[np.float64]
 
@@ -31,40 +32,55 @@ class Ranking:
     cpu_s: float = 0.0
 
 
-def compared(frame: pd.DataFrame) -> list[str]:
+def read_fidelities(path: Path) -> pd.DataFrame:
+    """A table of `fidelity.py`. The committed one calls a supernet a parent."""
+    frame = pd.read_parquet(path)
+    return frame.assign(protocol=frame["protocol"].str.replace("parent-", "supernet-"))
+
+
+def common_protocols(frame: pd.DataFrame) -> list[str]:
     """Protocols by which all architectures were trained."""
     trained = frame[frame["seed"] == 0].groupby("protocol", sort=False).size()
     return list(trained[trained == trained.max()].index)
 
 
-def bd_rates(frame: pd.DataFrame, protocol: str, metric: str, seed: int = 0) -> pd.Series:
-    """BD-rate in percent by architecture, against the reference trained by the same protocol.
+def curves(frame: pd.DataFrame, metric: str) -> dict[str, Curve]:
+    """Rate and one metric of every row of a table, by architecture."""
+    columns = (frame[name] for name in ("id", "bpp", metric))
+    return {
+        identity: {"bpp": list(bpp), metric: list(values)}
+        for identity, bpp, values in zip(*columns, strict=True)
+    }
 
-    The reference is the table's first architecture and not in the result; NaN where the curves
-    allow no BD-rate. The anchor of every seed is the reference of seed 0.
-    """
-    of_protocol = frame[frame["protocol"] == protocol].set_index("id")
-    anchor = curve(of_protocol[of_protocol["seed"] == 0].loc[frame["id"].iloc[0]], metric)
+
+def bd_rates(tested: Mapping[str, Curve], anchor: Curve, metric: str) -> pd.Series:
+    """BD-rates in percent against one curve, by architecture; NaN where the curves allow none."""
     rates = {}
-    for identity, row in of_protocol[of_protocol["seed"] == seed].iterrows():
-        if identity == frame["id"].iloc[0]:
-            continue
+    for identity, curve in tested.items():
         try:
-            rates[identity] = bd_rate_percent(anchor, curve(row, metric), metric)
+            rates[identity] = bd_rate_percent(anchor, curve, metric)
         except CurveError:
             rates[identity] = np.nan
     return pd.Series(rates, dtype=float)
 
 
-def curve(row: Mapping[str, Any] | pd.Series, metric: str) -> dict[str, list[float]]:
-    """Rate and one metric of a row of the table."""
-    return {name: list(row[name]) for name in ("bpp", metric)}
+def protocol_bd_rates(frame: pd.DataFrame, protocol: str, metric: str, seed: int = 0) -> pd.Series:
+    """BD-rates by architecture, against the reference trained by the same protocol.
+
+    The reference is the table's first architecture and is left out of the result. The anchor of
+    every seed is the reference of seed 0.
+    """
+    reference = frame["id"].iloc[0]
+    of_protocol = frame[frame["protocol"] == protocol]
+    anchor = curves(of_protocol[of_protocol["seed"] == 0], metric)[reference]
+    chosen = (of_protocol["seed"] == seed) & (of_protocol["id"] != reference)
+    return bd_rates(curves(of_protocol[chosen], metric), anchor, metric)
 
 
 def with_interval(
     statistic: Callable[..., float], *series: pd.Series
 ) -> tuple[float, float, float]:
-    """A statistic of rankings and its bootstrap interval over the architectures of all."""
+    """A statistic of rankings and its bootstrap interval, over the architectures of all series."""
     both = pd.concat(series, axis=1, join="inner").dropna().to_numpy().T
     resampled = bootstrap(
         both,
@@ -90,8 +106,8 @@ def rho(a: Vector, b: Vector) -> float:
     return float(spearmanr(a, b).statistic)
 
 
-def in_bands(a: Vector, b: Vector, decode_ms: Vector) -> float:
-    """Concordant minus discordant, of the pairs within BAND of each other's decode time."""
+def tau_in_bands(a: Vector, b: Vector, decode_ms: Vector) -> float:
+    """Kendall's tau-a over the pairs of architectures within BAND of each other's decode time."""
     first, second = np.triu_indices(len(a), 1)
     ratio = np.abs(np.log(decode_ms[first] / decode_ms[second]))
     # An architecture that a resample has twice is no pair.
@@ -100,6 +116,6 @@ def in_bands(a: Vector, b: Vector, decode_ms: Vector) -> float:
     return float((signs[0] * signs[1]).mean())
 
 
-def written(value: tuple[float, float, float]) -> str:
+def format_interval(value: tuple[float, float, float]) -> str:
     """A statistic and its interval, as `0.81 (0.72 to 0.88)`."""
     return f"{value[0]:.2f} ({value[1]:.2f} to {value[2]:.2f})"

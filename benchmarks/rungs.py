@@ -1,19 +1,20 @@
-"""How many training steps a search needs with rungs, and without.
+"""Number of training steps that a search needs with rungs and without.
 
     python benchmarks/rungs.py [--seeds 10] [--metrics psnr ssimulacra2] [--table TABLE]
 
-Replays searches through the search's own loop on those architectures of the table of
-`benchmarks/table.py` that were trained for 50 steps, `proxy.steps=50`; with `proxy.rungs=[0]`
-candidates are measured as they are inherited, and most are stopped there. Prints, over seeds, the
-median (and quartiles) of the training steps, of the candidates, and of those trained to the end,
-until the front has 98 % of the table's hypervolume up to the worst of both objectives; and how far
-the forecasts for stopped candidates were off; the table has their true values.
+Replays searches through the search's own loop, with `proxy.steps=50`, on the architectures that
+`benchmarks/table.py` trained for 50 steps. With `proxy.rungs=[0]`, candidates are measured as they
+are inherited, and most are stopped there. A search ends when its front has 98 % of the table's
+hypervolume up to the worst of both objectives. Prints the median (and quartiles) over seeds of the
+training steps, of the candidates, and of those trained to the end; and the errors of the forecasts
+for stopped candidates, whose true values are in the table.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,8 +22,8 @@ import moocore
 import numpy as np
 import pandas as pd
 import torch
-from fidelity import DEVICE, searched
 from proxy import TABLE
+from spaces import DEVICE, tabulated_space
 
 from latency_predictor import load_default
 from search.config.schema import Sampler
@@ -37,17 +38,18 @@ from search.study.study import Proposer, open_study
 
 STEPS = 50
 SHARE = 0.98
+"""Share of the table's hypervolume at which a search ends."""
 
 
-class Enough(Exception):
-    """The share has been reached."""
+class ShareReached(Exception):
+    """The front has SHARE of the table's hypervolume."""
 
 
 class Problem:
     """The table's architectures by one metric, all trained to the end."""
 
     def __init__(self, path: Path, metric: str) -> None:
-        self.space, self.metric, self.path = searched(), metric, path
+        self.space, self.metric, self.path = tabulated_space(), metric, path
         table = Table.load(path, STEPS, metric)
         self.numbers = table.numbers(self.space)
         costs = SpaceCosts(self.space, load_default(), DEVICE).of(self.numbers)
@@ -68,8 +70,8 @@ class Problem:
         return float(moocore.hypervolume(found, ref=self.worst) / self.whole)
 
 
-def search(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int) -> pd.DataFrame:
-    """Trials until the share is reached, in their order."""
+def replay(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int) -> pd.DataFrame:
+    """Trials in order until SHARE is reached, with their training steps."""
     table = Table.load(problem.path, STEPS, problem.metric, rungs)
     log_ms = np.log(list(problem.costs.values()))
     with tempfile.TemporaryDirectory() as folder:
@@ -81,17 +83,17 @@ def search(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int
             sampler, seed,
         )  # fmt: skip
 
-        def look(*_: int) -> None:
+        def stop_at_share(*_: int) -> None:
             if problem.share(evaluated(trials_frame(study))) >= SHARE:
-                raise Enough
+                raise ShareReached
 
         loop = Search(
             study, proposer, table, journal, problem.anchor, STEPS, problem.metric,
-            on_change=look, on_score=lambda *_: None,
+            on_change=stop_at_share, on_score=lambda *_: None,
         )  # fmt: skip
-        with suppress(Enough):
+        with suppress(ShareReached):
             loop.run(len(problem.numbers), slots=1)
-        # Those that wait at a rung have cost what they have.
+        # Candidates that wait at a rung have used the steps up to it.
         return pd.DataFrame(
             [
                 {
@@ -106,7 +108,7 @@ def search(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int
 
 
 def spread(values: list[float]) -> str:
-    """Median and quartiles."""
+    """Median and quartiles, as `12 (10 to 15)`."""
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"{middle:.0f} ({low:.0f} to {high:.0f})"
 
@@ -118,33 +120,35 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    lines = []
+    lines: list[dict[str, object]] = []
     for metric in arguments.metrics:
         problem = Problem(arguments.table, metric)
         for sampler in (Sampler.grey_box, Sampler.random):
-            steps: dict[str, list[float]] = {}
-            for name, rungs in (("without", ()), ("rungs=[0]", (0,))):
-                searches = [search(problem, sampler, rungs, s) for s in range(arguments.seeds)]
-                used = [float(trials["steps"].sum()) for trials in searches]
-                steps[name] = used
-                stopped = pd.concat(searches).dropna(subset="expected_percent")
-                missed = stopped["expected_percent"] - stopped["id"].map(problem.rates)
-                lines.append(
-                    {
-                        "metric": metric,
-                        "of": len(problem.numbers),
-                        "sampler": sampler.value,
-                        "": name,
-                        "steps": spread(used),
-                        "candidates": spread([len(trials) for trials in searches]),
-                        "trained": spread(
-                            [(trials["steps"] == STEPS).sum() for trials in searches]
-                        ),
-                        "forecast off by": f"{missed.abs().median():.2f} %" if len(missed) else "",
-                        "share of steps": f"{np.median(used) / np.median(steps['without']):.2f}",
-                    }
-                )
+            lines += compared(problem, sampler, range(arguments.seeds))
     print(pd.DataFrame(lines).to_markdown(index=False))
+
+
+def compared(problem: Problem, sampler: Sampler, seeds: range) -> Iterator[dict[str, object]]:
+    """A line of the table for searches without rungs, and one for searches with a rung."""
+    without = np.nan
+    for name, rungs in (("without", ()), ("rungs=[0]", (0,))):
+        searches = [replay(problem, sampler, rungs, seed) for seed in seeds]
+        steps = [float(trials["steps"].sum()) for trials in searches]
+        stopped = pd.concat(searches).dropna(subset="expected_percent")
+        missed = stopped["expected_percent"] - stopped["id"].map(problem.rates)
+        if not rungs:
+            without = float(np.median(steps))
+        yield {
+            "metric": problem.metric,
+            "of": len(problem.numbers),
+            "sampler": sampler.value,
+            "": name,
+            "steps": spread(steps),
+            "candidates": spread([len(trials) for trials in searches]),
+            "trained": spread([(trials["steps"] == STEPS).sum() for trials in searches]),
+            "forecast off by": f"{missed.abs().median():.2f} %" if len(missed) else "",
+            "share of steps": f"{np.median(steps) / without:.2f}",
+        }
 
 
 if __name__ == "__main__":

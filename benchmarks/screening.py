@@ -1,14 +1,16 @@
-"""Seconds to price a million architectures of `pico_large`, encoder and decoder, in three ways.
+"""Seconds to price encoder and decoder of a million architectures of `pico_large`, in three ways.
 
     OMP_NUM_THREADS=1 python benchmarks/screening.py
 
-By segments, as the search screens a space, everything included; op by op in closed form; and by
-building each decoder on the meta device, where no weight is allocated, and tracing it. The last two
-are measured on fewer architectures. Prints medians of three and their ratios.
+The first way is by segments, as the search screens a space, and includes everything. The second is
+op by op in closed form. The third builds each decoder on the meta device, where no weight is
+allocated, and traces it. The last two are measured on fewer architectures. Prints medians of three
+runs and their ratios.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import yaml
+from spaces import DEVICE
 
 from latency_predictor import load_default
 from latency_predictor.networks.trace import trace
@@ -26,9 +29,9 @@ from space.bitstream.tiling import TILE
 from space.codec.codec import Codec
 from space.search_space import SearchSpace
 
-DEVICE = "iphone13"
 MILLION = 1_000_000
-MODULES = 5
+TRACED = 5
+"""Number of decoders that are built and traced."""
 
 
 def median_s(task: Callable[[], object]) -> float:
@@ -42,6 +45,7 @@ def median_s(task: Callable[[], object]) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     torch.set_num_threads(1)
     config = yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text())
     numbers = SearchSpace.from_config(config).sample(MILLION, np.random.default_rng(0))
@@ -56,7 +60,7 @@ def main() -> None:
         costs(space.columns(numbers[:CHUNK]), model, DEVICE)
 
     def modules() -> None:
-        for number in numbers[:MODULES].tolist():
+        for number in numbers[:TRACED].tolist():
             architecture = space.architecture(number)
             with torch.device("meta"):
                 decoder = Codec(architecture).fold().eval().decoder
@@ -66,7 +70,7 @@ def main() -> None:
 
     segments_s = median_s(by_segments)
     ops_s = median_s(op_by_op) * MILLION / CHUNK
-    modules_s = median_s(modules) * MILLION / MODULES
+    modules_s = median_s(modules) * MILLION / TRACED
     print("seconds per million architectures")
     print(f"by segments:                   {segments_s:12.2f}")
     print(f"op by op:                      {ops_s:12.1f}, {ops_s / segments_s:,.0f} times as long")

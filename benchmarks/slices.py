@@ -1,6 +1,6 @@
-"""Slices of a supernet, measured crop by crop; what is measured is kept.
+"""Measurements of a supernet's slices, crop by crop, and BD-rates from them.
 
-`transfer.py` and `stages.py` read BD-rates from it.
+`transfer.py` and `stages.py` use both. Measurements are kept in files.
 """
 
 from __future__ import annotations
@@ -10,29 +10,23 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-import yaml
+from ranking import bd_rates
 
-from search.config.schema import CONFIGS, ProxyConfig
+from search.config.schema import ProxyConfig
 from search.data.photographs import Crops
-from search.metrics.rate_distortion import CurveError, bd_rate_percent
 from search.training.validation import measure
 from space.architecture import Architecture
 from space.codec.supernet import Supernet
-from space.search_space import SearchSpace
 
-SPACE, DEVICE = "pico_large", "iphone13"
+SPACE = "pico_large"
+"""Space of the slices."""
 QUALITIES = ProxyConfig.qualities
 METRICS = ("ssimulacra2", "psnr")
 
 _SHARED: dict[str, Any] = {}
-
-
-def searched() -> SearchSpace:
-    """The space that is studied."""
-    return SearchSpace.from_config(yaml.safe_load((CONFIGS / f"space/{SPACE}.yaml").read_text()))
+"""What the measurements of a process share: the supernet, the sets of crops, and the folder."""
 
 
 def measured(
@@ -42,18 +36,18 @@ def measured(
     work: Path,
     workers: int,
 ) -> pd.DataFrame:
-    """A row per architecture, set, crop and quality: `bpp` and METRICS.
+    """Measure slices: a row per architecture, set of crops, crop and quality, of bpp and METRICS.
 
     A file per architecture is kept in `work`, which belongs to one supernet and one state of the
-    code.
+    code. `sets` maps the name of each set to its crops.
     """
     work.mkdir(parents=True, exist_ok=True)
     distinct = list({a.id: a for a in architectures}.values())
-    todo = [a for a in distinct if not _file(work, a).is_file()]
+    missing = [a for a in distinct if not _file(work, a).is_file()]
     context = multiprocessing.get_context("spawn")
     with context.Pool(workers, _prepare, (supernet, sets, work)) as pool:
-        for number, identity in enumerate(pool.imap_unordered(_measure, todo), start=1):
-            print(f"{number} of {len(todo)}: {identity}", flush=True)
+        for number, identity in enumerate(pool.imap_unordered(_measure, missing), start=1):
+            print(f"{number} of {len(missing)}: {identity}", flush=True)
     return pd.concat([pd.read_parquet(_file(work, a)) for a in distinct], ignore_index=True)
 
 
@@ -82,21 +76,18 @@ def _measure(architecture: Architecture) -> str:
 
 
 def mean_curve(frame: pd.DataFrame, crops: Sequence[int] | None = None) -> dict[str, list[float]]:
-    """Curve of one codec on one set, the mean over all its crops or some."""
+    """Mean curve of one codec over all crops of one set, or over some of them."""
     chosen = frame if crops is None else frame[frame["crop"].isin(crops)]
     means = chosen.groupby("quality")[["bpp", *METRICS]].mean().sort_index()
     return {str(name): values.tolist() for name, values in means.items()}
 
 
-def bd_rates(
+def slice_bd_rates(
     frame: pd.DataFrame, reference: str, metric: str, crops: Sequence[int] | None = None
 ) -> pd.Series:
-    """BD-rate by id on one set, against the codec `reference`; NaN where there is none."""
+    """BD-rates on one set against the codec with the id `reference`, by id.
+
+    NaN stands where the curves allow none.
+    """
     curves = {str(i): mean_curve(rows, crops) for i, rows in frame.groupby("id", sort=False)}
-    found = {}
-    for identity, curve in curves.items():
-        try:
-            found[identity] = bd_rate_percent(curves[reference], curve, metric)
-        except CurveError:
-            found[identity] = np.nan
-    return pd.Series(found, dtype=float)
+    return bd_rates(curves, curves[reference], metric)

@@ -2,18 +2,23 @@
 
     python benchmarks/stages.py WORK [--supernet FILE]
 
-Measures slices of `pico_large` on the crops that ship with the package and prints, as BD-rate in
-percent by SSIMULACRA2 and by PSNR: what blocks in the encoder and the decoder are worth at equal
-widths; the paper's ablations, beside its figures; how well the reference and the codecs that differ
-from it in one stage predict others, whose values are the sums of those differences; and for every
-two chains how far emptying both differs from the sum of emptying each. A stage is a chain with its
-C, R, E and F, or any other parameter. What is measured is kept in WORK. Half an hour of a core.
+Measures slices of `pico_large` on the crops that ship with the package. By SSIMULACRA2 and by PSNR,
+it prints BD-rates in percent of four kinds:
+
+- of blocks in the encoder and the decoder, against none at equal widths;
+- of the paper's ablations, beside its figures;
+- of random codecs, beside the sums of the BD-rates of codecs that differ from the reference in one
+  stage;
+- of two chains without blocks, less the sum of the BD-rates of each.
+
+A stage is a chain with its C, R, E and F, or any other parameter. Measurements are kept in WORK.
+The whole takes half an hour of a core.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -21,19 +26,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from ranking import tau
-from slices import METRICS, bd_rates, measured, searched
+from slices import METRICS, SPACE, measured, slice_bd_rates
+from spaces import load_space, without_blocks
 
 from search.data.shipped_crops import find_crops, load_crops
 from search.training.pretrain import SHIPPED_SUPERNET
-from space.architecture import Architecture, Chain
+from space.architecture import Architecture
 from space.search_space import CHAINS, SearchSpace, from_architecture, to_architecture
 
 CROPS = 24
+"""Number of shipped crops to measure on."""
 PER_STAGE = 8
-"""Values of a stage, the reference's apart, that are measured alone, evenly over its axis."""
+"""Largest number of other values of a stage that are measured, evenly spaced over its axis."""
 RANDOM, SEED = 50, 11
-"""Codecs that the sums are compared with."""
-WIDTHS = {"reference": None, "narrowest": min, "widest": max}
+"""Number of random codecs that the sums are compared with, and the seed that draws them."""
+Pick = Callable[[Iterable[int]], int]
+WIDTHS: dict[str, Pick | None] = {"reference": None, "narrowest": min, "widest": max}
+"""How a width is chosen from its values; None keeps that of the reference."""
 PAPER = {
     "pixel shuffle instead of Haar": ("resampling", "pixel_shuffle", "+19.5"),
     "strided convolutions instead of Haar": ("resampling", "conv", "+8.9"),
@@ -45,45 +54,40 @@ PAPER = {
 """Ablations: a parameter, its value, and the paper's BD-rate by CMMD in percent."""
 
 
-def emptied(chains: tuple[Chain, Chain, Chain]) -> tuple[Chain, Chain, Chain]:
-    """The same widths without blocks."""
-    first, second, third = (replace(chain, R=0) for chain in chains)
-    return first, second, third
-
-
 def depths(space: SearchSpace) -> dict[str, tuple[Architecture, Architecture]]:
-    """Pairs by name: without and with blocks at equal widths."""
+    """Pairs of codecs without and with blocks at equal widths, by name."""
     found = {}
     for name, pick in WIDTHS.items():
         full = _at_widths(space, pick)
-        bare = replace(full, encoder=emptied(full.encoder), decoder=emptied(full.decoder))
-        no_decoder = replace(full, decoder=emptied(full.decoder))
+        no_decoder = replace(full, decoder=without_blocks(full.decoder))
+        bare = replace(no_decoder, encoder=without_blocks(full.encoder))
         found[f"{name} widths, encoder and decoder"] = (bare, full)
         found[f"{name} widths, decoder alone"] = (no_decoder, full)
     return found
 
 
-def _at_widths(space: SearchSpace, pick: object) -> Architecture:
-    """The reference's depths with E = F = 2 and the largest encoder's, at some widths."""
+def _at_widths(space: SearchSpace, pick: Pick | None) -> Architecture:
+    """The reference with the largest R, E and F in the encoder, at picked widths or its own."""
     point = from_architecture(space.reference)
     for name, values in space.parameters.items():
         if name.startswith("encoder.") and name[-1] in "REF":
             point[name] = max(map(int, values))
         if pick and (name.endswith(".C") or name == "latent_channels"):
-            point[name] = pick(map(int, values))  # type: ignore[operator]
+            point[name] = pick(map(int, values))
     return to_architecture(point)
 
 
 def ablations(space: SearchSpace) -> dict[str, Architecture]:
     """The reference with one of the paper's choices undone."""
+    point = from_architecture(space.reference)
     return {
-        name: replace(space.reference, **{field: value})
-        for name, (field, value, _) in PAPER.items()
+        name: to_architecture({**point, parameter: value})
+        for name, (parameter, value, _) in PAPER.items()
     }
 
 
 def one_stage(space: SearchSpace) -> dict[int, list[Architecture]]:
-    """Codecs that differ from the reference in one axis alone, by axis."""
+    """Codecs that differ from the reference in one axis only, by axis."""
     home = np.array(space.digits(np.array([space.number(space.reference)])))[:, 0]
     found: dict[int, list[Architecture]] = {}
     for axis, values in enumerate(space.axes):
@@ -105,7 +109,7 @@ def _number(space: SearchSpace, digits: Mapping[int, int]) -> int:
 
 
 def combined(space: SearchSpace, alone: dict[int, list[Architecture]]) -> list[Architecture]:
-    """Random codecs whose every stage was measured alone or is the reference's."""
+    """Random codecs in which every stage is that of the reference or of a codec in `alone`."""
     rng = np.random.default_rng(SEED)
     home = np.array(space.digits(np.array([space.number(space.reference)])))[:, 0]
     choices = {
@@ -128,7 +132,10 @@ def sums(
     others: list[Architecture],
     rates: pd.Series,
 ) -> pd.Series:
-    """Sums of the log rate factors of each codec's stages, in percent, by id."""
+    """BD-rates in percent of the codecs `others`, from sums over their stages, by id.
+
+    The logarithms of rate factors are summed. `rates` are the BD-rates of the codecs in `alone`.
+    """
     worth = {
         (axis, _digit(space, a, axis)): np.log1p(rates[a.id] / 100)
         for axis, architectures in alone.items()
@@ -152,9 +159,9 @@ def pairs(space: SearchSpace) -> dict[tuple[str, ...], Architecture]:
 
 
 def interaction(found: dict[tuple[str, ...], Architecture], rates: pd.Series) -> pd.DataFrame:
-    """BD-rate of emptying two chains less the sum of emptying each, for every pair.
+    """BD-rate of two chains without blocks, less the sum of those of each, for every pair.
 
-    The diagonal has the BD-rate of emptying one.
+    The diagonal has the BD-rate of one chain without blocks.
     """
     logs = {subset: np.log1p(rates[a.id] / 100) for subset, a in found.items()}
     table = pd.DataFrame("", index=list(CHAINS), columns=list(CHAINS))
@@ -173,15 +180,21 @@ def main() -> None:
     parser.add_argument("--supernet", type=Path, default=SHIPPED_SUPERNET)
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    space = searched()
+    space = load_space(SPACE)
     deep, undone, alone, empty = depths(space), ablations(space), one_stage(space), pairs(space)
     others = combined(space, alone)
-    asked = [space.reference, *(a for pair in deep.values() for a in pair), *undone.values(),
-             *(a for found in alone.values() for a in found), *empty.values(), *others]  # fmt: skip
+    architectures = [
+        space.reference,
+        *(a for pair in deep.values() for a in pair),
+        *undone.values(),
+        *(a for found in alone.values() for a in found),
+        *empty.values(),
+        *others,
+    ]
     crops = {"shipped": load_crops(find_crops(CROPS))}
-    frame = measured(asked, arguments.supernet, crops, arguments.work, arguments.workers)
-    by_metric = {m: bd_rates(frame, space.reference.id, m) for m in METRICS}
-    show(space, frame, by_metric, deep, undone)
+    frame = measured(architectures, arguments.supernet, crops, arguments.work, arguments.workers)
+    by_metric = {m: slice_bd_rates(frame, space.reference.id, m) for m in METRICS}
+    print_depths_and_ablations(frame, by_metric, deep, undone)
     for metric, rates in by_metric.items():
         both = pd.concat([sums(space, alone, others, rates), rates], axis=1, join="inner").dropna()
         predicted, seen = both.to_numpy().T
@@ -195,17 +208,16 @@ def main() -> None:
         print(interaction(empty, rates).to_markdown())
 
 
-def show(
-    space: SearchSpace,
+def print_depths_and_ablations(
     frame: pd.DataFrame,
     by_metric: dict[str, pd.Series],
     deep: dict[str, tuple[Architecture, Architecture]],
     undone: dict[str, Architecture],
 ) -> None:
-    """Tables of depth and of the ablations."""
+    """Print the tables of blocks and of the ablations."""
     print("\nBD-rate (%) of blocks against none at equal widths\n")
     lines = {
-        name: {m: f"{bd_rates(frame, bare.id, m)[full.id]:+.1f}" for m in METRICS}
+        name: {m: f"{slice_bd_rates(frame, bare.id, m)[full.id]:+.1f}" for m in METRICS}
         for name, (bare, full) in deep.items()
     }
     print(pd.DataFrame(lines).T.to_markdown())

@@ -4,11 +4,11 @@
 
 Every architecture is measured as it is inherited from the supernet, at step 0. The reference and
 `--count` others, spread evenly over predicted decode time, are trained on from there and measured
-at every rung; one in six of them again from another seed. `--brief` random ones are trained to the
-first rung only. Writes WORK/pico_small.parquet, a row per architecture, rung and seed; what is done
-is kept in WORK, which belongs to one supernet and one state of the code, and the same command
-continues. About 130 CPU minutes. `benchmarks/proxy.py` and `benchmarks/rungs.py` read the committed
-table, and so does `search.evaluation.tabular`.
+at every rung; one in six of them is trained again by another seed. `--brief` random ones are
+trained to the first rung only. Writes WORK/pico_small.parquet, with a row per architecture, rung
+and seed. Rows are kept in WORK, and the same command continues there; a WORK belongs to one
+supernet and one state of the code. The whole takes about 130 CPU minutes. `benchmarks/proxy.py`,
+`benchmarks/rungs.py` and `search.evaluation.tabular` read the committed table.
 """
 
 from __future__ import annotations
@@ -26,36 +26,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from fidelity import (
-    DEVICE,
-    METRICS,
-    QUALITIES,
-    SELECT_CROPS,
-    TRAIN_CROPS,
-    searched,
-)
+from fidelity import METRICS, QUALITIES, SELECT_CROPS, TRAIN_CROPS
+from spaces import spread_over_decode_time, tabulated_space
 from torch import Tensor
 
-from latency_predictor import load_default
+from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
-from search.costs.costs import SpaceCosts
 from search.data.photographs import Photographs, load_photographs
 from search.metrics import find
 from search.metrics.rate_distortion import Curve
 from search.training.batches import to_tensor
 from search.training.proxy import ProxyTraining
 from search.training.validation import measure
-from space.architecture import Architecture
-from space.codec.codec import QUALITY_STEPS, Codec, level_weights
+from space.architecture import QUALITY_STEPS, Architecture
+from space.codec.codec import Codec, level_weights
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.storage.writing import write_whole
 
 RUNGS = (50, 100, 200)
-ALWAYS = ("psnr", "ssimulacra2")
+"""Training steps after which codecs are measured."""
+RUNG_METRICS = ("psnr", "ssimulacra2")
 """Metrics of every row; the last rung has all `METRICS`."""
-AGAIN = 6
-"""Of so many trained architectures one is also trained from a second seed."""
+EVERY = 6
+"""One in this many trained architectures is also trained by a second seed."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +58,13 @@ class Job:
     name: str
     architectures: tuple[Architecture, ...]
     seed: int | None = None
-    """None for those that are inherited."""
+    """None for inherited architectures."""
     rungs: tuple[int, ...] = RUNGS
 
 
 def jobs(space: SearchSpace, count: int, brief: int) -> list[Job]:
-    """All work, what takes longest first."""
-    decode_ms = SpaceCosts(space, load_default(), DEVICE).of(np.arange(space.size))["decode_ms"]
-    order = decode_ms.to_numpy().argsort(kind="stable")
-    places = np.linspace(0, len(order) - 1, count).round().astype(int)
-    chosen = [space.architecture(int(order[place])) for place in places]
+    """All jobs, the longest first."""
+    chosen = spread_over_decode_time(space, count)
     reference = space.reference
     trained = [reference, *(a for a in chosen if a != reference)]
     drawn = map(space.architecture, np.random.default_rng(0).permutation(space.size).tolist())
@@ -86,13 +76,14 @@ def jobs(space: SearchSpace, count: int, brief: int) -> list[Job]:
         by_widths.setdefault(widths, []).append(architecture)
     return [
         *(Job(f"trained-{a.id}-0", (a,), 0) for a in trained),
-        *(Job(f"trained-{a.id}-1", (a,), 1) for a in chosen[::AGAIN]),
+        *(Job(f"trained-{a.id}-1", (a,), 1) for a in chosen[::EVERY]),
         *(Job(f"brief-{a.id}", (a,), 0, RUNGS[:1]) for a in briefly),
         *(Job(f"inherited-{'-'.join(map(str, w))}", tuple(a)) for w, a in by_widths.items()),
     ]
 
 
 _SHARED: dict[str, Any] = {}
+"""What the jobs of a process share: photographs, the supernet and the folder of the rows."""
 
 
 def _prepare(photographs: str, work: Path, supernet: Path) -> None:
@@ -124,7 +115,7 @@ def trained(job: Job, photographs: Photographs, supernet: Supernet) -> Iterator[
         began = time.process_time()
         losses += sum(training.advance(photographs.train) for _ in range(rung - training.step))
         train_s += time.process_time() - began
-        metrics = METRICS if rung == RUNGS[-1] else ALWAYS
+        metrics = METRICS if rung == RUNGS[-1] else RUNG_METRICS
         began = time.process_time()
         curve, _ = measure(training.codec, photographs.select, QUALITIES, metrics)
         measure_s = time.process_time() - began
@@ -139,9 +130,10 @@ def trained(job: Job, photographs: Photographs, supernet: Supernet) -> Iterator[
 def inherited(
     architectures: tuple[Architecture, ...], photographs: Photographs, supernet: Supernet
 ) -> Iterator[dict[str, Any]]:
-    """A row per architecture of equal widths, as inherited.
+    """A row per architecture, as inherited. All architectures have equal widths.
 
-    Of equal widths are the codes, and what the decoder makes of them up to where chains differ.
+    Equal widths have equal symbols, and equal features up to the first chain that differs. Both are
+    computed once.
     """
     began = time.process_time()
     originals = [to_tensor(crop[None], torch.device("cpu")) for crop in photographs.select]
@@ -157,7 +149,7 @@ def inherited(
         for stage in range(3):
             key = architecture.decoder[: stage + 1]
             if key not in seen:
-                # Only the last of a stage is needed again.
+                # Those of earlier architectures from this stage on are not needed again.
                 for other in [k for k in seen if len(k) > stage]:
                     del seen[other]
                 head = synthesis.head if stage == 0 else torch.nn.Identity()
@@ -170,7 +162,7 @@ def inherited(
         pairs = zip(features, settings, strict=True)
         images = [((x.clamp(0, 1) * 255).round() / 255, image) for x, (_, image) in pairs]
         curve: dict[str, list[float]] = {"bpp": bpp.tolist()}
-        for metric in map(find, ALWAYS):
+        for metric in map(find, RUNG_METRICS):
             values = [metric.quality(metric(image, decoded).item()) for decoded, image in images]
             curve[metric.name] = np.reshape(values, (len(QUALITIES), -1)).mean(axis=1).tolist()
         ended = time.process_time()
@@ -179,7 +171,7 @@ def inherited(
 
 
 def _dequantised(codec: Codec, image: Tensor, quality: float) -> tuple[Tensor, Tensor, float]:
-    """What the synthesis transform is given of an image, and the bits of its symbols."""
+    """Input of the synthesis transform for an image, its level weights, and the symbols' bits."""
     levels = level_weights((torch.tensor([quality]) * QUALITY_STEPS).round().long())
     latent, z = codec.analysis(image, levels)
     context = codec.decoder.context
@@ -204,15 +196,14 @@ def main() -> None:
     arguments = parser.parse_args()
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
-    space = searched()
-    everything = jobs(space, arguments.count, arguments.brief)
-    todo = [job for job in everything if not (work / f"{job.name}.jsonl").is_file()]
-    setting = (arguments.photographs, work, arguments.supernet)
+    every_job = jobs(tabulated_space(), arguments.count, arguments.brief)
+    missing = [job for job in every_job if not (work / f"{job.name}.jsonl").is_file()]
+    shared = (arguments.photographs, work, arguments.supernet)
     context = multiprocessing.get_context("spawn")
-    with context.Pool(arguments.workers, _prepare, setting) as pool:
-        for done in pool.imap_unordered(_perform, todo):
-            print(done, flush=True)
-    lines = [(work / f"{job.name}.jsonl").read_text().splitlines() for job in everything]
+    with context.Pool(arguments.workers, _prepare, shared) as pool:
+        for finished in pool.imap_unordered(_perform, missing):
+            print(finished, flush=True)
+    lines = [(work / f"{job.name}.jsonl").read_text().splitlines() for job in every_job]
     frame = pd.DataFrame([json.loads(line) for lines_of in lines for line in lines_of])
     frame.to_parquet(work / "pico_small.parquet", index=False, compression="zstd")
 

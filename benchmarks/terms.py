@@ -1,13 +1,14 @@
-"""What the tiling and the text term are worth: errors at seams and inside text at equal rate.
+"""Worth of the tiling and the text term: errors at seams and inside text at equal rate.
 
     python benchmarks/terms.py WITHOUT WITH [WITH ...] --photos DIR --screens DIR
 
-Each model is a folder of `promote`; the first was trained without either term. Prints Markdown.
+Each model is a folder that `promote` wrote; the first was trained without either term. Prints a
+table in Markdown of two errors:
 
-- Cross-tile error, of photographs cut into several tiles: along every seam, in windows of 32 px on
-  either side of it, the mean error of both sides per channel; the mean absolute difference of the
-  two. An error that both tiles make alike is not seen as a seam.
-- Text error: mean absolute error inside text, which PP-OCR finds in the originals.
+- The cross-tile error of photographs that are cut into several tiles. In windows of 32 px along
+  every seam, it is the mean absolute difference per channel between the mean errors on both sides.
+  An error that both tiles have in common shows no seam.
+- The text error: the mean absolute error inside text, which PP-OCR finds in the originals.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ from space.bitstream.model_file import Model
 QUALITIES = (0.0, 2.0, 4.0, 6.0)
 WINDOW = 32
 SIDE = 760
-"""Of what is coded of a picture, its middle, px: four tiles."""
+"""Side in px of the middle of a picture, which is coded in four tiles."""
 Error = NDArray[np.float32]
+"""Decoded minus original [H, W, 3], of images in [0, 1]."""
 
 
 def seams(error: Error) -> Iterator[float]:
-    """Cross-tile error of the windows along each seam of an image's error [H, W, 3] in [0, 1]."""
+    """Cross-tile error of each window along the seams."""
     for image in (error, error.transpose(1, 0, 2)):
         for row in range(tiling.STRIDE, image.shape[0] - WINDOW + 1, tiling.STRIDE):
             width = image.shape[1] // WINDOW * WINDOW
@@ -47,26 +49,26 @@ def seams(error: Error) -> Iterator[float]:
 
 
 def held_out(folder: str) -> list[Path]:
-    """Photographs of a folder that `promote` did not train on."""
+    """Pictures of a folder on which `promote` did not train."""
     by_hash = {hashlib.sha256(p.read_bytes()).hexdigest(): p for p in find_photographs(folder)}
     parts = split(by_hash)
     return sorted(by_hash[content] for content in (*parts.select, *parts.report))
 
 
 def pictures(paths: list[Path]) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
-    """Those that can be read, their middles."""
+    """The paths that can be read, with the middles [SIDE, SIDE, 3] of their pictures."""
     for path in paths:
         try:
             pixels = read_rgb(path).pixels
         except ImageError as error:
-            print(f"- left out: {error}")
+            print(f"- skipped: {error}")
             continue
         top, left = (max(0, length - SIDE) // 2 for length in pixels.shape[:2])
         yield path, np.ascontiguousarray(pixels[top : top + SIDE, left : left + SIDE])
 
 
 def rows(folder: Path, photos: list[Path], screens: list[Path]) -> Iterator[dict[str, object]]:
-    """Errors of a model, by picture and quality."""
+    """Errors of a model, a row per picture and quality."""
     model, detector = Model.load(folder), TextDetector()
     for kind, paths in (("seam", photos), ("text", screens)):
         for path, pixels in pictures(paths):
@@ -85,9 +87,9 @@ def rows(folder: Path, photos: list[Path], screens: list[Path]) -> Iterator[dict
 
 
 def at_same_rates(base: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
-    """Rows of one picture by one model, with another's figures on straight lines over log rate.
+    """Rows `base` of one model on a picture, with the figures of the rows `own` of another model.
 
-    Rates that the other does not reach are left out.
+    They are interpolated linearly over log rate. Rates outside those of `own` are left out.
     """
     base, own = base.sort_values("bpp"), own.sort_values("bpp")
     base = base[base["bpp"].between(own["bpp"].min(), own["bpp"].max())]
@@ -99,7 +101,7 @@ def at_same_rates(base: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
 
 
 def compared(table: pd.DataFrame, without: str) -> pd.DataFrame:
-    """Mean errors of each model at the rates of `without`, and how many times smaller they are."""
+    """Mean errors of each model at the rates of the model `without`, and their ratios."""
     lines = []
     base = dict(iter(table[table["model"] == without].groupby(["kind", "picture"])))
     for (kind, model), part in table.groupby(["kind", "model"], sort=False):
@@ -115,7 +117,7 @@ def compared(table: pd.DataFrame, without: str) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--photos", required=True)
     parser.add_argument("--screens", required=True)

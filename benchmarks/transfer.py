@@ -1,12 +1,13 @@
-"""Whether a supernet's ranking carries over to other photographs, and how many crops it takes.
+"""Whether a supernet's ranking carries over to other photographs, and how many crops it needs.
 
     python benchmarks/transfer.py WORK --train PHOTOS --kodak DIR --clic DIR [--supernet FILE]
 
-Measures COUNT slices of `pico_large`, drawn as training draws them, on the crops that ship with the
-package, on crops of those photographs of PHOTOS that its split holds out from training, on Kodak
-and on CLIC. Prints Kendall's tau between every two sets by SSIMULACRA2 and by PSNR, with 90 %
-intervals over codecs; and tau between rankings by n shipped crops and by all other crops of other
-sets, over n. What is measured is kept in WORK: the same command continues. Half an hour of a core.
+Measures 40 slices of `pico_large`, drawn as training draws them, on four sets of crops: the crops
+that ship with the package, crops of those photographs in PHOTOS that the split holds out from
+training, Kodak, and CLIC. By SSIMULACRA2 and by PSNR, it prints Kendall's tau between every two
+sets, with 90 % intervals over codecs, and tau between the ranking by the first n shipped crops and
+the mean ranking by the other sets, for several n. Measurements are kept in WORK, and the same
+command continues there. The whole takes half an hour of a core.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from ranking import tau, with_interval, written
-from slices import METRICS, bd_rates, measured, searched
+from ranking import format_interval, tau, with_interval
+from slices import METRICS, SPACE, measured, slice_bd_rates
+from spaces import load_space
 
 from search.data.images import read_rgb
 from search.data.photographs import CROP, Crops, find_photographs, load_photographs
@@ -30,20 +32,25 @@ from space.architecture import Architecture
 from space.search_space import SearchSpace
 
 COUNT, SEED = 40, 7
+"""Number of codecs besides the reference, and the seed that draws them."""
 SHIPPED = "shipped crops"
+"""Name of the set that ships with the package."""
 OTHER_CROPS = 24
+"""Number of crops of photographs held out from training."""
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Quantiles of BD-rates that are printed."""
 COUNTS = (4, 8, 12, 16, 24, 32, 48)
-"""Numbers of shipped crops in the curve of tau."""
+"""Numbers of shipped crops by which codecs are ranked."""
 
 
-def chosen(space: SearchSpace) -> list[Architecture]:
-    """The reference, then COUNT others."""
+def drawn_codecs(space: SearchSpace) -> list[Architecture]:
+    """The reference, then COUNT random codecs."""
     rng = np.random.default_rng(SEED)
     return [space.reference, *(drawn_subnet(space, rng) for _ in range(COUNT))]
 
 
 def central_crops(folder: Path, each: int) -> Crops:
-    """`each` crops along the middle of every photograph of a folder."""
+    """`each` crops per photograph of a folder, evenly spaced along its horizontal middle."""
     crops = []
     for path in find_photographs(str(folder)):
         pixels = read_rgb(path).pixels
@@ -53,8 +60,8 @@ def central_crops(folder: Path, each: int) -> Crops:
     return np.stack(crops)
 
 
-def sets_of(arguments: argparse.Namespace) -> dict[str, Crops]:
-    """Crops by the name of their set."""
+def crop_sets(arguments: argparse.Namespace) -> dict[str, Crops]:
+    """The crops of every set, by name."""
     data = load_photographs(arguments.train, 400, 1, OTHER_CROPS, arguments.work / ".crops")
     return {
         SHIPPED: load_crops(find_crops(max(COUNTS))),
@@ -64,14 +71,14 @@ def sets_of(arguments: argparse.Namespace) -> dict[str, Crops]:
     }
 
 
-def pairs(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Tau of every two sets, a row per pair."""
+def agreement(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Tau between every two sets, a row per pair."""
     by_set = {str(name): rows for name, rows in frame.groupby("set", sort=False)}
     lines = {}
     for a, b in combinations(by_set, 2):
         lines[f"{a} and {b}"] = {
-            metric: written(
-                with_interval(tau, *(bd_rates(by_set[s], reference, metric) for s in (a, b)))
+            metric: format_interval(
+                with_interval(tau, *(slice_bd_rates(by_set[s], reference, metric) for s in (a, b)))
             )
             for metric in METRICS
         }
@@ -79,15 +86,13 @@ def pairs(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def spreads(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """How much the codecs differ: quartiles of BD-rate in percent on every set."""
+    """QUANTILES of the codecs' BD-rates in percent, on every set."""
     lines = {}
     for name, rows in frame.groupby("set", sort=False):
         lines[str(name)] = {
             metric: " / ".join(
                 f"{value:+.1f}"
-                for value in bd_rates(rows, reference, metric).quantile(
-                    [0.05, 0.25, 0.5, 0.75, 0.95]
-                )
+                for value in slice_bd_rates(rows, reference, metric).quantile(list(QUANTILES))
             )
             for metric in METRICS
         }
@@ -95,27 +100,26 @@ def spreads(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def over_crops(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Tau of the first n shipped crops with the mean ranking of all other sets."""
+    """Tau between rankings by the first n shipped crops and by the mean of the other sets."""
     others = [rows for name, rows in frame.groupby("set", sort=False) if name != SHIPPED]
     shipped = frame[frame["set"] == SHIPPED]
     lines = {}
     for count in COUNTS:
         lines[count] = {
-            metric: f"{tau(*aligned(shipped, others, reference, metric, count)):.2f}"
+            metric: f"{tau(*shipped_and_others(shipped, others, reference, metric, count)):.2f}"
             for metric in METRICS
         }
     return pd.DataFrame(lines).T.rename_axis("shipped crops")
 
 
-def aligned(
+def shipped_and_others(
     shipped: pd.DataFrame, others: list[pd.DataFrame], reference: str, metric: str, count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """BD-rates by the first `count` shipped crops, and their mean over the other sets."""
-    elsewhere = pd.concat([bd_rates(rows, reference, metric) for rows in others], axis=1).mean(
-        axis=1
-    )
-    here = bd_rates(shipped, reference, metric, range(count))
-    both = pd.concat([here, elsewhere], axis=1).dropna().to_numpy()
+    on_others = [slice_bd_rates(rows, reference, metric) for rows in others]
+    mean = pd.concat(on_others, axis=1).mean(axis=1)
+    on_shipped = slice_bd_rates(shipped, reference, metric, range(count))
+    both = pd.concat([on_shipped, mean], axis=1).dropna().to_numpy()
     return both[:, 0], both[:, 1]
 
 
@@ -128,15 +132,14 @@ def main() -> None:
     parser.add_argument("--supernet", type=Path, default=SHIPPED_SUPERNET)
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
-    space = searched()
-    frame = measured(
-        chosen(space), arguments.supernet, sets_of(arguments), arguments.work, arguments.workers
-    )
+    space = load_space(SPACE)
+    codecs, sets = drawn_codecs(space), crop_sets(arguments)
+    frame = measured(codecs, arguments.supernet, sets, arguments.work, arguments.workers)
     reference = space.reference.id
     print("\nBD-rate (%) against the reference: 5, 25, 50, 75 and 95 % of the codecs\n")
     print(spreads(frame, reference).to_markdown())
     print("\nKendall's tau between sets of photographs\n")
-    print(pairs(frame, reference).to_markdown())
+    print(agreement(frame, reference).to_markdown())
     print("\nKendall's tau of the first n shipped crops with the mean of the other sets\n")
     print(over_crops(frame, reference).to_markdown())
 

@@ -1,40 +1,41 @@
-"""What the op list's rules leave open, in predicted time. Takes some seconds.
+"""Predicted times if the op list counted some moves of data by other rules. Takes some seconds.
 
     python benchmarks/unpriced_moves.py
 
 Slices count as views and an interleaved concatenation as two moves, in codecs as in the networks
-that the predictor learned from. Prints, in Markdown, for random architectures of `pico_large` with
-a grid or checkerboard context, how predicted times would change if every strided slice were a copy,
-and if an interleaved concatenation were one move: median, least and largest change in percent.
+that the predictor learned from. For random architectures of `pico_large` with a grid or
+checkerboard context, this prints in Markdown how predicted times would change if every strided
+slice were a copy, and if an interleaved concatenation were one move: the median change in percent,
+and the range.
 """
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 
 import numpy as np
-import yaml
+from spaces import load_space
 
 from latency_predictor import load_default
 from latency_predictor.ops import COLUMNS, Kind, OpTable
-from search.config.schema import CONFIGS
+from search.report.markdown import markdown_table
 from space.lowering.networks import lower
 from space.lowering.programs import SEGMENTS
-from space.search_space import SearchSpace
 
 PHONES = ("iphone13", "iphone16pro")
 SAMPLED = 400
+"""Number of random architectures, of which those with such a context are priced."""
 
 
 def main() -> None:
-    config = yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text())
-    space = SearchSpace.from_config(config)
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    space = load_space("pico_large")
     columns = space.columns(space.sample(SAMPLED, np.random.default_rng(0)))
     phased = np.isin(columns["context"], ["grid", "checkerboard"])
     columns = {name: column[phased] for name, column in columns.items()}
     model = load_default()
-    print("| network | phone | slices are copies | interleaved concatenation is one move |")
-    print("|---|---|---|---|")
+    rows = []
     for name, segments in SEGMENTS.items():
         table = lower(segments, columns)
         for phone in PHONES:
@@ -43,13 +44,18 @@ def main() -> None:
                 100 * (model.predict(other, phone).ms / before - 1)
                 for other in (with_slices(table), without_shuffles(table))
             ]
-            said = [f"{np.median(c):+.0f} % ({c.min():+.0f} to {c.max():+.0f})" for c in changes]
-            print(f"| {name} | {phone} | {said[0]} | {said[1]} |")
+            cells = [f"{np.median(c):+.0f} % ({c.min():+.0f} to {c.max():+.0f})" for c in changes]
+            rows.append([name, phone, *cells])
+    headers = ("network", "phone", "slices are copies", "interleaved concatenation is one move")
+    print(markdown_table(headers, rows))
     print(f"\n{int(phased.sum())} architectures.")
 
 
 def with_slices(table: OpTable) -> OpTable:
-    """Each gathering of the four phases of a latent cut before: in two by rows, then by columns."""
+    """The table with two copies before each gathering of the four phases of a latent.
+
+    The first copies slices by rows, the second slices of these by columns.
+    """
     gathers = (
         (table.kind == Kind.MOVE)
         & (table.out_channels == 4 * table.in_channels)
@@ -74,7 +80,7 @@ def with_slices(table: OpTable) -> OpTable:
 
 
 def without_shuffles(table: OpTable) -> OpTable:
-    """The channel shuffle where phases are joined left out."""
+    """The table without the channel shuffles where phases are joined."""
     shuffles = (table.kind == Kind.MOVE) & (table.in_channels == table.out_channels)
     return replace(table, count=np.where(shuffles, 0, table.count))
 

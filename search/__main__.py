@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "run": (run, "+space=NAME [key=value ...]   search a space; continues a run of the same name"),
     "pretrain": (
         pretrain,
-        "+space=NAME [key=value ...]   train a supernet for candidates to inherit",
+        "+space=NAME [key=value ...]   train a supernet, whose slices are candidates",
     ),
     "report": (
         report,
@@ -32,8 +32,11 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
         "POINT MODEL                   train an architecture briefly into a model that codes files",
     ),
     "encode": (encode, "IMAGE OUT --model M           compress a photograph"),
-    "decode": (decode, "FILE OUT --model M            what encode wrote, as PNG"),
-    "export": (export, "MODEL [--out DIR]             Core ML packages, ONNX, tables, a manifest"),
+    "decode": (decode, "FILE OUT --model M            decode a file of encode to PNG"),
+    "export": (
+        export,
+        "MODEL [--out DIR]             write Core ML packages, ONNX, tables and a manifest",
+    ),
     "bench": (bench, "PHOTOS [--model M]             compare codecs and models over photographs"),
 }
 
@@ -55,6 +58,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # Raised at import by libraries that compressai and piq bring.
+    # Libraries that compressai and piq require raise these warnings at import.
     warnings.filterwarnings("ignore", message=".*torch.jit.script", category=FutureWarning)
     sys.exit(main(sys.argv[1:]))

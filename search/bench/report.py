@@ -9,12 +9,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from latency_predictor.writing import write_whole
 from search.bench.anchors import BenchCodec
 from search.bench.plots import plot_rate_distortion
 from search.bench.results import Results
 from search.metrics import find
 from search.metrics.rate_distortion import COVERAGE, CurveError, mean_curve
-from space.storage.writing import write_whole
+from search.report.markdown import markdown_table
 
 REPORT = "bench.md"
 
@@ -71,7 +72,7 @@ def summarise(results: Results, skipped: Sequence[str], failures: Sequence[Failu
         "Negative values mean fewer bits at equal quality. BD-rates are computed from the mean "
         "curves by PCHIP interpolation over their common quality range. Brackets contain the "
         f"{COVERAGE:.0%} interval of a bootstrap over photographs.",
-        _table(["codec", *(find(metric).label for metric in results.metrics)], rows),
+        markdown_table(["codec", *(find(metric).label for metric in results.metrics)], rows),
         *(["No BD-rate:\n" + _items(refused)] if refused else []),
     ]
 
@@ -129,12 +130,7 @@ def _curves(results: Results) -> str:
         f"{metric}{'' if find(metric).higher_is_better else ' (lower is better)'}"
         for metric in results.metrics
     ]
-    return _table(["codec", "quality", "bpp", *names, "encode s", "decode s"], rows)
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(["codec", "quality", "bpp", *names, "encode s", "decode s"], rows)
 
 
 def _items(lines: Iterable[str]) -> str:

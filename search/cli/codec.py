@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from latency_predictor.errors import UserError
+from latency_predictor.writing import write_whole
 from search.cli.commands import INTERRUPTED
 from space.architecture import LEVELS
-from space.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from space.bitstream.model_file import Model

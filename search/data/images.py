@@ -15,9 +15,9 @@ from pillow_heif import register_heif_opener
 from torch import Tensor
 
 from latency_predictor.errors import UserError
+from latency_predictor.writing import write_whole
 from space.bitstream.container import MAX_SIDE
 from space.pixels import to_pixels
-from space.storage.writing import write_whole
 
 register_heif_opener()
 
@@ -29,7 +29,7 @@ LOSSLESS = {"PNG", "TIFF"}
 MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK"}
 """Mode with 8-bit channels and without alpha for each of Pillow's modes; RGB for all others."""
 PROFILE_MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-"""Pixel mode described by an ICC profile, by the profile's colour space."""
+"""Pixel mode to which an ICC profile applies, by the profile's colour space."""
 SRGB_PRIMARIES = {1, 2, 5, 6}
 """Codes of colour primaries (ITU-T H.273) that are equal or close to sRGB's, or unspecified."""
 HDR_TRANSFERS = {16, 18}

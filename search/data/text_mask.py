@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from latency_predictor.writing import write_whole
 from search.config.schema import ConfigError
 from search.data.photographs import Crops
-from space.storage.writing import write_whole
 
 MODEL = Path("models/ch_PP-OCRv4_det_infer.onnx")
 """Path of the detector inside the package rapidocr_onnxruntime."""

@@ -54,7 +54,7 @@ class Trained:
         }
 
     def has(self, architecture: Architecture) -> bool:
-        """Whether it can be scored; always true."""
+        """Return True: every architecture can be scored."""
         return True
 
     def begin(self, folder: Path) -> None:
@@ -119,7 +119,7 @@ class Replayed:
 
     @contextmanager
     def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
-        """The table itself, and as many look-ups at a time as there would be workers."""
+        """The table itself, and the number of look-ups at a time, which is that of Ray workers."""
         yield self.table, self.config.search.workers or 1
 
     def keep(self, score: Score, path: Path) -> None:

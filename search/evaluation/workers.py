@@ -47,7 +47,7 @@ class Stage:
     """Handle of an evaluation up to its next score."""
 
     number: int
-    """Number of scores that came before."""
+    """Number of earlier scores of the same evaluation."""
     score: Any
     """Ray reference to the score."""
     training: Any
@@ -81,7 +81,7 @@ class RayEvaluator:
         return self._stage(0, architecture)
 
     def resume(self, handle: Stage) -> Stage:
-        """Start the stage after one that is done."""
+        """Start the next stage of an evaluation whose `stage` is done."""
         return self._stage(handle.number + 1, handle.training)
 
     def _stage(self, number: int, begun: Any) -> Stage:

@@ -13,13 +13,15 @@ from typing import Any, ClassVar, Self
 import jinja2
 import pandas as pd
 
+from latency_predictor.writing import write_whole
 from search.bench.report import picture_of
+from search.costs.costs import HALVES
 from search.metrics import find
 from search.promotion.trial import SHOWN, VALIDATION
+from search.report.markdown import markdown_table
 from search.study.front import FARTHEST_CALIBRATED
 from search.study.records import RecordError, RunRecord
 from space.bitstream.model_file import MODEL_FILE
-from space.storage.writing import write_whole
 
 README = "README.md"
 TEMPLATE = "card.md.jinja"
@@ -98,7 +100,7 @@ def write_card(folder: Path) -> Path:
     """Write README.md of a promoted model from the files in its folder. Raises RecordError."""
     card = Card.read(folder)
     path = folder / VALIDATION
-    validation = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    validation = _last(pd.read_csv(path)) if path.is_file() else pd.DataFrame()
     bench = (folder / BENCH).read_text() if (folder / BENCH).is_file() else ""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("search", "promotion"),
@@ -116,8 +118,9 @@ def write_card(folder: Path) -> Path:
             half for half in ("decode", "encode")
             if card.costs.get(f"{half}_distance", 0.0) > FARTHEST_CALIBRATED
         ],
-        validation=_last(validation),
-        shown={name: find(name).label for name in SHOWN},
+        costs_table=_costs_table(card.costs),
+        last_step=None if validation.empty else validation["step"].iloc[0],
+        validation_table=_validation_table(validation),
         model=MODEL_FILE,
         bench=bench,
         pictures=PICTURES if (folder / PICTURES).is_file() else None,
@@ -158,8 +161,39 @@ def _phases(recipe: dict[str, Any]) -> Iterator[str]:
             yield f"{phase['steps']:,} steps with distortion {distortion}"
 
 
-def _last(validation: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """The rows of the last validation."""
-    if validation.empty:
-        return []
-    return validation[validation["step"] == validation["step"].max()].to_dict("records")
+def _costs_table(costs: Mapping[str, float]) -> str:
+    """A row for the decoder and one for the encoder. Costs that are unknown leave their cell empty.
+
+    The second column of times includes concurrent entropy coding.
+    """
+    rows = []
+    for half, prefix in HALVES:
+        ms, low_ms, high_ms = (costs[f"{half}{name}"] for name in ("_ms", "_low_ms", "_high_ms"))
+        total_ms, size_mb = costs.get(f"{half}_total_ms"), costs.get(f"{prefix}size_mb")
+        rows.append(
+            [
+                half,
+                f"{ms:.0f} ms ({low_ms:.0f} to {high_ms:.0f})",
+                "" if total_ms is None else f"[{total_ms:.0f} ms]",
+                f"{costs[f'{prefix}kmac_per_px']:.1f}",
+                f"{costs[f'{prefix}parameters_m']:.1f} M",
+                f"{costs[f'{prefix}peak_mb']:.1f} MB",
+                "" if size_mb is None else f"{size_mb:.1f} MB",
+            ]
+        )
+    headers = ("", "time", "", "kMAC/px", "parameters", "peak memory", "on disk")
+    return markdown_table(headers, rows)
+
+
+def _last(validation: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last validation, one per quality level."""
+    return validation[validation["step"] == validation["step"].max()]
+
+
+def _validation_table(validation: pd.DataFrame) -> str:
+    """A row per quality level: rate and metrics."""
+    rows = (
+        [f"{row['quality']:g}", f"{row['bpp']:.3f}", *(f"{row[name]:.2f}" for name in SHOWN)]
+        for row in validation.to_dict("records")
+    )
+    return markdown_table(("quality", "bpp", *(find(name).label for name in SHOWN)), rows)

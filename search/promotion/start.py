@@ -19,7 +19,7 @@ from search.training.start import Start, initialisation_of
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.supernet import Supernet
-from space.storage.tensor_file import read_tensors
+from space.tensor_file import read_tensors
 
 
 class Promoted:

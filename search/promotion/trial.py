@@ -14,6 +14,7 @@ import torch
 from tensorboardX import SummaryWriter
 from torch import distributed
 
+from latency_predictor.writing import write_whole
 from search.data.images import to_pillow
 from search.data.photographs import Crops
 from search.metrics import find
@@ -24,7 +25,6 @@ from search.training.start import Start
 from search.training.validation import append_validation, measure
 from space.architecture import Architecture
 from space.bitstream.model_file import MODEL_FILE, Model
-from space.storage.writing import write_whole
 
 CHECKPOINT = "checkpoint.safetensors"
 LOSSES, VALIDATION = "losses.csv", "looks.csv"

@@ -1,1 +1,1 @@
-"""The report of a run: page, figures, and the rank fidelity of its supernet."""
+"""The report of a run: page, figures, rank fidelity of its supernet, and tables in Markdown."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latency_predictor.errors import UserError
-from space.storage.tensor_file import read_tensors, write_tensors
+from space.tensor_file import read_tensors, write_tensors
 
 KEY = "codec-search checkpoint 1"
 """File kind and format version, stored in every checkpoint."""

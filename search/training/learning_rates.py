@@ -13,9 +13,9 @@ from space.codec.codec import SYNTHESIS
 TRUNK = ("analysis.downs.", "analysis.head.", f"{SYNTHESIS}ups.", f"{SYNTHESIS}head.")
 """Name prefixes of the parameters that the initialisation fills."""
 LEVEL_SCALE = ".scale.log_scale"
-"""Name suffix of a chain's scale per quality level. It learns with `trunk_lr`: an error of it
-affects one of the strongest components, which no block can correct. With `branch_lr` it costs 7 %
-BD-rate."""
+"""Name suffix of a chain's scale per quality level. It learns with `trunk_lr`: an error in it
+changes a whole channel, even the strongest, and no block can correct that. With `branch_lr` it
+costs 7 % BD-rate."""
 FAN_IN = 64
 """Number of inputs per output for which a weight learns with the full `branch_lr`."""
 CONTEXT_LR = 0.03

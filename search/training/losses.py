@@ -22,7 +22,7 @@ the seam between two tiles."""
 
 
 def objective(coded: Coded, image: Tensor, level: Tensor, weights: Mapping[str, float]) -> Tensor:
-    """Rate-distortion loss of a batch, with the metrics' `weights` of `distortion`."""
+    """Rate-distortion loss of a batch; `weights` are the metric weights of `distortion`."""
     return rate_distortion(distortion(image, coded.image, weights), coded, level)
 
 

@@ -154,7 +154,7 @@ class _Latents:
 
 
 def flipped(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Crops [N, 3, H, W], all under the same random one of the eight symmetries of the square."""
+    """Crops [N, 3, H, W] after a random symmetry of the square, the same one for all crops."""
     turns = int(rng.integers(8))
     for dim in (2, 3):
         if turns & dim - 1:

@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latency_predictor.writing import write_whole
 from search.data.photographs import Crops
 from search.metrics import find
 from search.metrics.rate_distortion import Curve
 from search.training.batches import to_tensor
 from space.codec.codec import Codec
-from space.storage.writing import write_whole
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """Coding of whole images to compressed files and back, tile by tile.
 
 Entropy decoding depends on integers alone: a decoder reads the symbols that the encoder wrote with
-any float type, device or number of threads. Networks see one tile at a time, so memory holds only
-the eight-bit image and its compressed tiles besides.
+any float type, device or number of threads. Networks run on one tile at a time. Besides that tile,
+memory holds only the 8-bit image and its compressed tiles.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from space.codec.payload import PayloadReader, Symbols, write_payload
 from space.pixels import to_floats, to_pixels
 
 LARGEST_SYMBOL = 2**15
-"""Upper bound of symbols' magnitudes: only a broken model reaches it."""
+"""Magnitude that the symbols of a working model never reach."""
 
 T = TypeVar("T")
 Progress = Callable[[list[T]], Iterable[T]]

@@ -121,7 +121,7 @@ def test_a_space_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["kit", "toy", "--out", "x"], "no programs 'toy'; known: toys"),
+        (["kit", "toy", "--out", "x"], "no programs 'toy'; expected toys"),
         (["kit", "toys", "--out", "x", "--device", "iphone16por"], "did you mean 'iphone16pro'"),
         (["kit", "toys", "--out", "x", "--n", "0"], "'0' is not a number of architectures"),
         (["kit", "toys", "--out", "x", "--n", "9", "--random"], "at most 6 can be chosen"),

@@ -36,7 +36,7 @@ from space.codec.codec import Codec
 from space.codec.payload import Tables
 from space.codec.scales import IntegerLayer, IntegerScales
 from space.lowering.programs import randomise
-from space.storage.tensor_file import read_tensors
+from space.tensor_file import read_tensors
 
 SMALL = Architecture(
     encoder=(Chain(16, 1, 2, 1), Chain(24, 0), Chain(32, 1)),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from space.storage.writing import whole_folder, write_whole
+from latency_predictor.writing import left_behind, whole_folder, write_whole
 
 
 def test_a_file_is_written_or_replaced(tmp_path: Path) -> None:
@@ -71,3 +71,9 @@ def test_a_failure_leaves_the_older_folder(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"a: cannot be written \(No space left on device\)"):
         fill_the_disk()
     assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["a", "a/older"]
+
+
+def test_what_killed_processes_left_is_found(tmp_path: Path) -> None:
+    for name in (".a[1].x7/partial", ".a1.x7", "a[1]", "a[1].lock"):
+        (tmp_path / name).mkdir(parents=True)
+    assert left_behind(tmp_path / "a[1]") == [tmp_path / ".a[1].x7"]

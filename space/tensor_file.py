@@ -15,11 +15,11 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from space.storage.writing import write_whole
+from latency_predictor.writing import write_whole
 
 
 def write_tensors(path: Path, key: str, metadata: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Write a file whole or not at all. `metadata` must fit into JSON. Raises OSError."""
+    """Write a file atomically. `metadata` must fit into JSON. Raises OSError."""
     write_whole(path, safetensors.torch.save(dict(tensors), {key: json.dumps(metadata)}))
 
 

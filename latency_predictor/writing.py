@@ -1,23 +1,24 @@
-"""Writing of files and folders such that a failure leaves no partial result."""
+"""Writing of files and folders, whole or not at all."""
 
 from __future__ import annotations
 
-import tempfile
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Raises OSError that names the file."""
+    """Write a file atomically. Raises OSError that names the file."""
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        with _folder_beside(path) as work:
             # In its own folder the file gets the permissions of any new file, and a free name.
-            partial = Path(folder) / "partial"
+            partial = Path(work) / "partial"
             partial.write_bytes(data)
             partial.replace(path)
     except OSError as error:
-        raise OSError(f"{path}: cannot be written ({error.strerror})") from error
+        raise OSError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises OSError that names `path`, also for an OSError in the block.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as work:
+        with _folder_beside(path) as work:
             partial, former = Path(work) / "partial", Path(work) / "former"
             partial.mkdir()
             yield partial
@@ -36,3 +37,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
             partial.rename(path)
     except OSError as error:
         raise OSError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def left_behind(path: Path) -> list[Path]:
+    """Unfinished folders beside `path`, of processes that were killed while writing it.
+
+    They cannot be told from those of a process that is writing `path` now.
+    """
+    return list(path.parent.glob(f".{glob.escape(path.name)}.*"))
+
+
+def _folder_beside(path: Path) -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)

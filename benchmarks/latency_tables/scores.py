@@ -1,0 +1,42 @@
+"""Scores of predicted latencies as the tables give them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latency_predictor.model.metrics import Score, score
+from latency_predictor.model.times import Estimate
+from latency_predictor.profiles.measurements import Measurements
+
+PHONES = {"a14-ane": "iPhone 12", "a15-ane": "iPhone 13, 14"}
+"""Phones whose Neural Engine was measured most, by calibration."""
+SCORE_HEADERS = ("MAPE", "±5 %", "±10 %", "tau", "90 % interval covers")
+"""Column names of `score_cells`."""
+
+
+def percent(fraction: float, decimals: int = 0) -> str:
+    """A fraction as a percentage, such as `12 %`."""
+    return f"{100 * fraction:.{decimals}f} %"
+
+
+def value_of(found: Score, name: str) -> float:
+    """One of the scores, or 0 if it is undefined."""
+    return float(found[name] or 0)
+
+
+def score_cells(found: Score) -> list[str]:
+    """MAPE, shares within 5 and 10 %, Kendall's tau, and coverage of the intervals."""
+    return [
+        percent(value_of(found, "mape"), 1),
+        percent(value_of(found, "within_5")),
+        percent(value_of(found, "within_10")),
+        "" if found["kendall_tau"] is None else f"{found['kendall_tau']:.2f}",
+        percent(value_of(found, "coverage")),
+    ]
+
+
+def point_scores(estimate: Estimate, measurements: Measurements, rows: NDArray[np.bool_]) -> Score:
+    """Scores of the estimates of some rows, without intervals."""
+    ms = estimate.ms[rows]
+    return score(ms, measurements.ms[rows], ms, ms)
