@@ -41,8 +41,9 @@ from search.promotion.recipe import Phase, Recipe
 from search.report.rank_fidelity import SHIPPED_FIDELITY, RankFidelity
 from search.training.full import FullTraining, TrainingData
 from search.training.pretrain import SHIPPED_SUPERNET
-from search.training.proxy import initialisation_of, measure
+from search.training.start import initialisation_of
 from search.training.supernet import drawn_subnet
+from search.training.validation import measure
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.precision import branches_in, fastest_branch_dtype

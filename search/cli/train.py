@@ -45,8 +45,8 @@ def train(
     """
     from search.config.schema import DataConfig
     from search.data.photographs import load_photographs
-    from search.training.proxy import measure
     from search.training.single import find_point, train_point
+    from search.training.validation import measure
     from space.bitstream.model_file import Model
 
     check_file(model)

@@ -90,7 +90,7 @@ class ProxyConfig:
     reduced to 3 %."""
     branch_lr: NonNegative = 1e-3
     """Learning rate of all other weights, for a weight that sums over 64 inputs; see
-    search/training/steps.py."""
+    search/training/learning_rates.py."""
     qualities: tuple[float, ...] = (1.0, 3.0, 5.0, 7.0)
     """Quality levels at which the rate-distortion curve is measured, in increasing order."""
     loss: dict[str, float] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class JointPhase(PhaseConfig):
     trunk_lr: NonNegative = 5e-4
     """Peak learning rate of the convolutions that the initialisation fills."""
     branch_lr: NonNegative = 6e-3
-    """Peak learning rate of all other weights; see search/training/steps.py."""
+    """Peak learning rate of all other weights; see search/training/learning_rates.py."""
     context_share: NonNegative = 0.3
     """Learning rate of the context model, as a fraction of `branch_lr`."""
     last_share: NonNegative = 0.4
@@ -146,7 +146,8 @@ class EntropyPhase(PhaseConfig):
     batch: Count = 16
     average: Decay = 0.995
     lr: NonNegative = 2.4e-2
-    """Peak learning rate for a weight that sums over 64 inputs; see search/training/steps.py."""
+    """Peak learning rate for a weight that sums over 64 inputs; see
+    search/training/learning_rates.py."""
     crops: Count = 2000
     """Number of crops whose latents are kept in memory, 0.3 MB each."""
 

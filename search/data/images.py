@@ -17,6 +17,7 @@ from torch import Tensor
 from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
 from space.bitstream.container import MAX_SIDE
+from space.pixels import to_pixels
 
 register_heif_opener()
 
@@ -72,8 +73,7 @@ def read_rgb(path: Path) -> Decoded:
 
 def to_pillow(image: Tensor) -> Image.Image:
     """Convert a tensor [3, H, W] in [0, 1] to an 8-bit image."""
-    pixels = (image.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-    return Image.fromarray(np.ascontiguousarray(pixels.cpu().numpy()))
+    return Image.fromarray(to_pixels(image.detach()))
 
 
 def write_png(pixels: NDArray[np.uint8], path: Path) -> None:

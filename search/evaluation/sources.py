@@ -18,9 +18,11 @@ from search.evaluation.scores import Evaluator
 from search.evaluation.tabular import Table
 from search.evaluation.workers import RayEvaluator, start_ray
 from search.report.report import SAMPLES
+from search.training.batches import to_tensor
 from search.training.pretrain import SUPERNET
-from search.training.proxy import Score, initialisation_of, most_detailed
-from search.training.steps import to_tensor
+from search.training.proxy import Score
+from search.training.start import initialisation_of
+from search.training.validation import most_detailed
 from space.architecture import Architecture
 from space.codec.supernet import Supernet
 

@@ -18,6 +18,7 @@ from latency_predictor.errors import UserError
 from search.config.checks import CONFIG_FILE
 from search.config.schema import ConfigError
 from search.data.photographs import CROP_CACHE, Photographs, load_photographs
+from search.data.text_mask import TextDetector, masks_of
 from search.promotion.card import PICTURES, README, Card, write_card
 from search.promotion.cluster import train_all
 from search.promotion.pictures import draw
@@ -28,7 +29,6 @@ from search.promotion.trial import CHECKPOINT, Data, Job
 from search.study.records import RunRecord
 from search.training import checkpoint
 from search.training.full import TrainingData
-from search.training.text_mask import TextDetector, masks_of
 from space.architecture import Architecture
 from space.bitstream.model_file import MODEL_FILE, Model
 

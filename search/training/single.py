@@ -12,7 +12,8 @@ from latency_predictor.errors import UserError
 from search.config.schema import CONFIGS, ConfigError, ProxyConfig
 from search.data.photographs import Photographs
 from search.study.folders import ROOT, find_run, table_of
-from search.training.proxy import Progress, initialisation_of, trained
+from search.training.proxy import Progress, trained
+from search.training.start import initialisation_of
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.search_space import SpaceError, named_point
@@ -82,7 +83,7 @@ def train_point(
 ) -> Codec:
     """Train an architecture from the initialisation, as in the proxy task.
 
-    Raises ProxyError if the loss diverges.
+    Raises TrainingDiverged if the loss or the gradient is not finite.
     """
     train = photographs.train
     config = ProxyConfig(steps=steps)

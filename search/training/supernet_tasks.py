@@ -12,7 +12,9 @@ from torch import Tensor
 
 from search.config.schema import EntropyPhase, JointPhase
 from search.data.photographs import CROP, Crops
-from search.training.steps import adam, batch, lr_by_inputs, objective, optimiser, to_tensor
+from search.training.batches import batch, to_tensor
+from search.training.learning_rates import adam, lr_by_inputs, optimiser
+from search.training.losses import objective
 from search.training.supernet import drawn_subnet
 from space.architecture import LEVELS, QUALITY_STEPS, Architecture
 from space.codec.codec import ENTROPY, RATE_WEIGHTS, level_weights

@@ -79,7 +79,7 @@ class Initialisation:
             images = images.flatten(4, 5).flatten(2, 3)
         return images
 
-    def settled(self, architecture: Architecture) -> bool:
+    def synthesis_only(self, architecture: Architecture) -> bool:
         """Whether encoder and entropy model are already trained: here they never are."""
         return False
 

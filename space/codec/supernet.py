@@ -113,7 +113,7 @@ class Supernet:
             total.update(value.detach().cpu().contiguous().numpy().data)
         return total.hexdigest()[:16]
 
-    def settled(self, architecture: Architecture) -> bool:
+    def synthesis_only(self, architecture: Architecture) -> bool:
         """Whether encoder and entropy model are already trained and need no further training."""
         return self.metadata.get("steps", 0) > 0
 

@@ -6,8 +6,8 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_sample_image
 
 from search.config.schema import ConfigError
-from search.training import text_mask
-from search.training.text_mask import TextDetector, masks_of, unpacked
+from search.data import text_mask
+from search.data.text_mask import TextDetector, masks_of, unpacked
 
 pytest.importorskip("rapidocr_onnxruntime", reason="the text detector is not installed")
 
