@@ -156,7 +156,7 @@ def compare(path: Path) -> None:
         if path == SHIPPED_SUPERNET:
             record(supernet, metric, both.dropna())
         print(metric, agreement_of_seeds(table, space, metric))
-    print(pd.DataFrame(lines).set_index(["metric", "ranking"]).to_markdown())
+    print(pd.DataFrame(lines).set_index("metric").to_markdown())
     print("\nBD-rate (%) of the reference with one choice undone, each trained apart\n")
     print(undone(table, space).to_markdown())
 
