@@ -27,16 +27,17 @@ from safetensors.torch import load_file, save
 from spaces import DEVICE, spread_over_decode_time, tabulated_space, without_blocks
 
 from latency_predictor import load_default
+from latency_predictor.writing import write_whole
 from search.config.schema import CONFIGS, ProxyConfig
 from search.costs.costs import costs_of
 from search.data.photographs import Photographs, load_photographs
-from search.training.proxy import initialisation_of, measure, trained
-from search.training.steps import Start
+from search.training.proxy import trained
+from search.training.start import Start, initialisation_of
+from search.training.validation import measure
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.storage.writing import write_whole
 
 COUNT = 40
 """Number of architectures besides the reference."""

@@ -32,6 +32,7 @@ from spaces import DEVICE, load_space
 from stages import PAPER, ablations
 
 from latency_predictor import load_default
+from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
 from search.costs.costs import SpaceCosts
 from search.data.photographs import Crops, load_photographs
@@ -40,14 +41,14 @@ from search.promotion.recipe import Phase, Recipe
 from search.report.rank_fidelity import SHIPPED_FIDELITY, RankFidelity
 from search.training.full import FullTraining, TrainingData
 from search.training.pretrain import SHIPPED_SUPERNET
-from search.training.proxy import initialisation_of, measure
+from search.training.start import initialisation_of
 from search.training.supernet import drawn_subnet
+from search.training.validation import measure
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.precision import branches_in, fastest_branch_dtype
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.storage.writing import write_whole
 
 TABLE = Path(__file__).with_name("rank_truth.parquet")
 BANDS = (45.0, 60.0, 80.0, 105.0, 135.0, 170.0)

@@ -47,9 +47,9 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from proxy import TABLE, CodecTable
 from spaces import tabulated_space
 
+from latency_predictor.writing import write_whole
 from search.sampler.grey_box import GreyBoxSampler
 from search.study.samplers import stages_of
-from space.storage.writing import write_whole
 
 OURS, SLOW = "grey_box", "gp"
 """The sampler of this project, and the one that makes fewer suggestions."""

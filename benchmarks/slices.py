@@ -16,7 +16,7 @@ from ranking import bd_rates
 
 from search.config.schema import ProxyConfig
 from search.data.photographs import Crops
-from search.training.proxy import measure
+from search.training.validation import measure
 from space.architecture import Architecture
 from space.codec.supernet import Supernet
 

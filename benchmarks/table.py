@@ -30,17 +30,18 @@ from fidelity import METRICS, QUALITIES, SELECT_CROPS, TRAIN_CROPS
 from spaces import spread_over_decode_time, tabulated_space
 from torch import Tensor
 
+from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
 from search.data.photographs import Photographs, load_photographs
 from search.metrics import find
 from search.metrics.rate_distortion import Curve
-from search.training.proxy import measure
-from search.training.steps import Training, to_tensor
+from search.training.batches import to_tensor
+from search.training.proxy import ProxyTraining
+from search.training.validation import measure
 from space.architecture import QUALITY_STEPS, Architecture
 from space.codec.codec import Codec, level_weights
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
-from space.storage.writing import write_whole
 
 RUNGS = (50, 100, 200)
 """Training steps after which codecs are measured."""
@@ -108,7 +109,7 @@ def trained(job: Job, photographs: Photographs, supernet: Supernet) -> Iterator[
     """A row per rung of one training."""
     architecture, seed = job.architectures[0], job.seed or 0
     codec = supernet.start(architecture).to(memory_format=torch.channels_last)
-    training = Training(codec, supernet.settled(architecture), ProxyConfig(), seed)
+    training = ProxyTraining(codec, supernet.synthesis_only(architecture), ProxyConfig(), seed)
     train_s, losses = 0.0, 0.0
     for rung in job.rungs:
         began = time.process_time()

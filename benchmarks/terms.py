@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from search.data.images import ImageError, read_rgb
 from search.data.photographs import find_photographs, split
-from search.training.text_mask import TextDetector
+from search.data.text_mask import TextDetector
 from space.bitstream import files, tiling
 from space.bitstream.model_file import Model
 

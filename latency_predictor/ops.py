@@ -133,7 +133,7 @@ OCCURRENCE = tuple(name for name in COLUMNS if name not in ("program", "count"))
 
 
 def occurrences(table: OpTable) -> Counter[tuple[int, ...]]:
-    """Number of occurrences of each op in a whole table; a key holds its columns `OCCURRENCE`."""
+    """Number of occurrences of each op in a whole table, by its values in columns `OCCURRENCE`."""
     found: Counter[tuple[int, ...]] = Counter()
     columns = [getattr(table, name).tolist() for name in OCCURRENCE]
     for op, count in zip(zip(*columns, strict=True), table.count.tolist(), strict=True):

@@ -35,7 +35,7 @@ CHOICES = {
 PICO fixed its choices by ablation; here they can be searched.
 """
 CHANNEL_GROUPS = 4
-"""Number of channel groups of the context pattern `channels`. `latent_channels` is a multiple."""
+"""Number of channel groups of the context pattern `channels`; it divides `latent_channels`."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class SpaceError(UserError):
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Value sets of all parameters, and the reference architecture of relative scores."""
+    """Value sets of all parameters, and the reference architecture to compare others with."""
 
     name: str
     parameters: Mapping[str, tuple[Value, ...]]
@@ -110,7 +110,7 @@ class SearchSpace:
         return math.prod(self._radices)
 
     def digits(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-        """For each axis, the index [n] of its point for architectures `numbers` [n] < size."""
+        """For each axis, the indices [n] of the points of the architectures `numbers` [n]."""
         return np.unravel_index(numbers, self._radices)
 
     def columns(self, numbers: NDArray[np.int64]) -> Columns:
@@ -232,7 +232,10 @@ def to_architecture(values: Mapping[str, Value]) -> Architecture:
 def extreme(
     space: SearchSpace, like: Architecture, pick: Callable[[Iterable[int]], int]
 ) -> Architecture:
-    """The largest (`pick` = max) or smallest (min) architecture with the choices of `like`."""
+    """The largest (`pick` = max) or smallest (min) architecture with the choices of `like`.
+
+    Only the numbers vary. The choices are the categorical parameters.
+    """
     return to_architecture(
         {
             name: getattr(like, name) if name in CHOICES else pick(map(int, values))

@@ -59,6 +59,19 @@ def test_arrows_point_one_way(package: str) -> None:
         assert reached <= ALLOWED[package], path
 
 
+def test_one_module_above_the_predictor_is_named_in_it() -> None:
+    """The codecs to measure, which it loads by name when a command needs them."""
+    named = [
+        node.value
+        for path in (ROOT / "latency_predictor").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        and node.value in MODULES
+        and str(node.value).startswith(("space.", "search."))
+    ]
+    assert named == ["space.lowering.programs"]
+
+
 def test_the_sampler_stands_alone() -> None:
     for path in (ROOT / "search/sampler").glob("*.py"):
         assert all(name.startswith("search.sampler") for name in imported(path, True)), path

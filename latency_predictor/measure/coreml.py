@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from coremltools.models import MLModel
 
 TARGET = "iOS17"
-"""The first version that accepts float16 inputs and outputs of every rank on all compute units."""
+"""Deployment target: the first system that accepts float16 inputs and outputs of every rank on all
+compute units."""
 
 
 def convert(
@@ -73,7 +74,7 @@ def package_sha256(path: Path) -> str:
 
 
 def quiet_coremltools() -> ModuleType:
-    """Import `coremltools` without its messages about the host; late, because it is slow."""
+    """Import `coremltools` without its messages about the host, when it is needed: it is slow."""
     logging.getLogger("coremltools").setLevel(logging.ERROR)
     with silence():
         import coremltools

@@ -23,6 +23,7 @@ from latency_predictor.devices import CHIPS, LOCAL_CPU, slug
 from latency_predictor.errors import UserError
 from latency_predictor.measure.programs import ProgramSource
 from latency_predictor.profiles.profile_file import SCHEMA, STRICT, ModelRecord, ops_of, parse
+from latency_predictor.writing import write_whole
 
 MANIFEST = "kit.json"
 
@@ -95,10 +96,7 @@ def write(kit: Kit, source: ProgramSource, folder: Path) -> Iterator[str]:
             yield model.name
         _copy_runner(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = _KIT.dump_json(replace(kit, models=models))
-    partial = folder / f"{MANIFEST}.partial"
-    partial.write_bytes(text + b"\n")
-    partial.replace(folder / MANIFEST)
+    write_whole(folder / MANIFEST, _KIT.dump_json(replace(kit, models=models)) + b"\n")
 
 
 def read(folder: Path) -> Kit:

@@ -1,8 +1,8 @@
 """Time programs in torch on one thread of this computer's processor.
 
 The time of a call is the processor time of the one thread that does all its work. On an idle
-computer it equals the elapsed time. On a shared one it excludes other processes, except for their
-memory traffic, which can only add to it. Programs are therefore measured in rounds, with one burst
+computer it equals the elapsed time. On a shared one it excludes the time of other processes, and
+only their memory traffic can increase it. Programs are therefore measured in rounds, with one burst
 of each program per round, so that a busy minute affects all programs and not a single one.
 """
 

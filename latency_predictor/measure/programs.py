@@ -1,29 +1,25 @@
-"""Sources of programs to measure, which are found by name.
+"""Programs to measure: what the predictor needs to know of them, and where they come from.
 
-The predictor knows op lists, but not the architectures that they are lowered from. A package with
-programs to measure registers a provider as an entry point of the group
-`latency_predictor.programs`.
+The predictor knows op lists, but not the architectures that they are lowered from. These lie above
+it, so that it names their module instead of importing it, and loads it when a command needs it.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from difflib import get_close_matches
-from importlib.metadata import distributions
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latency_predictor.errors import UserError
 from latency_predictor.ops import OpTable
 
 if TYPE_CHECKING:
     from torch import nn
 
-GROUP = "latency_predictor.programs"
-"""Group of the entry points that name providers."""
+CODECS = "space.lowering.programs"
+"""Module whose `find` returns the codecs of a search space as a `ProgramSource`."""
 
 Shapes = dict[str, tuple[int, ...]]
 """Shape of each input by name, in the order of the arguments of `forward`."""
@@ -73,51 +69,13 @@ class ProgramSource(Protocol):
         ...
 
 
-class Provider(Protocol):
-    """The object or module that an entry point names. It provides sources by name."""
-
-    def names(self) -> Sequence[str]:
-        """Names of the sources that it provides."""
-        ...
-
-    def find(self, name: str) -> ProgramSource | None:
-        """The source with a name or path, or None if this provider does not have it.
-
-        Raises ValueError for a source that it has but that is invalid.
-        """
-        ...
-
-
-class SourceError(UserError):
-    """No valid source of programs has this name."""
-
-
 def find(name: str) -> ProgramSource:
-    """The source with this name from any installed provider. Raises `SourceError`."""
-    providers = _providers()
-    for provider in providers:
-        try:
-            source = provider.find(name)
-        except ValueError as error:
-            raise SourceError(f"programs {name!r}: {error}") from error
-        if source is not None:
-            return source
-    known = sorted(known for provider in providers for known in provider.names())
-    near = get_close_matches(name, known, n=2)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise SourceError(
-        f"no programs {name!r}; known: {', '.join(known) or 'none'}, or the path of a file{hint}"
-    )
+    """The codecs of a search space, which is named by its name or by the path of its YAML file.
 
-
-def _providers() -> list[Provider]:
-    # `entry_points` is not used, because an old egg-info in the working directory would hide the
-    # installed version.
-    found = {
-        entry.value: entry
-        for distribution in distributions()
-        for entry in distribution.entry_points.select(group=GROUP)
-    }
+    Raises UserError for any other name and for a file that does not describe a space, and OSError
+    for a file that cannot be read.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecation warnings of a provider's imports
-        return [entry.load() for entry in found.values()]
+        warnings.simplefilter("ignore")  # deprecation warnings of what the module imports
+        source: ProgramSource = import_module(CODECS).find(name)
+    return source

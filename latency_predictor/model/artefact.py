@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from latency_predictor.model.interval import Interval
 from latency_predictor.model.priors import group_of, prior_of
 from latency_predictor.model.roofline import CONSTANTS
 from latency_predictor.model.times import Posterior, RooflineTimes
+from latency_predictor.writing import write_whole
 
 FORMAT = 2
 SHIPPED = Path(__file__).parents[1] / "artefact" / "latency.json"
@@ -50,25 +52,42 @@ class Artefact:
     cross_validation: Mapping[str, Any]
 
     def model(self) -> CalibratedModel:
-        """The model for all calibrated devices, and for other phones as their group predicts."""
-        guessed = [f"{chip}-ane" for chip in NEURAL_ENGINES if f"{chip}-ane" not in self.devices]
-        times = {key: self._times(key) for key in (*guessed, *self.devices)}
-        intervals = {key: self.unseen[group_of(key)] for key in guessed} | {**self.intervals}
+        """The model of all calibrated devices, and of other phones from their group's prior."""
+        times = {key: self._times(key) for key in (*self._guessed, *self.devices)}
+        intervals = {key: self.unseen[group_of(key)] for key in self._guessed} | {**self.intervals}
         return CalibratedModel("roofline", times, intervals)
 
+    def digest(self, device: str) -> str:
+        """Hash of what the file says of a device, or of its group if the device is not calibrated.
+
+        Raises `UnknownDevice`.
+        """
+        key = calibration_key(device)
+        if key is None or key not in (*self._guessed, *self.devices):
+            raise UnknownDevice(device, self.model().devices)
+        posterior = self.devices.get(key) or self.common[group_of(key)]
+        interval = self.intervals.get(key) or self.unseen[group_of(key)]
+        content = json.dumps([key, _written(posterior), asdict(interval)])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
     def times(self, device: str) -> RooflineTimes:
-        """The roofline of a device, from its group if not calibrated. Raises `UnknownDevice`."""
+        """The roofline of a device, or of its group if uncalibrated. Raises `UnknownDevice`."""
         key = calibration_key(device)
         if key is None or group_of(key) not in self.common:
             raise UnknownDevice(device, self.model().devices)
         return self._times(key)
+
+    @property
+    def _guessed(self) -> list[str]:
+        """Calibrations of phones that were not measured."""
+        return [f"{chip}-ane" for chip in NEURAL_ENGINES if f"{chip}-ane" not in self.devices]
 
     def _times(self, key: str) -> RooflineTimes:
         return RooflineTimes(self.devices.get(key) or prior_of(key, self.common))
 
 
 def save(artefact: Artefact, path: Path) -> None:
-    """Write the file atomically."""
+    """Write the file whole or not at all. Raises OSError."""
     content = {
         "format": FORMAT,
         "calibration_sha256": artefact.calibration_sha256,
@@ -81,9 +100,7 @@ def save(artefact: Artefact, path: Path) -> None:
         "unseen": {key: asdict(value) for key, value in artefact.unseen.items()},
         "cross_validation": artefact.cross_validation,
     }
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(_numbers_in_line(json.dumps(content, indent=1)) + "\n")
-    partial.replace(path)
+    write_whole(path, _numbers_in_line(json.dumps(content, indent=1)).encode() + b"\n")
 
 
 def load(path: Path = SHIPPED) -> Artefact:

@@ -63,7 +63,7 @@ class HeldOut:
 
 
 def held_out(measurements: Measurements, folds: Folds, fit: Fit) -> HeldOut:
-    """Fit to all other folds, once per fold, and estimate the rows of the fold."""
+    """For each fold, fit to all other folds and estimate the rows of the fold."""
     rows = len(measurements)
     found = [Estimate(np.empty(rows), np.empty(rows)) for _ in range(2)]
     for fold in np.unique(folds):

@@ -19,7 +19,7 @@ NO_NETWORK = "network cannot be rebuilt"
 
 
 def evaluate(model: LatencyModel, rows: pd.DataFrame, known: lowered.Lowered) -> dict[str, Any]:
-    """Scores `overall`, `per_device` and `per_source`, and in `not_scored` row counts by reason.
+    """Scores `overall`, `per_device` and `per_source`, and the rows `not_scored`, by reason.
 
     `rows` come from `read_rows`. Networks that are not in `known` are traced.
     """

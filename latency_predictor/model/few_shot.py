@@ -1,7 +1,8 @@
 """Calibrate one device from a few of its own measurements; all other devices stay unchanged.
 
-The prior of the constants is what the devices with the same compute unit have in common, and it is
-as wide as these devices differ. Each measurement narrows the constants that affect it.
+The prior of the constants is the distribution that devices with the same compute unit have in
+common; its width is the spread between these devices. Each measurement narrows the constants that
+affect it.
 """
 
 from __future__ import annotations

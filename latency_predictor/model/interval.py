@@ -1,9 +1,9 @@
 """Intervals from the errors of held-out predictions, and the range in which they were checked.
 
-Conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) on log errors divided by
-the spread that the model expects, so that less certain predictions get wider intervals. The errors
-come from cross-validation and are correlated within families, so that coverage is checked but not
-guaranteed.
+The method is conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) on log
+errors divided by the spread that the model expects, so that less certain predictions get wider
+intervals. The errors come from cross-validation and are correlated within families, so that
+coverage is checked but not guaranteed.
 """
 
 from __future__ import annotations

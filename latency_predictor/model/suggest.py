@@ -1,9 +1,9 @@
 """Suggest the architectures whose measurement would improve predictions most.
 
-Greedy Bayesian experimental design of a linearised model (I-optimality; Chaloner and Verdinelli
-1995, doi:10.1214/ss/1177009939): each step selects the architecture whose measurement would most
-reduce the variance of the predicted log latencies over all programs of the pool, given the earlier
-selections.
+The method is greedy Bayesian experimental design of a linearised model (I-optimality; Chaloner and
+Verdinelli 1995, doi:10.1214/ss/1177009939): each step selects the architecture whose measurement
+would most reduce the variance of the predicted log latencies over all programs of the pool, given
+the earlier selections.
 """
 
 from __future__ import annotations

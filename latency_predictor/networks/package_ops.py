@@ -3,8 +3,8 @@
 The ops are read from the program in the package and fused by the rules of `trace`, which also
 counted the published networks that the predictor is calibrated on: a convolution includes its bias
 and the pointwise ops that follow, and slices and splits are views. coremltools may merge a
-concatenation and a channel shuffle into one interleaved concatenation; both are counted then, as in
-ShuffleNetV2.
+concatenation and a channel shuffle into one interleaved concatenation. In this case both are
+counted, as in ShuffleNetV2.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class PackageOps:
 def read_package(path: Path) -> PackageOps:
     """The ops of the package `path`.
 
-    Raises PackageError for an operation that is not listed above, where all run on the Neural
-    Engine, or for a value of more than MAX_RANK dimensions.
+    Raises PackageError for a value of more than MAX_RANK dimensions, and for an operation that is
+    not in POINTWISE, VIEWS, MOVES or CONVOLUTIONS, which all run on the Neural Engine.
     """
     specification = quiet_coremltools().utils.load_spec(str(path))
     function = specification.mlProgram.functions["main"]

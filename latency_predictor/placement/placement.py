@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from latency_predictor.model.artefact import ArtefactError
 from latency_predictor.ops import Kind, OpTable
+from latency_predictor.writing import write_whole
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "artefact" / "placement.json"
@@ -124,7 +125,7 @@ limit."""
 
 @dataclass(frozen=True)
 class Trait:
-    """A property of networks that fell back, and of others. `of` selects the ops that show it."""
+    """A property that is common in networks that fell back. `of` selects the ops that show it."""
 
     name: str
     description: str
@@ -268,11 +269,9 @@ def _describe(table: OpTable, row: int) -> str:
 
 
 def save(placement: Placement, path: Path) -> None:
-    """Write the file atomically."""
+    """Write the file whole or not at all. Raises OSError."""
     text = json.dumps({"format": FORMAT, **asdict(placement)}, indent=1) + "\n"
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)
+    write_whole(path, text.encode())
 
 
 def load(path: Path = SHIPPED) -> Placement:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Iterable
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, lower
 from latency_predictor.ops import COLUMNS, OpTable, concatenate
+from latency_predictor.writing import write_whole
 
 SHIPPED = Path(__file__).parents[1] / "artefact" / "networks.npz"
 
@@ -38,15 +40,14 @@ def load(path: Path = SHIPPED) -> Lowered:
 
 
 def save(lowered: Lowered, path: Path) -> None:
-    """Write the networks atomically. The same op lists give the same bytes."""
+    """Write the networks, whole or not at all. The same op lists give the same bytes."""
     specs = [network for network in lowered if isinstance(network, NetworkSpec)]
     table = concatenate([lowered[network] for network in specs])
     columns = {name: getattr(table, name).astype(np.int32) for name in COLUMNS}
     networks = json.dumps([asdict(network) for network in specs])
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, networks=np.array(networks), **columns)
-    partial.replace(path)
+    file = BytesIO()
+    np.savez_compressed(file, networks=np.array(networks), **columns)
+    write_whole(path, file.getvalue())
 
 
 def lower_all(networks: Iterable[Hashable], known: Lowered) -> tuple[Lowered, dict[str, str]]:

@@ -29,6 +29,7 @@ from pydantic.dataclasses import dataclass
 
 from latency_predictor.errors import UserError
 from latency_predictor.ops import COLUMNS, Kind, OpTable
+from latency_predictor.writing import write_whole
 
 SCHEMA: Final = 1
 Shape = list[PositiveInt]
@@ -249,10 +250,8 @@ def read(path: Path) -> list[ProfileRecord]:
 
 
 def write(records: Iterable[ProfileRecord], path: Path) -> None:
-    """Write the file atomically."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(b"".join(_RECORD.dump_json(record) + b"\n" for record in records))
-    partial.replace(path)
+    """Write the file whole or not at all. Raises OSError."""
+    write_whole(path, b"".join(_RECORD.dump_json(record) + b"\n" for record in records))
 
 
 def parse(adapter: TypeAdapter[T], text: str, where: str) -> T:

@@ -8,7 +8,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-import torch
 from torch import Tensor
 
 from search.bench.anchors import BenchCodec, CodecError, Pixels, anchor
@@ -16,6 +15,7 @@ from search.bench.store import Measured
 from search.data.images import ImageError, read_rgb
 from search.metrics import find
 from space.architecture import LEVELS
+from space.pixels import to_floats
 
 Source = str | Path
 """Name of an anchor, or path of a model file or of a promoted model's folder."""
@@ -133,7 +133,7 @@ def _pixels(path: Path) -> Pixels:
 
 def _tensor(pixels: Pixels) -> Tensor:
     """Pixels [H, W, 3] as a tensor [1, 3, H, W] in [0, 1]."""
-    return torch.tensor(pixels).permute(2, 0, 1)[None].float() / 255
+    return to_floats(pixels).permute(2, 0, 1)[None]
 
 
 def _cpu_s() -> float:

@@ -9,13 +9,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from latency_predictor.writing import write_whole
 from search.bench.anchors import BenchCodec
 from search.bench.plots import plot_rate_distortion
 from search.bench.results import Results
 from search.metrics import find
 from search.metrics.rate_distortion import COVERAGE, CurveError, mean_curve
 from search.report.markdown import markdown_table
-from space.storage.writing import write_whole
 
 REPORT = "bench.md"
 

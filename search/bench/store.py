@@ -17,7 +17,7 @@ Key = tuple[str, str, float]
 
 
 class StoreError(UserError):
-    """The file is not one of `Store`."""
+    """The file was not written by `Store`, or is damaged."""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,15 @@
-"""The command `export`, which writes a trained model in the formats that an app needs.
-
-Errors that a user can fix end in one line on standard error and exit code 2.
-"""
+"""The command `export`."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from latency_predictor.errors import UserError
-from search.cli.commands import INTERRUPTED
+import typer
+
+from latency_predictor.cli.places import check_parent
+from latency_predictor.cli.progress import shown
 
 CHECKS = {
     "core_ml": "Core ML programs, run in torch",
@@ -22,42 +19,32 @@ CHECKS = {
 """Names in the summary for the checks of a manifest."""
 
 
-def export(words: list[str]) -> int:
-    """`export MODEL [--out DIR]`: write Core ML packages, ONNX, tables and a manifest."""
-    parser = argparse.ArgumentParser(
-        "python -m search export",
-        description="Write a model as Core ML packages and ONNX, with its integer tables and a "
-        "manifest.",
-    )
-    parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="model written by `train` or `promote`"
-    )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR",
-        help="folder to write; an older export is replaced (default: NAME-export next to a model "
-        "file NAME.safetensors, or export inside a model's folder)",
-    )  # fmt: skip
-    arguments = parser.parse_args(words)
+def export(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Model written by train or promote.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            show_default="NAME-export next to a file NAME.safetensors, or export in a folder",
+            help="Folder to write; an older export is replaced.",
+        ),
+    ] = None,
+) -> None:
+    """Write a model in the formats that an app needs.
 
-    try:
-        print(_export(arguments.model, arguments.out))
-    except (OSError, UserError) as error:
-        print(*(line.strip() for line in str(error).splitlines()), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
-
-
-def _export(path: Path, out: Path | None) -> str:
-    from search.cli.codec import shown
-    from search.export.export import ExportError, export
+    These are Core ML packages and ONNX, the integer tables and a manifest.
+    """
+    from search.export.export import ExportError
+    from search.export.export import export as write
     from search.export.onnx_networks import missing
     from space.bitstream.model_file import Model
 
-    folder = out or (path / "export" if path.is_dir() else path.with_name(path.stem + "-export"))
-    model = Model.load(path)
-    _check_place(folder)
+    beside = model / "export" if model.is_dir() else model.with_name(model.stem + "-export")
+    folder = out or beside
+    trained = Model.load(model)
+    _check_folder(folder)
     if lacking := missing():
         print(
             f"No ONNX files are written; packages not installed: {', '.join(lacking)}. "
@@ -65,10 +52,10 @@ def _export(path: Path, out: Path | None) -> str:
             file=sys.stderr,
         )
     try:
-        manifest = export(model, folder, lambda names: shown(names, "Exporting"))
+        manifest = write(trained, folder, lambda names: shown(names, "Exporting"))
     except ExportError as error:
-        raise ExportError(f"{path}: {error}") from error
-    return f"{folder}: {_summary(manifest)}"
+        raise ExportError(f"{model}: {error}") from error
+    print(f"{folder}: {_summary(manifest)}")
 
 
 def _summary(manifest: dict[str, Any]) -> str:
@@ -87,7 +74,7 @@ def _summary(manifest: dict[str, Any]) -> str:
     return "\n".join([f"model {manifest['model']['id']}, {networks}", *checks])
 
 
-def _check_place(folder: Path) -> None:
+def _check_folder(folder: Path) -> None:
     """Raise OSError if the folder cannot be written or contains other files than an export's."""
     from search.export.export import WRITTEN
 
@@ -100,7 +87,4 @@ def _check_place(folder: Path) -> None:
             f"{folder}: contains {min(others)}, which no export wrote, and will not be replaced; "
             "expected a new folder or an older export"
         )
-    if not folder.parent.is_dir():
-        raise NotADirectoryError(f"{folder}: cannot be written; there is no folder {folder.parent}")
-    if not os.access(folder.parent, os.W_OK):
-        raise PermissionError(f"{folder}: cannot be written; folder {folder.parent} is read-only")
+    check_parent(folder)

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
+from latency_predictor.writing import write_whole
+from search.config.bounds import check_bounds
 from search.config.schema import Config, ConfigError, PretrainConfig, ProxyConfig
 from search.metrics import MetricError, find
 from search.metrics.loss import MSE, check_weights
@@ -18,44 +20,13 @@ from space.architecture import LEVELS
 from space.codec.precision import BRANCH_DTYPES
 
 CONFIG_FILE = "config.yaml"
-LEAST = {
-    "search.trials": 1,
-    "search.start_trials": 0,
-    "search.workers": 1,
-    "search.screened": 1,
-    "data.max_photographs": 2,
-    "data.train_crops": 1,
-    "data.select_crops": 1,
-    "proxy.steps": 0,
-    "proxy.batch": 1,
-    "proxy.trunk_lr": 0,
-    "proxy.branch_lr": 0,
-    **{
-        f"pretrain.{phase}.{name}": least
-        for phase in ("joint", "entropy")
-        for name, least in (("steps", 0), ("subnets", 1), ("batch", 1))
-    },
-    "pretrain.joint.trunk_lr": 0,
-    "pretrain.joint.branch_lr": 0,
-    "pretrain.joint.context_share": 0,
-    "pretrain.joint.last_share": 0,
-    "pretrain.entropy.lr": 0,
-    "pretrain.entropy.crops": 1,
-    "pretrain.validate_every": 1,
-    "run.seed": 0,
-}
-"""Smallest accepted value of each numeric key."""
 FREE_KEYS = {"run": {"name", "root"}, "search": {"trials", "workers", "address"}}
 """Keys that may change when a run is continued, by section."""
 
 
 def check_values(config: Config) -> None:
     """Raise ConfigError if any value is invalid."""
-    tree = OmegaConf.structured(config)
-    for key, least in LEAST.items():
-        value = OmegaConf.select(tree, key)
-        if value is not None and value < least:
-            raise ConfigError(f"{key}={value}: expected at least {least}")
+    check_bounds(config)
     _check_proxy(config.proxy)
     _check_pretrain(config.pretrain)
     if config.search.metric not in config.proxy.metrics:
@@ -74,12 +45,10 @@ def check_values(config: Config) -> None:
 def _check_pretrain(pretrain: PretrainConfig) -> None:
     _check_loss("pretrain.joint.loss", pretrain.joint.loss)
     for name, phase in (("joint", pretrain.joint), ("entropy", pretrain.entropy)):
-        key = f"pretrain.{name}"
-        if not 0 <= phase.average < 1:
-            raise ConfigError(f"{key}.average={phase.average:g}: expected 0 or more, below 1")
         if phase.branch_dtype not in (None, *BRANCH_DTYPES):
             raise ConfigError(
-                f"{key}.branch_dtype={phase.branch_dtype}: expected {' or '.join(BRANCH_DTYPES)}"
+                f"pretrain.{name}.branch_dtype={phase.branch_dtype}: expected "
+                f"{' or '.join(BRANCH_DTYPES)}"
             )
     if not pretrain.joint.steps + pretrain.entropy.steps:
         raise ConfigError(
@@ -103,7 +72,7 @@ def _check_proxy(proxy: ProxyConfig) -> None:
     _check_loss("proxy.loss", proxy.loss or MSE)
     qualities = list(proxy.qualities)
     rising = qualities == sorted(set(qualities))
-    if len(qualities) < 2 or not rising or qualities[0] < 0 or qualities[-1] > LEVELS - 1:
+    if len(qualities) < 2 or not rising or any(not 0 <= q <= LEVELS - 1 for q in qualities):
         raise ConfigError(
             f"proxy.qualities={qualities}: expected two or more numbers between 0 and "
             f"{LEVELS - 1}, in increasing order"
@@ -136,9 +105,8 @@ def check_continues(config: Config, folder: Path) -> None:
 
 def write_config(config: Config, folder: Path) -> None:
     """Save the values that `check_continues` compares with."""
-    partial = folder / f"{CONFIG_FILE}.partial"
-    partial.write_text(yaml.safe_dump(_lasting(config), sort_keys=False))
-    partial.replace(folder / CONFIG_FILE)
+    text = yaml.safe_dump(_lasting(config), sort_keys=False)
+    write_whole(folder / CONFIG_FILE, text.encode())
 
 
 def _lasting(config: Config) -> dict[str, Any]:

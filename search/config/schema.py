@@ -1,15 +1,29 @@
-"""Configuration schema of a run, behind `configs/run.yaml`."""
+"""Configuration schema of a run, behind `configs/run.yaml`.
+
+The bounds of a number are part of its type; `search.config.bounds` checks them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from hydra.core.config_store import ConfigStore
+from pydantic import Field
 
+from latency_predictor.devices import DEFAULT_DEVICE
 from latency_predictor.errors import UserError
+
+Natural = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+PhotographCount = Annotated[int, Field(ge=2)]
+"""At least one photograph to train on and one to select by."""
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""The upper bound is that of torch's generators."""
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 """Folder of the shipped configuration files."""
@@ -44,7 +58,7 @@ class RunConfig:
     """Folder name below `root`; by default the name of the space."""
     root: str = "results"
     """Folder that holds all runs."""
-    seed: int = 0
+    seed: Seed = 0
 
 
 @dataclass
@@ -54,11 +68,11 @@ class DataConfig:
     root: str | None = None
     """Folder of photographs. By default, training uses the photographs included in scikit-image and
     scikit-learn, and selection uses crops of other photographs that ship with this package."""
-    max_photographs: int = 400
+    max_photographs: PhotographCount = 400
     """Largest number of photographs used from `root`."""
-    train_crops: int = 512
+    train_crops: Count = 512
     """Largest number of crops for training."""
-    select_crops: int = 24
+    select_crops: Count = 24
     """Largest number of held-out crops on which candidates are measured."""
 
 
@@ -66,17 +80,17 @@ class DataConfig:
 class ProxyConfig:
     """Budget of the proxy task. It is the same for every candidate and the reference."""
 
-    steps: int = 0
+    steps: Natural = 0
     """Training steps per candidate. With 0, a candidate is measured as a slice of the supernet."""
-    batch: int = 1
+    batch: Count = 1
     """Crops of 256x256 per step."""
-    trunk_lr: float = 5e-5
+    trunk_lr: NonNegative = 5e-5
     """Learning rate of the convolutions that the initialisation fills. If a supernet has trained
     the encoder and the entropy model, these two are frozen, and `trunk_lr` and `branch_lr` are
     reduced to 3 %."""
-    branch_lr: float = 1e-3
+    branch_lr: NonNegative = 1e-3
     """Learning rate of all other weights, for a weight that sums over 64 inputs; see
-    search/training/steps.py."""
+    search/training/learning_rates.py."""
     qualities: tuple[float, ...] = (1.0, 3.0, 5.0, 7.0)
     """Quality levels at which the rate-distortion curve is measured, in increasing order."""
     loss: dict[str, float] = field(default_factory=dict)
@@ -92,12 +106,12 @@ class ProxyConfig:
 class PhaseConfig:
     """One phase of supernet training."""
 
-    steps: int = 0
-    subnets: int = 1
+    steps: Natural = 0
+    subnets: Count = 1
     """Random subnets trained per step, each on its own crops."""
-    batch: int = 2
+    batch: Count = 2
     """Crops of 256x256 per subnet."""
-    average: float = 0.999
+    average: Decay = 0.999
     """Decay per step of the moving average of the weights. The averaged weights are the result."""
     branch_dtype: str | None = None
     """Precision in which residual branches are trained, `float32` or `bfloat16`; by default
@@ -108,14 +122,14 @@ class PhaseConfig:
 class JointPhase(PhaseConfig):
     """Joint training of encoders, entropy models and decoders."""
 
-    steps: int = 13000
-    trunk_lr: float = 5e-4
+    steps: Natural = 13000
+    trunk_lr: NonNegative = 5e-4
     """Peak learning rate of the convolutions that the initialisation fills."""
-    branch_lr: float = 6e-3
-    """Peak learning rate of all other weights; see search/training/steps.py."""
-    context_share: float = 0.3
+    branch_lr: NonNegative = 6e-3
+    """Peak learning rate of all other weights; see search/training/learning_rates.py."""
+    context_share: NonNegative = 0.3
     """Learning rate of the context model, as a fraction of `branch_lr`."""
-    last_share: float = 0.4
+    last_share: NonNegative = 0.4
     """Learning rate of the last layer of residual branches, as a fraction of `branch_lr`."""
     loss: dict[str, float] = field(default_factory=lambda: {"psnr": 0.75, "ssimulacra2": 0.25})
     """Weight of each metric in the distortion."""
@@ -128,12 +142,13 @@ class EntropyPhase(PhaseConfig):
     It costs a tenth of joint training per crop.
     """
 
-    steps: int = 4000
-    batch: int = 16
-    average: float = 0.995
-    lr: float = 2.4e-2
-    """Peak learning rate for a weight that sums over 64 inputs; see search/training/steps.py."""
-    crops: int = 2000
+    steps: Natural = 4000
+    batch: Count = 16
+    average: Decay = 0.995
+    lr: NonNegative = 2.4e-2
+    """Peak learning rate for a weight that sums over 64 inputs; see
+    search/training/learning_rates.py."""
+    crops: Count = 2000
     """Number of crops whose latents are kept in memory, 0.3 MB each."""
 
 
@@ -143,7 +158,7 @@ class PretrainConfig:
 
     joint: JointPhase = field(default_factory=JointPhase)
     entropy: EntropyPhase = field(default_factory=EntropyPhase)
-    validate_every: int = 1000
+    validate_every: Count = 1000
     """Steps between validations, which measure curves and save pictures of three subnets."""
 
 
@@ -158,16 +173,16 @@ class SearchConfig:
     """Predicted decode time of candidates, in ms; used only with `mode=band`."""
     tolerance: float = 0.05
     """Largest relative deviation from `target_ms`; used only with `mode=band`."""
-    trials: int = 100
+    trials: Count = 100
     """Number of candidates to evaluate, including the reference."""
-    start_trials: int = 24
+    start_trials: Natural = 24
     """Number of trials before the sampler takes over: the reference, the fastest candidate, and
     variants of the reference that differ in one stage."""
-    workers: int | None = None
+    workers: Count | None = None
     """Number of parallel evaluations; by default one per GPU, or one per CPU if there is none."""
     metric: str = "ssimulacra2"
     """Metric of the BD-rate that is minimised, one of `proxy.metrics`."""
-    screened: int = 1_000_000
+    screened: Count = 1_000_000
     """Number of architectures whose costs are predicted at a time if the space has more than
     4 million; smaller spaces are screened whole."""
     tabular: str | None = None
@@ -213,7 +228,7 @@ class Config:
 
     space: dict[str, Any] = field(default_factory=dict)
     run: RunConfig = field(default_factory=RunConfig)
-    device: str = "iphone13"
+    device: str = DEFAULT_DEVICE
     latency_model: str | None = None
     """Model file written by `python -m latency_predictor calibrate`; by default the shipped one."""
     supernet: str | None = None

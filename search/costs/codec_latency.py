@@ -17,7 +17,7 @@ from space.bitstream.tiling import TILE
 from space.lowering.networks import Figures
 
 Half = Literal["decode", "encode"]
-"""The half of a codec."""
+"""The two halves of a codec: decoder and encoder."""
 
 TILES_12MP = 48
 """Number of tiles of a 4032x3024 photograph: 8x6 at a stride of 504 px (PICO, section 3)."""
@@ -49,7 +49,7 @@ def cpu_ms(half: Half, symbols: NDArray[Any], scale_macs: NDArray[Any]) -> NDArr
 def pipelined_ms(
     tiles: int, network_ms: NDArray[np.float64], coding_ms: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Time for `tiles`, at least one, of which each needs the accelerator and the CPU in turn.
+    """Time for one or more `tiles`, each of which needs the accelerator and the CPU in turn.
 
     The first tile takes the sum of both times; every further tile takes the longer of both.
     """

@@ -22,7 +22,7 @@ _WIDE = 8
 def scale_path_bytes(
     weights: NDArray[np.float64], outputs: NDArray[np.float64], figures: Figures
 ) -> NDArray[np.float64]:
-    """Bytes of `scales.IntegerScales`.
+    """Size in bytes of a stored `scales.IntegerScales`.
 
     `weights` is the number of weights of its layers, `outputs` the number of their output channels,
     each of which has a bias and a factor. Its two tables have an entry per level and channel.

@@ -61,7 +61,7 @@ class Sums:
     """Sums over the ops of programs, or of one segment of each."""
 
     added: NDArray[np.float64]
-    """MACs, parameters, bytes of weights, then the latency model's features [programs, 3 + F]."""
+    """Additive sums [programs, 3 + F]: MACs, parameters, bytes of weights, latency features."""
     live_bytes: NDArray[np.float64]
     """Bytes [programs] of the largest pair of operands that are live at once."""
 

@@ -63,9 +63,9 @@ class Pool:
     """The screened architectures that meet the constraints and lie in the band."""
 
     numbers: NDArray[np.int64]
-    """Numbers [architectures] in the space."""
+    """Numbers of the architectures in the space: [architectures]."""
     costs: pd.DataFrame
-    """Their predicted costs, a row each."""
+    """Predicted costs, one row per architecture."""
     screened: int
     """Number of architectures that were priced, including those that were cut."""
 

@@ -13,6 +13,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from latency_predictor.writing import left_behind, whole_folder
+
 CROPS = ("train", "select")
 """Arrays of a cache entry, one uncompressed .npy file each."""
 FILES = ("used", "report", "unreadable", "small")
@@ -22,7 +24,7 @@ INDEX = "index.json"
 
 @dataclass(frozen=True)
 class Prepared:
-    """Crops of photographs, and the use of each file, by the SHA-256 of its content."""
+    """Crops of photographs, and the use of each file, which the SHA-256 of its content names."""
 
     train: NDArray[np.uint8]
     """Crops [n, 3, H, W] for training."""
@@ -72,28 +74,21 @@ def cached(folder: Path, key: str, prepare: Callable[[], Prepared]) -> Prepared:
         try:
             _write(prepared, entry)
         except OSError:
-            shutil.rmtree(_partial(entry), ignore_errors=True)
             return prepared
         return _read(entry) or prepared
 
 
 def _write(prepared: Prepared, entry: Path) -> None:
-    """Write an entry to a temporary folder and rename it; the caller holds the lock."""
-    partial = _partial(entry)
-    for old in (partial, entry):
-        shutil.rmtree(old, ignore_errors=True)
-    partial.mkdir()
+    """Write an entry whole or not at all. The caller holds the lock."""
+    for torn in left_behind(entry):
+        shutil.rmtree(torn)
     content: dict[str, object] = {name: getattr(prepared, name) for name in FILES}
-    for name in CROPS:
-        np.save(partial / f"{name}.npy", getattr(prepared, name), allow_pickle=False)
-        content[name] = _file_hash(partial / f"{name}.npy")
-    index = {"content": content, "sha256": _content_hash(content)}
-    (partial / INDEX).write_text(json.dumps(index, indent=1) + "\n")
-    partial.rename(entry)
-
-
-def _partial(entry: Path) -> Path:
-    return entry.with_suffix(".partial")
+    with whole_folder(entry) as folder:
+        for name in CROPS:
+            np.save(folder / f"{name}.npy", getattr(prepared, name), allow_pickle=False)
+            content[name] = _file_hash(folder / f"{name}.npy")
+        index = {"content": content, "sha256": _content_hash(content)}
+        (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n")
 
 
 def _read(entry: Path) -> Prepared | None:

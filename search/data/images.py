@@ -15,8 +15,9 @@ from pillow_heif import register_heif_opener
 from torch import Tensor
 
 from latency_predictor.errors import UserError
+from latency_predictor.writing import write_whole
 from space.bitstream.container import MAX_SIDE
-from space.storage.writing import write_whole
+from space.pixels import to_pixels
 
 register_heif_opener()
 
@@ -28,7 +29,7 @@ LOSSLESS = {"PNG", "TIFF"}
 MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK"}
 """Mode with 8-bit channels and without alpha for each of Pillow's modes; RGB for all others."""
 PROFILE_MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-"""Pixel mode described by an ICC profile, by the profile's colour space."""
+"""Pixel mode to which an ICC profile applies, by the profile's colour space."""
 SRGB_PRIMARIES = {1, 2, 5, 6}
 """Codes of colour primaries (ITU-T H.273) that are equal or close to sRGB's, or unspecified."""
 HDR_TRANSFERS = {16, 18}
@@ -72,8 +73,7 @@ def read_rgb(path: Path) -> Decoded:
 
 def to_pillow(image: Tensor) -> Image.Image:
     """Convert a tensor [3, H, W] in [0, 1] to an 8-bit image."""
-    pixels = (image.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-    return Image.fromarray(np.ascontiguousarray(pixels.cpu().numpy()))
+    return Image.fromarray(to_pixels(image.detach()))
 
 
 def write_png(pixels: NDArray[np.uint8], path: Path) -> None:

@@ -32,7 +32,7 @@ class Evaluator(Protocol):
         ...
 
     def finished(self, running: Sequence[Any]) -> Sequence[Any]:
-        """The handles whose score is ready, after waiting a moment for one."""
+        """The handles whose scores are ready. Waits a moment if there is none yet."""
         ...
 
     def score(self, handle: Any) -> Score:
@@ -92,7 +92,7 @@ def seconds(train_s: float, score_s: float) -> dict[str, float]:
 
 
 def bd_rate_or_none(anchor: Curve, curve: Curve, metric: str) -> float | None:
-    """BD-rate in percent, or None where `bd_rate_percent` raises CurveError."""
+    """BD-rate in percent, or None if `bd_rate_percent` raises CurveError."""
     try:
         return bd_rate_percent(anchor, curve, metric)
     except CurveError:

@@ -18,9 +18,11 @@ from search.evaluation.scores import Evaluator
 from search.evaluation.tabular import Table
 from search.evaluation.workers import RayEvaluator, start_ray
 from search.report.report import SAMPLES
+from search.training.batches import to_tensor
 from search.training.pretrain import SUPERNET
-from search.training.proxy import Score, initialisation_of, most_detailed
-from search.training.steps import to_tensor
+from search.training.proxy import Score
+from search.training.start import initialisation_of
+from search.training.validation import most_detailed
 from space.architecture import Architecture
 from space.codec.supernet import Supernet
 
@@ -52,7 +54,7 @@ class Trained:
         }
 
     def has(self, architecture: Architecture) -> bool:
-        """Whether it can be scored; always true."""
+        """Return True: every architecture can be scored."""
         return True
 
     def begin(self, folder: Path) -> None:
@@ -117,7 +119,7 @@ class Replayed:
 
     @contextmanager
     def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
-        """The table itself, and as many look-ups at a time as there would be workers."""
+        """The table itself, and the number of look-ups at a time, which is that of Ray workers."""
         yield self.table, self.config.search.workers or 1
 
     def keep(self, score: Score, path: Path) -> None:

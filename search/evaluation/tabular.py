@@ -85,7 +85,7 @@ class Table:
         return np.unique(found)
 
     def submit(self, architecture: Architecture) -> tuple[str, int]:
-        """A handle: the id to look up, and the number of its scores that came before."""
+        """A handle: the id to look up, and the number of its earlier scores."""
         return architecture.id, 0
 
     def resume(self, handle: tuple[str, int]) -> tuple[str, int]:

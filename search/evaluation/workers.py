@@ -14,8 +14,8 @@ from ray.exceptions import RayError, RayTaskError
 from search.config.schema import ProxyConfig
 from search.data.photographs import Crops, Photographs
 from search.evaluation.scores import EvaluationFailed
-from search.training.proxy import Score, begin, evaluate
-from search.training.steps import Start, Training
+from search.training.proxy import ProxyTraining, Score, begin, evaluate
+from search.training.start import Start
 from space.architecture import Architecture
 
 RETRIES = 2
@@ -47,7 +47,7 @@ class Stage:
     """Handle of an evaluation up to its next score."""
 
     number: int
-    """Number of scores that came before."""
+    """Number of earlier scores of the same evaluation."""
     score: Any
     """Ray reference to the score."""
     training: Any
@@ -81,7 +81,7 @@ class RayEvaluator:
         return self._stage(0, architecture)
 
     def resume(self, handle: Stage) -> Stage:
-        """Start the stage after one that is done."""
+        """Start the next stage of an evaluation whose `stage` is done."""
         return self._stage(handle.number + 1, handle.training)
 
     def _stage(self, number: int, begun: Any) -> Stage:
@@ -113,7 +113,7 @@ class RayEvaluator:
 
 @ray.remote(max_retries=RETRIES)
 def _evaluate(
-    begun: Architecture | Training,
+    begun: Architecture | ProxyTraining,
     train: Crops,
     select: Crops,
     start: Start,
@@ -121,7 +121,7 @@ def _evaluate(
     seed: int,
     metrics: tuple[str, ...],
     steps: int,
-) -> tuple[Score, Architecture | Training | None]:
+) -> tuple[Score, Architecture | ProxyTraining | None]:
     """The score after `steps`, and the state to continue from, None at the end of training."""
     import torch
 

@@ -16,6 +16,7 @@ from space.architecture import LEVELS, QUALITY_STEPS
 from space.bitstream import tiling
 from space.bitstream.model_file import Model
 from space.codec.codec import level_weights
+from space.pixels import to_floats
 
 UNEQUAL_SYMBOLS = 1e-3
 """Largest fraction of symbols that may differ in float32. With another order of summation, a value
@@ -82,5 +83,5 @@ def _tiles() -> Iterator[tuple[Tensor, Tensor]]:
         pixels = read_rgb(path).pixels
         top, left = (max(0, (side - tiling.STRIDE) // 2) for side in pixels.shape[:2])
         tile = tiling.cut(pixels, tiling.Tile(top, left, tiling.STRIDE, tiling.STRIDE))
-        image = torch.from_numpy(tile)[None].permute(0, 3, 1, 2).float() / 255
+        image = to_floats(tile)[None].permute(0, 3, 1, 2)
         yield image.contiguous(), level_weights(torch.tensor([quality_steps]))

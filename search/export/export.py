@@ -22,6 +22,7 @@ from latency_predictor.measure.coreml import TARGET, convert, package_sha256
 from latency_predictor.networks.package_ops import PackageError, PackageOps, read_package
 from latency_predictor.ops import Kind, OpTable, occurrences
 from latency_predictor.placement import placement
+from latency_predictor.writing import whole_folder, write_whole
 from search.export.checks import (
     PICTURE_DIFFERENCE,
     UNEQUAL_SYMBOLS,
@@ -38,8 +39,7 @@ from space.bitstream.model_file import Model
 from space.codec import payload, scales
 from space.lowering.networks import figures_of, lower
 from space.lowering.programs import OUTPUTS, SEGMENTS, inputs
-from space.storage.tensor_file import write_tensors
-from space.storage.writing import whole_folder, write_whole
+from space.tensor_file import write_tensors
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -19,7 +19,7 @@ STRIDES = (2, 4, 8, 16)
 WINDOW_PX = 32
 """Side in pixels of the squares in which features are treated as one texture."""
 MIN_NORM = 1e-6
-"""Smallest norm over channels that features are divided by."""
+"""Lower bound of the norm over channels by which features are divided."""
 MIN_VARIANCE = 1e-6
 """Added to local variances before their square root is taken."""
 

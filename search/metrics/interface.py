@@ -72,7 +72,7 @@ class Metric:
 
 
 def same(score: float) -> float:
-    """Identity scale, for scores that are fit for interpolation as they are."""
+    """Identity scale, for scores over which rate can be interpolated directly."""
     return score
 
 

@@ -39,7 +39,7 @@ from search.metrics.interface import Metric, same
 SCALES = 6
 """Largest number of scales."""
 MIN_SIDE = 8
-"""Shortest side in pixels of a scale that is computed."""
+"""Smallest side of an image, in px, at which a scale is still computed."""
 NEGLIGIBLE = 0.0025
 """Weights below this value count as zero. Every weight lies above 0.28 or below 0.0021."""
 C2 = 0.0009

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 import jinja2
 import pandas as pd
 
+from latency_predictor.writing import write_whole
 from search.bench.report import picture_of
 from search.costs.costs import HALVES
 from search.metrics import find
@@ -21,7 +22,6 @@ from search.report.markdown import markdown_table
 from search.study.front import FARTHEST_CALIBRATED
 from search.study.records import RecordError, RunRecord
 from space.bitstream.model_file import MODEL_FILE
-from space.storage.writing import write_whole
 
 README = "README.md"
 TEMPLATE = "card.md.jinja"

@@ -26,7 +26,7 @@ from search.evaluation.workers import start_ray
 from search.promotion.recipe import Promotion
 from search.promotion.trial import Data, Job, train
 from search.training.checkpoint import CheckpointError
-from search.training.steps import ProxyError
+from search.training.update import TrainingDiverged
 
 FAILED = "failed"
 """Key of a report that gives the reason why a training failed."""
@@ -111,7 +111,7 @@ def _single(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None
     """A trial in one process."""
     try:
         train(jobs[config["model"]], data, tune.report)
-    except (CheckpointError, OSError, ProxyError) as error:
+    except (CheckpointError, OSError, TrainingDiverged) as error:
         # A retry would fail in the same way, so the error is reported; Tune retries raised errors.
         tune.report({FAILED: f"{type(error).__name__}: {error}"})
 

@@ -18,17 +18,17 @@ from latency_predictor.errors import UserError
 from search.config.checks import CONFIG_FILE
 from search.config.schema import ConfigError
 from search.data.photographs import CROP_CACHE, Photographs, load_photographs
+from search.data.text_mask import TextDetector, masks_of
 from search.promotion.card import PICTURES, README, Card, write_card
 from search.promotion.cluster import train_all
 from search.promotion.pictures import draw
 from search.promotion.recipe import Promotion, check
-from search.promotion.shortlist import Selection, chosen, find_run, trials_of
+from search.promotion.shortlist import Selection, chosen, trials_of
 from search.promotion.start import Promoted, find_start
 from search.promotion.trial import CHECKPOINT, Data, Job
 from search.study.records import RunRecord
 from search.training import checkpoint
 from search.training.full import TrainingData
-from search.training.text_mask import TextDetector, masks_of
 from space.architecture import Architecture
 from space.bitstream.model_file import MODEL_FILE, Model
 
@@ -40,15 +40,16 @@ class PromotionFailed(UserError):
     """Some models could not be trained to the end; the others are complete."""
 
 
-def promote(run: str, selection: Selection, promotion: Promotion, console: Console) -> list[Path]:
-    """Train the selected candidates of a run to the end; return the folders of the models.
+def promote(
+    folder: Path, selection: Selection, promotion: Promotion, console: Console
+) -> list[Path]:
+    """Train the selected candidates of the run in a folder; return the folders of the models.
 
     Interrupted trainings with the same settings are continued. Raises errors whose messages are
     meant for the user: CheckpointError, ConfigError, DataError, SupernetError, PromotionFailed,
     RecordError.
     """
     check(promotion)
-    folder = find_run(run)
     record = RunRecord.read(folder)
     candidates = chosen(selection, trials_of(folder), record)
     if promotion.recipe.masked:
@@ -75,7 +76,7 @@ def promote(run: str, selection: Selection, promotion: Promotion, console: Conso
                 _finish(job, photographs)
     if failed:
         reasons = (f"{name}: {reason}" for name, reason in failed.items())
-        raise PromotionFailed("\n".join(["Training failed for these models:", *reasons]))
+        raise PromotionFailed(f"training failed for these models: {'; '.join(reasons)}")
     return [job.folder for job in jobs]
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hydra.core.config_store import ConfigStore
 
-from search.config.schema import ConfigError
+from search.config.bounds import check_bounds
+from search.config.schema import (
+    ConfigError,
+    Count,
+    Decay,
+    Natural,
+    NonNegative,
+    PhotographCount,
+    Seed,
+)
 from search.metrics import MetricError
 from search.metrics.loss import check_weights
 
@@ -20,18 +28,18 @@ WARM_UP, LEAST_WARM_UP = 0.2, 50
 class Phase:
     """One phase of full training with its distortion; the quality level sets the rate's weight."""
 
-    steps: int = 0
-    rate: float = 1.0
+    steps: Natural = 0
+    rate: NonNegative = 1.0
     """Peak learning rates of this phase, as a fraction of the recipe's."""
     loss: dict[str, float] = field(default_factory=dict)
     """Weight of each metric in the distortion, as in `proxy.loss`."""
-    tiling: float = 0.0
+    tiling: NonNegative = 0.0
     """Weight of the L1 error at low resolutions, which makes the seams of tiles visible."""
-    text: float = 0.0
+    text: NonNegative = 0.0
     """Weight of the L1 error inside text."""
-    gan: float = 0.0
+    gan: NonNegative = 0.0
     """Weight of the loss from the patch critic, which is applied outside text."""
-    gan_warm_up: int = 0
+    gan_warm_up: Natural = 0
     """Steps over which `gan` rises from zero while the critic already learns."""
 
 
@@ -40,21 +48,21 @@ class Recipe:
     """Full training in PICO's two phases (arXiv 2605.05148): MSE, then perceptual."""
 
     name: str = "quick"
-    crops: int = 2000
+    crops: Count = 2000
     """Number of training crops, which are cut once and kept in memory, 0.2 MB each."""
-    batch: int = 2
+    batch: Count = 2
     """Crops of 256x256 per step and process."""
-    trunk_lr: float = 2e-4
+    trunk_lr: NonNegative = 2e-4
     """Learning rate of the convolutions that the initialisation fills."""
-    branch_lr: float = 2e-3
+    branch_lr: NonNegative = 2e-3
     """Learning rate of all other weights, as in `proxy.branch_lr`."""
-    context_share: float = 0.1
+    context_share: NonNegative = 0.1
     """Learning rate of the context model, as a fraction of `branch_lr`."""
-    critic_lr: float = 2e-4
+    critic_lr: NonNegative = 2e-4
     """Learning rate of the patch critic."""
-    average: float = 0.998
+    average: Decay = 0.998
     """Decay per step of the moving average of the weights. The averaged weights are the model."""
-    validate_every: int = 500
+    validate_every: Count = 500
     """Steps between validations, which measure curves and save a picture of held-out crops."""
     mse: Phase = field(default_factory=Phase)
     perceptual: Phase = field(default_factory=Phase)
@@ -98,9 +106,9 @@ class Photos:
 
     root: str | None = None
     """Folder of photographs; by default that of the run."""
-    max_photographs: int = 400
+    max_photographs: PhotographCount = 400
     """Largest number of photographs used."""
-    select_crops: int = 12
+    select_crops: Count = 12
     """Largest number of held-out crops for validation."""
 
 
@@ -115,39 +123,23 @@ class Promotion:
     """Starting weights: `inherit` takes those of the run's supernet, `initialisation` uses no
     trained weights; otherwise a supernet file, or the folder of an earlier promotion of the same
     architecture."""
-    seed: int = 0
+    seed: Seed = 0
     data: Photos = field(default_factory=Photos)
-    at_once: int | None = None
+    at_once: Count | None = None
     """Number of models trained in parallel; by default one per GPU, or per CPU if there is none."""
-    processes: int = 1
+    processes: Count = 1
     """Number of processes that train one model together, one GPU each if available."""
-    retries: int = 3
+    retries: Natural = 3
     """How often the training of a model is resumed after its worker died."""
     address: str | None = None
     """Address of a Ray cluster to join, whose nodes must share the run's folder; by default a local
     one is started."""
 
 
-LEAST = {
-    "crops": 1, "batch": 1, "trunk_lr": 0, "branch_lr": 0, "context_share": 0, "critic_lr": 0,
-    "validate_every": 1,
-}  # fmt: skip
-"""Smallest accepted value of each numeric key of a recipe."""
-MAX_SEED = 2**63 - 1
-LEAST_OF_PHASE = {"steps": 0, "rate": 0, "tiling": 0, "text": 0, "gan": 0, "gan_warm_up": 0}
-"""Smallest accepted value of each numeric key of a phase."""
-
-
 def check(promotion: Promotion) -> None:
     """Raise ConfigError if any value is invalid."""
+    check_bounds(promotion)
     recipe = promotion.recipe
-    for key, value, least in _least(promotion):
-        if value is not None and not least <= value < math.inf:
-            raise ConfigError(f"{key}={value:g}: expected a finite number of at least {least}")
-    if promotion.seed > MAX_SEED:
-        raise ConfigError(f"seed={promotion.seed}: expected at most {MAX_SEED}")
-    if not 0 <= recipe.average < 1:
-        raise ConfigError(f"recipe.average={recipe.average:g}: expected 0 or more, below 1")
     if not recipe.steps:
         raise ConfigError(
             "recipe.mse.steps=0 and recipe.perceptual.steps=0: expected at least one step"
@@ -158,21 +150,6 @@ def check(promotion: Promotion) -> None:
                 check_weights(phase.loss)
             except MetricError as error:
                 raise ConfigError(f"recipe.{name}.loss: {error}") from None
-
-
-def _least(promotion: Promotion) -> Iterator[tuple[str, float | None, int]]:
-    for name in ("at_once", "processes"):
-        yield name, getattr(promotion, name), 1
-    for name in ("seed", "retries"):
-        yield name, getattr(promotion, name), 0
-    yield "data.max_photographs", promotion.data.max_photographs, 2
-    yield "data.select_crops", promotion.data.select_crops, 1
-    recipe = promotion.recipe
-    for name, least in LEAST.items():
-        yield f"recipe.{name}", getattr(recipe, name), least
-    for part in ("mse", "perceptual"):
-        for name, least in LEAST_OF_PHASE.items():
-            yield f"recipe.{part}.{name}", getattr(getattr(recipe, part), name), least
 
 
 ConfigStore.instance().store(name="promotion", node=Promotion)

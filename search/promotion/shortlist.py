@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from search.config.schema import ConfigError
+from search.study.folders import table_of
 from search.study.front import front_of
 from search.study.records import RecordError, RunRecord, evaluated
-
-TRIALS = "trials.parquet"
 
 
 @dataclass(frozen=True)
@@ -36,25 +35,14 @@ class Selection:
         return self == Selection()
 
 
-def find_run(name: str) -> Path:
-    """Find the folder of a run by its path or its name below results/. Raises ConfigError."""
-    for folder in (Path(name), Path("results") / name):
-        if (folder / TRIALS).is_file() and RunRecord.exists(folder):
-            return folder
-    known = sorted(path.parent.name for path in Path("results").glob(f"*/{TRIALS}"))
-    raise ConfigError(
-        f"no run '{name}' with a report; expected a run's folder or the name of a run below "
-        f"results/: {', '.join(known) or 'there is none'}"
-    )
-
-
 def trials_of(folder: Path) -> pd.DataFrame:
-    """The table of trials of a run. Raises RecordError if it cannot be read."""
+    """The table of trials of a run. Raises RecordError if it is missing or cannot be read."""
+    table = table_of(folder)
     try:
-        return pd.read_parquet(folder / TRIALS)
+        return pd.read_parquet(table)
     # pyarrow's errors are ValueErrors too.
     except (OSError, ValueError) as error:
-        raise RecordError(f"{folder / TRIALS} is broken: {error}") from error
+        raise RecordError(f"{table} is broken: {error}") from error
 
 
 def chosen(selection: Selection, trials: pd.DataFrame, record: RunRecord) -> pd.DataFrame:

@@ -12,15 +12,14 @@ from search.config.schema import ConfigError
 from search.data.photographs import Crops
 from search.promotion.trial import CHECKPOINT
 from search.study.records import RunRecord
-from search.training.checkpoint import KEY, CheckpointError
+from search.training.checkpoint import KEY, CheckpointError, below
 from search.training.full import AVERAGE
 from search.training.pretrain import FOLDER, SHIPPED_SUPERNET, SUPERNET
-from search.training.proxy import initialisation_of
-from search.training.steps import Start
+from search.training.start import Start, initialisation_of
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.supernet import Supernet
-from space.storage.tensor_file import read_tensors
+from space.tensor_file import read_tensors
 
 
 class Promoted:
@@ -39,12 +38,12 @@ class Promoted:
         """Load a promotion's folder. Raises CheckpointError if it has no valid checkpoint."""
         folder = folder.expanduser()
         _, tensors = read_tensors(folder / CHECKPOINT, KEY, CheckpointError)
-        weights = {n.removeprefix(AVERAGE): v for n, v in tensors.items() if n.startswith(AVERAGE)}
+        weights = below(AVERAGE, tensors)
         if not weights:
             raise CheckpointError(f"{folder / CHECKPOINT}: not the checkpoint of a promotion")
         return cls(folder, weights)
 
-    def settled(self, architecture: Architecture) -> bool:
+    def synthesis_only(self, architecture: Architecture) -> bool:
         """Return False: all weights are trained."""
         return False
 

@@ -14,25 +14,23 @@ import torch
 from tensorboardX import SummaryWriter
 from torch import distributed
 
+from latency_predictor.writing import write_whole
 from search.data.images import to_pillow
 from search.data.photographs import Crops
 from search.metrics import find
 from search.promotion.recipe import Recipe
+from search.training.checkpoint import SAVE_EVERY_S
 from search.training.full import CURVE, FullTraining, TrainingData
-from search.training.proxy import measure
-from search.training.steps import Start
-from search.training.validation import append_validation
+from search.training.start import Start
+from search.training.validation import append_validation, measure
 from space.architecture import Architecture
 from space.bitstream.model_file import MODEL_FILE, Model
-from space.storage.writing import write_whole
 
 CHECKPOINT = "checkpoint.safetensors"
 LOSSES, VALIDATION = "losses.csv", "looks.csv"
 """Tables of the losses of every step and of the validation curves."""
 SAMPLE = "sample.png"
 BOARD = "tensorboard"
-SAVE_EVERY_S = 60.0
-"""Seconds between checkpoints, and so the most training time that an interruption can lose."""
 REPORT_EVERY = 10
 """Steps between progress reports."""
 QUALITIES = (0.0, 2.0, 4.0, 6.0, 7.0)
@@ -88,7 +86,7 @@ def train(job: Job, data: Data, report: Report) -> None:
     """Train a model to its end, from its checkpoint if one exists, and write the model file.
 
     Among several processes, only the first writes files. Raises CheckpointError for a checkpoint
-    with other settings, ProxyError for a loss or gradient that is not finite, and OSError.
+    with other settings, TrainingDiverged for a loss or gradient that is not finite, and OSError.
     """
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high")

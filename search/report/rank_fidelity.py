@@ -78,7 +78,7 @@ def find_fidelity(
 
 
 def describe_fidelity(digest: str, space: str, metric: str, path: Path = SHIPPED_FIDELITY) -> str:
-    """One sentence on the rank fidelity that is known, or on how to measure it."""
+    """One sentence that states the known rank fidelity, or says how to measure it."""
     found = find_fidelity(digest, space, metric, path)
     if found:
         return str(found)

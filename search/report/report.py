@@ -13,6 +13,7 @@ import pandas as pd
 
 from search.costs.costs import fallback_risk
 from search.report import plots
+from search.study.folders import TRIALS
 from search.study.front import to_measure
 from search.study.journal import JOURNAL, Journal
 from search.study.records import (
@@ -43,7 +44,7 @@ def write_report(folder: Path) -> Path:
         raise RecordError(f"{folder / JOURNAL} is missing: a report needs the run's study")
     record = RunRecord.read(folder)
     state = overview(open_study(Journal.of(folder)), record)
-    state.trials.to_parquet(folder / "trials.parquet")
+    state.trials.to_parquet(folder / TRIALS)
     state.best.to_csv(folder / "front.csv", index=False)
     failed = state.trials["error"].notna()
     template = _environment().get_template(TEMPLATE)

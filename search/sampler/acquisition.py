@@ -31,7 +31,7 @@ def best_row(
     points: Matrix,
     reference_point: Vector,
 ) -> int:
-    """The one of `rows` [n], n >= 1, with the largest EHVI over `points` [f, m].
+    """The row among `rows` [n], n >= 1, with the largest EHVI over `points` [f, m].
 
     `means` [pool, m] has the known value or posterior mean of each objective for every row of the
     pool. `surrogates` has, by index, a model of each objective that is not known. Hypervolume is

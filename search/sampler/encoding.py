@@ -60,9 +60,9 @@ class SubTable:
     points: Tensor
     """Coordinates [distinct rows, coordinates of these columns]."""
     coordinates: Tensor
-    """Indices [coordinates of these columns] of these coordinates among those of all columns."""
+    """Indices of these coordinates among those of all columns: [coordinates of these columns]."""
     rows: Tensor
-    """Index [rows of the table] of the distinct row that each row of the table has."""
+    """For each row of the table, the index of its distinct row: [rows of the table]."""
 
 
 class Encoding:

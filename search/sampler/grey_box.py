@@ -171,8 +171,8 @@ class GreyBoxSampler(BaseSampler):
         most = max(self._pool.known, default=-1)
         if most >= len(study.directions):
             raise ValueError(
-                f"objective {most} is known, but the study has {len(study.directions)}; "
-                f"objectives are counted from 0"
+                f"objective {most} is known, but the study has {len(study.directions)} "
+                f"objectives, counted from 0"
             )
         return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
 

@@ -32,8 +32,8 @@ JITTER = 1e-6
 ITERATIONS = 40
 """Largest number of L-BFGS-B iterations of a hyperparameter search."""
 OUTLIER = 1.5
-"""Number of interquartile ranges above the upper quartile at which values are clipped. How bad a
-bad architecture is says nothing about the front."""
+"""Number of interquartile ranges above the upper quartile at which values are clipped. The exact
+values of bad architectures say nothing about the front."""
 CHUNK = 1024
 """Number of rows processed at a time, small enough for a processor's cache."""
 

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from optuna.storages.journal import JournalFileBackend
 
+from latency_predictor.writing import write_whole
+
 JOURNAL = "study.journal"
 
 
@@ -75,4 +77,4 @@ def drop_torn_line(folder: Path) -> None:
     if journal.exists():
         whole = journal.read_bytes().rpartition(b"\n")
         if whole[2]:
-            journal.write_bytes(whole[0] + whole[1])
+            write_whole(journal, whole[0] + whole[1])

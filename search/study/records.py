@@ -13,6 +13,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from latency_predictor.errors import UserError
+from latency_predictor.writing import write_whole
 from search.study.goal import Band, Front
 from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES
 from search.study.study import counted
@@ -34,10 +35,9 @@ class _Record:
     FILE: ClassVar[str]
 
     def write(self, folder: Path) -> None:
-        """Write the file atomically."""
-        partial = folder / f"{self.FILE}.partial"
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n")  # type: ignore[call-overload]
-        partial.replace(folder / self.FILE)
+        """Write the file whole or not at all. Raises OSError."""
+        text = json.dumps(asdict(self), indent=2) + "\n"  # type: ignore[call-overload]
+        write_whole(folder / self.FILE, text.encode())
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -107,6 +107,9 @@ class RunRecord(_Record):
     """Name of the table that scores were looked up in; None if candidates were evaluated."""
     rungs: list[int] = field(default_factory=list)
     """Training steps after which candidates that could hardly join the front were stopped."""
+    calibration: str | None = None
+    """Hash of the calibration that the costs were predicted with; None in runs of earlier
+    versions."""
     band: dict[str, float] | None = None
     """Target and tolerance of the decode time in a band search; None if the front was searched."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from latency_predictor import LatencyModel, load_default, load_model
+from latency_predictor import LatencyModel
+from latency_predictor.model import artefact
 from search.config.checks import CONFIG_FILE, check_continues, check_values, write_config
 from search.config.schema import Config, ConfigError
 from search.costs.costs import costs_of
@@ -52,9 +54,11 @@ def run(config: Config, console: Console) -> Path:
     check_continues(config, folder)
     band = find_band(config.search)
     named = config.latency_model
-    model = load_default() if named is None else load_model(Path(named).expanduser())
+    latency_file = artefact.SHIPPED if named is None else Path(named).expanduser()
+    fitted = artefact.load(latency_file)
+    model, calibration = fitted.model(), fitted.digest(config.device)
     reference_costs = costs_of(space.reference, model, config.device)
-    _check_costs(reference_costs, folder)
+    _check_latency_model(calibration, reference_costs, latency_file, folder)
     constraints = bounded(config.constraints, reference_costs["encode_total_ms"])
     # Report a wrong file or folder before spending time on pricing the space.
     table = find_table(config)
@@ -66,7 +70,7 @@ def run(config: Config, console: Console) -> Path:
         screening = Screening(space, model, config.device, constraints, band)
         pool = screening.pool(numbers)
     source = Replayed(config, table) if table else _trained(config, space, folder, console)
-    record = _record(config, folder.name, space, pool, source, band)
+    record = _record(config, folder.name, space, pool, source, band, calibration)
     if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
         raise ConfigError(
             f"the {source.data} of run '{folder.name}' have changed since it began; "
@@ -205,12 +209,17 @@ def _reference(
     return record
 
 
-def _check_costs(reference_costs: Costs, folder: Path) -> None:
+def _check_latency_model(calibration: str, costs: Costs, file: Path, folder: Path) -> None:
     """Raise ConfigError if the run would mix predictions of different latency models."""
-    if ReferenceRecord.exists(folder) and ReferenceRecord.read(folder).costs != reference_costs:
+    begun_with = RunRecord.read(folder).calibration if RunRecord.exists(folder) else None
+    former = ReferenceRecord.read(folder).costs if ReferenceRecord.exists(folder) else {}
+    # The reference's costs are all that tells of another model in runs of earlier versions, which
+    # recorded no calibration, and of changes in the code. Rounding differs between machines.
+    close = all(math.isclose(costs[name], former[name]) for name in costs.keys() & former.keys())
+    if begun_with not in (None, calibration) or not close:
         raise ConfigError(
-            f"run '{folder.name}' was started with another latency model; "
-            f"run.name=NAME starts another run"
+            f"run '{folder.name}' was started with another latency model than {file} is now; "
+            f"restore that file to continue the run, or start another one with run.name=NAME"
         )
 
 
@@ -253,6 +262,7 @@ def _record(
     pool: Pool,
     source: Trained | Replayed,
     band: Band | None,
+    calibration: str,
 ) -> RunRecord:
     return RunRecord(
         name=name,
@@ -268,6 +278,7 @@ def _record(
         rungs=list(config.proxy.rungs),
         seed=config.run.seed,
         proxy=PROXY_VERSION,
+        calibration=calibration,
         band=asdict(band) if band else None,
         **source.facts,
     )

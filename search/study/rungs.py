@@ -47,8 +47,8 @@ class Forecast:
     def may_join(self, others: Iterable[Forecast]) -> bool:
         """Whether it may join the front.
 
-        That is the case if it is better than each of the `others` that cost no more with a
-        probability of at least `MIN_PROBABILITY`.
+        A candidate may join if, for each of the `others` that cost no more, its probability of
+        being better is at least `MIN_PROBABILITY`.
         """
         rivals = (
             other
@@ -97,7 +97,7 @@ def _ends(pairs: Sequence[tuple[float, float]], rates: Sequence[float]) -> list[
 
 
 def forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dict[int, Forecast]:
-    """Forecasts by number of the trials that are complete or wait at a rung.
+    """Forecasts of the trials that are complete or wait at a rung, by trial number.
 
     The forecast of a complete trial is its outcome, without uncertainty.
     """
@@ -113,7 +113,7 @@ def forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dict[int, F
 def expected_objectives(
     study: optuna.Study, trials: Sequence[FrozenTrial]
 ) -> dict[int, list[float]]:
-    """Forecast means of all objectives, by number, of the trials that saw only rungs."""
+    """Forecast means of all objectives for the trials that saw only rungs, by trial number."""
     ends = bd_rate_forecasts(trials)
     costs = {t.number: t.user_attrs["costs"] for t in trials if t.number in ends}
     return {
@@ -123,10 +123,11 @@ def expected_objectives(
 
 
 def due(trials: Sequence[FrozenTrial], waiting: Mapping[int, int]) -> list[int]:
-    """Numbers of the trials that wait at the latest rung from which one more should continue.
+    """Numbers of the trials among which the next one to continue is chosen.
 
-    `waiting` maps the number of a trial to the steps of the rung at which it waits. The result is
-    empty if no rung may let another trial continue.
+    They wait at the latest rung that may let one more trial continue. The result is empty if there
+    is no such rung. `waiting` maps the number of a trial to the steps of the rung at which it
+    waits.
     """
     for steps in sorted(set(waiting.values()), reverse=True):
         here = [number for number, at in waiting.items() if at == steps]

@@ -177,7 +177,8 @@ class Proposer:
     def ask(self) -> Candidate:
         """A candidate that was not proposed before. Raises Exhausted if there is none.
 
-        If constraints or repetitions rule out most suggestions, a random candidate of the pool.
+        If constraints or repetitions rule out most suggestions, a random candidate of the pool is
+        returned.
         """
         for _ in range(MAX_REFUSALS):
             if candidate := self._suggestion():

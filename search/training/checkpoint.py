@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import torch
 from torch import Tensor
 
 from latency_predictor.errors import UserError
-from space.storage.tensor_file import read_tensors, write_tensors
+from space.tensor_file import read_tensors, write_tensors
 
 KEY = "codec-search checkpoint 1"
 """File kind and format version, stored in every checkpoint."""
+SAVE_EVERY_S = 60.0
+"""Seconds between checkpoints, and so the most training time that an interruption can lose."""
 
 
 class CheckpointError(UserError):
@@ -50,6 +53,33 @@ def load(path: Path, fingerprint: Mapping[str, Any], other: str) -> tuple[Any, d
     return metadata, tensors
 
 
+@contextmanager
+def restoring(
+    path: Path, fingerprint: Mapping[str, Any], other: str
+) -> Iterator[tuple[Any, dict[str, Tensor]]]:
+    """Metadata and tensors from `load`, for a block that restores a training from them.
+
+    Raises CheckpointError as `load` does, and if the block fails on missing or unfit content.
+    """
+    metadata, tensors = load(path, fingerprint, other)
+    try:
+        yield metadata, tensors
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: damaged, or written by another version of the code ({error})"
+        ) from error
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors with `prefix` before their names."""
+    return {f"{prefix}{name}": value for name, value in tensors.items()}
+
+
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that `prefixed` gave this prefix, by their names without it."""
+    return {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
+
+
 def moments(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
     """Adam's state of every weight, as tensors whose names start with `prefix`."""
     return {
@@ -60,18 +90,14 @@ def moments(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
 
 
 def restore_moments(
-    optimiser: torch.optim.Optimizer,
-    prefix: str,
-    tensors: Mapping[str, Tensor],
-    groups: list[dict[str, Any]],
+    optimiser: torch.optim.Optimizer, prefix: str, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Restore the state that `moments` returned, with the settings of the parameter `groups`."""
+    """Restore the state that `moments` returned; the optimiser keeps its settings."""
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith(prefix):
-            index, _, moment = name.removeprefix(prefix).partition(".")
-            state.setdefault(int(index), {})[moment] = value
-    optimiser.load_state_dict({"state": state, "param_groups": groups})
+    for name, value in below(prefix, tensors).items():
+        index, _, moment = name.partition(".")
+        state.setdefault(int(index), {})[moment] = value
+    optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
     for weight, kept in optimiser.state.items():
         for name, value in kept.items():
             if value.shape == weight.shape:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
+
+from search.training.checkpoint import below, moments, prefixed, restore_moments
+from search.training.update import Update, synchronised
 
 WIDTHS = (64, 128, 256, 512)
 """Channels after each stride-2 convolution; in total 2.8 million weights."""
@@ -34,13 +40,13 @@ class Critic(nn.Module):
             return self.layers(image.clamp(0, 1) * 2 - 1)[:, 0].float()
 
 
-def critic_loss(critic: Critic, original: Tensor, reconstruction: Tensor) -> Tensor:
+def critic_loss(critic: nn.Module, original: Tensor, reconstruction: Tensor) -> Tensor:
     """Logistic loss of the critic for telling originals from reconstructions."""
     real, decoded = critic(original), critic(reconstruction.detach())
     return functional.softplus(-real).mean() + functional.softplus(decoded).mean()
 
 
-def codec_loss(critic: Critic, reconstruction: Tensor, text_mask: Tensor | None) -> Tensor:
+def codec_loss(critic: nn.Module, reconstruction: Tensor, text_mask: Tensor | None) -> Tensor:
     """Logistic loss [N] of the codec, low if the critic takes reconstructions for originals.
 
     Pixels where `text_mask` [N, H, W] is 1 get no gradient, since realistic letters may be the
@@ -50,3 +56,38 @@ def codec_loss(critic: Critic, reconstruction: Tensor, text_mask: Tensor | None)
         inside = text_mask[:, None] > 0
         reconstruction = torch.where(inside, reconstruction.detach(), reconstruction)
     return functional.softplus(-critic(reconstruction)).mean(dim=(1, 2))
+
+
+class CriticTraining:
+    """Training of a critic beside the codec whose reconstructions it judges."""
+
+    def __init__(self, lr: float, device: torch.device) -> None:
+        """Begin with a critic from torch's random numbers."""
+        self.critic = Critic().to(device).train()
+        self._synchronised = synchronised(self.critic)
+        weights = list(self.critic.parameters())
+        self._optimiser = torch.optim.Adam(weights, lr, betas=(0.5, 0.9), fused=True)
+        self._update = Update(self._optimiser, weights, max_norm=math.inf)
+
+    def backward(self, original: Tensor, reconstruction: Tensor, step: int) -> float:
+        """Compute the gradient of `critic_loss` in place of any other; return the loss.
+
+        Raises TrainingDiverged like `Update.backward`.
+        """
+        return self._update.backward(
+            [critic_loss(self._synchronised, original, reconstruction)], step
+        )
+
+    def apply(self) -> None:
+        """Change the weights by their gradients."""
+        self._update.apply(1.0)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and Adam's state, for a checkpoint."""
+        weights = prefixed("critic.", self.critic.state_dict())
+        return weights | moments(self._optimiser, "critic_adam.")
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from `tensors`. Raises KeyError or RuntimeError if they do not fit."""
+        self.critic.load_state_dict(below("critic.", tensors))
+        restore_moments(self._optimiser, "critic_adam.", tensors)

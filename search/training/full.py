@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,17 +11,19 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from search.data.photographs import Crops
+from search.data.text_mask import unpacked
 from search.metrics.loss import distortion
 from search.promotion.recipe import Phase, Recipe
-from search.training import checkpoint, terms
-from search.training.checkpoint import CheckpointError, moments, restore_moments
-from search.training.critic import Critic, codec_loss, critic_loss
-from search.training.steps import ProxyError, optimiser, rate_distortion, to_tensor
-from search.training.text_mask import unpacked
+from search.training import checkpoint, losses
+from search.training.batches import to_tensor
+from search.training.checkpoint import below, moments, prefixed, restore_moments
+from search.training.critic import CriticTraining, codec_loss
+from search.training.learning_rates import optimiser
+from search.training.update import Update, synchronised
 from space.architecture import LEVELS
 from space.codec.codec import Codec, Coded
 
@@ -55,18 +57,16 @@ class FullTraining:
         """Values of CURVE for every step."""
         self._recipe, self._training_data, self._seed = recipe, training_data, seed
         self._codec = codec.train()
+        self._synchronised = synchronised(codec)
         self._average = AveragedModel(codec, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
         named = [(n, p) for n, p in codec.named_parameters() if p.requires_grad]
         self._weights = [weight for _, weight in named]
         self._optimiser = optimiser(named, recipe, False, recipe.context_share)
-        self._learning_rates = [group["lr"] for group in self._optimiser.param_groups]
-        self._critic: Critic | None = None
+        self._update = Update(self._optimiser, self._weights)
+        self._critic: CriticTraining | None = None
         if recipe.mse.gan or recipe.perceptual.gan:
             torch.manual_seed(seed)
-            self._critic = Critic().to(self._weights[0].device).train()
-            self._critic_optimiser = torch.optim.Adam(
-                self._critic.parameters(), recipe.critic_lr, betas=(0.5, 0.9), fused=True
-            )
+            self._critic = CriticTraining(recipe.critic_lr, self._weights[0].device)
 
     @property
     def codec(self) -> Codec:
@@ -76,41 +76,28 @@ class FullTraining:
     def advance(self) -> dict[str, float]:
         """Take one step; return the values of CURVE from before the update.
 
-        Raises ProxyError if the loss or the gradient is not finite.
+        Raises TrainingDiverged and changes no weight if a loss or a gradient is not finite.
         """
         phase, done = self._recipe.at(self.step)
         image, level, mask = self._batch(phase)
-        coded = self._codec(image, level.float())
+        coded = self._synchronised(image, level.float())
         errors = self._errors(phase, done, image, coded, mask)
-        loss = rate_distortion(sum(errors.values()), coded, level)  # type: ignore[arg-type]
-        self._descend(loss)
+        loss = losses.rate_distortion(sum(errors.values()), coded, level)  # type: ignore[arg-type]
         figures = dict.fromkeys(CURVE, math.nan) | {
-            "loss": loss.item(),
+            "loss": self._update.backward([loss], self.step),
             "bpp": coded.bits.mean().item() / image[0, 0].numel(),
             "mse": (coded.image - image).square().mean().item(),
             **{name: errors[name].mean().item() for name in errors.keys() & set(CURVE)},
         }
+        # No weight changes before both gradients are known to be finite.
         if self._critic and phase.gan:
-            figures["critic"] = self._teach_critic(self._critic, image, coded.image)
+            figures["critic"] = self._critic.backward(image, coded.image, self.step)
+            self._critic.apply()
+        self._update.apply(self._recipe.lr_share(self.step))
+        self._average.update_parameters(self._codec)
         self.curve.append([figures[name] for name in CURVE])
         self.step += 1
         return figures
-
-    def _descend(self, loss: Tensor) -> None:
-        """Update the weights and their average by one step. Raises ProxyError."""
-        if not math.isfinite(loss.item()):
-            raise ProxyError(f"the loss is {loss.item()} at step {self.step}")
-        self._optimiser.zero_grad()
-        loss.backward()
-        _mean_over_processes(self._weights)
-        norm = nn.utils.clip_grad_norm_(self._weights, 1.0)
-        if not norm.isfinite():
-            raise ProxyError(f"the gradient is {norm.item()} at step {self.step}")
-        share = self._recipe.lr_share(self.step)
-        for group, lr in zip(self._optimiser.param_groups, self._learning_rates, strict=True):
-            group["lr"] = lr * share
-        self._optimiser.step()
-        self._average.update_parameters(self._codec)
 
     def _batch(self, phase: Phase) -> tuple[Tensor, Tensor, Tensor | None]:
         """Random crops, a random quality level for each, and text masks if the phase needs them."""
@@ -132,64 +119,31 @@ class FullTraining:
         """Weighted terms [N] of the phase's distortion, by name."""
         errors = {"metrics": distortion(image, coded.image, phase.loss)}
         if phase.tiling:
-            errors["tiling"] = phase.tiling * terms.tiling(image, coded.image)
+            errors["tiling"] = phase.tiling * losses.tiling(image, coded.image)
         if phase.text and mask is not None:
-            errors["text"] = phase.text * terms.text(image, coded.image, mask)
+            errors["text"] = phase.text * losses.text(image, coded.image, mask)
         if phase.gan and self._critic:
             weight = phase.gan * min(1.0, done / max(1, phase.gan_warm_up))
-            errors["gan"] = weight * codec_loss(self._critic, coded.image, mask)
+            errors["gan"] = weight * codec_loss(self._critic.critic, coded.image, mask)
         return errors
-
-    def _teach_critic(self, critic: Critic, image: Tensor, decoded: Tensor) -> float:
-        loss = critic_loss(critic, image, decoded)
-        # This also clears the critic's gradient from the codec's step.
-        self._critic_optimiser.zero_grad()
-        loss.backward()
-        _mean_over_processes(critic.parameters())
-        self._critic_optimiser.step()
-        return loss.item()
 
     def save(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
         """Write a checkpoint atomically. `resume` requires an equal `fingerprint`."""
-        tensors = {f"weights.{n}": value for n, value in self._codec.state_dict().items()}
-        tensors |= {f"{AVERAGE}{n}": value for n, value in self.codec.state_dict().items()}
+        tensors = prefixed("weights.", self._codec.state_dict())
+        tensors |= prefixed(AVERAGE, self.codec.state_dict())
         tensors |= moments(self._optimiser, "adam.")
         if self._critic:
-            tensors |= {f"critic.{n}": value for n, value in self._critic.state_dict().items()}
-            tensors |= moments(self._critic_optimiser, "critic_adam.")
+            tensors |= self._critic.tensors()
         curve = torch.tensor(self.curve, dtype=torch.float64)
         checkpoint.save(path, fingerprint, {"step": self.step}, tensors | {"curve": curve})
 
     def resume(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
         """Continue from a checkpoint of `save`. Raises CheckpointError if that is impossible."""
-        metadata, tensors = checkpoint.load(path, fingerprint, "name=NAME")
-        try:
-            self._codec.load_state_dict(_below("weights.", tensors))
-            self.codec.load_state_dict(_below(AVERAGE, tensors))
+        with checkpoint.restoring(path, fingerprint, "name=NAME") as (metadata, tensors):
+            self._codec.load_state_dict(below("weights.", tensors))
+            self.codec.load_state_dict(below(AVERAGE, tensors))
             self._average.n_averaged.fill_(metadata["step"])
-            _restore(self._optimiser, "adam.", tensors)
+            restore_moments(self._optimiser, "adam.", tensors)
             if self._critic:
-                self._critic.load_state_dict(_below("critic.", tensors))
-                _restore(self._critic_optimiser, "critic_adam.", tensors)
+                self._critic.restore(tensors)
             self.curve, self.step = tensors["curve"].tolist(), metadata["step"]
-        except (KeyError, RuntimeError, TypeError) as error:
-            raise CheckpointError(
-                f"{path}: damaged, or written by another version of the code ({error})"
-            ) from error
-
-
-def _restore(optimiser: torch.optim.Optimizer, prefix: str, tensors: Mapping[str, Tensor]) -> None:
-    restore_moments(optimiser, prefix, tensors, optimiser.state_dict()["param_groups"])
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
-
-
-def _mean_over_processes(weights: Iterable[Tensor]) -> None:
-    """Replace each gradient by its mean over all processes."""
-    if distributed.is_initialized():
-        for weight in weights:
-            if weight.grad is not None:
-                distributed.all_reduce(weight.grad)
-                weight.grad /= distributed.get_world_size()

@@ -17,10 +17,11 @@ from search.config.checks import check_values
 from search.config.schema import Config, ConfigError, PhaseConfig
 from search.data.images import to_pillow
 from search.data.photographs import CROP_CACHE, Photographs, load_photographs
-from search.training.proxy import initialisation_of, measure
+from search.training.checkpoint import SAVE_EVERY_S
+from search.training.start import initialisation_of
 from search.training.supernet import Pretraining, Task
 from search.training.supernet_tasks import Entropy, Joint
-from search.training.validation import append_validation
+from search.training.validation import append_validation, measure
 from space.architecture import Architecture
 from space.codec.precision import fastest_branch_dtype
 from space.codec.supernet import Supernet
@@ -32,8 +33,6 @@ SHIPPED_SUPERNET = SHIPPED / "pico_large.safetensors"
 FOLDER = "supernets"
 """Folder below `run.root` with one folder per space, or per `run.name`."""
 SUPERNET, CURVES = "supernet.safetensors", "curves.csv"
-SAVE_EVERY_S = 60.0
-"""Seconds between checkpoints, and so the most training time that an interruption can lose."""
 Phase = TypeVar("Phase", bound=PhaseConfig)
 SHOWN = ("psnr", "ssimulacra2")
 """Metrics measured at every validation of a supernet."""
@@ -88,7 +87,7 @@ def pretrain(config: Config, console: Console) -> Path:
     If `config.supernet` is set, training starts from that supernet.
 
     Raises errors whose messages are meant for the user: ConfigError, SpaceError, DataError,
-    CheckpointError, ProxyError.
+    CheckpointError, TrainingDiverged.
     """
     check_values(config)
     space = SearchSpace.from_config(config.space)

@@ -9,9 +9,11 @@ import pandas as pd
 import yaml
 
 from latency_predictor.errors import UserError
-from search.config.schema import CONFIGS, ProxyConfig
+from search.config.schema import CONFIGS, ConfigError, ProxyConfig
 from search.data.photographs import Photographs
-from search.training.proxy import Progress, initialisation_of, trained
+from search.study.folders import ROOT, find_run, table_of
+from search.training.proxy import Progress, trained
+from search.training.start import initialisation_of
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.search_space import SpaceError, named_point
@@ -23,23 +25,25 @@ class PointError(UserError):
     """No valid architecture was found under the given name."""
 
 
-def find_point(name: str) -> Architecture:
+def find_point(name: str, root: Path = ROOT) -> Architecture:
     """Find an architecture by its name in configs/architecture, a YAML file, or RUN/ID.
 
-    RUN is the folder of a run or its name below results/. Raises PointError if there is none.
+    RUN is the folder of a run or its name below `root`. Raises PointError if there is none, and
+    RecordError if the run has no table of trials yet.
     """
     path = Path(name) if Path(name).is_file() else POINTS / f"{name}.yaml"
     if path.is_file():
         return _read_point(path)
+    known = ", ".join(sorted(path.stem for path in POINTS.glob("*.yaml")))
+    unknown = f"no architecture '{name}'; expected one of {known}, a YAML file, or RUN/ID"
     run, _, identity = name.rpartition("/")
-    for folder in (Path(run), Path("results") / run):
-        if run and (folder / "trials.parquet").is_file():
-            return _read_trial(folder, identity)
-    known = sorted(path.stem for path in POINTS.glob("*.yaml"))
-    raise PointError(
-        f"no architecture '{name}'; expected one of {', '.join(known)}, a YAML file, or RUN/ID: "
-        "a run below results/ and the id of one of its trials"
-    )
+    if not run:
+        raise PointError(f"{unknown} with the id of a run's trial")
+    try:
+        folder = find_run(run, root)
+    except ConfigError as error:
+        raise PointError(f"{unknown}, but there is {error}") from error
+    return _read_trial(folder, identity)
 
 
 def _read_point(path: Path) -> Architecture:
@@ -53,7 +57,7 @@ def _read_point(path: Path) -> Architecture:
 
 
 def _read_trial(folder: Path, identity: str) -> Architecture:
-    table = folder / "trials.parquet"
+    table = table_of(folder)
     try:
         trials = pd.read_parquet(table, columns=["id", "architecture"])
         found = trials.loc[trials["id"] == identity, "architecture"]
@@ -79,7 +83,7 @@ def train_point(
 ) -> Codec:
     """Train an architecture from the initialisation, as in the proxy task.
 
-    Raises ProxyError if the loss diverges.
+    Raises TrainingDiverged if the loss or the gradient is not finite.
     """
     train = photographs.train
     config = ProxyConfig(steps=steps)

@@ -7,20 +7,19 @@ ones.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from search.config.schema import PhaseConfig
 from search.training import checkpoint
-from search.training.checkpoint import CheckpointError, moments, restore_moments
-from search.training.steps import ProxyError
+from search.training.checkpoint import moments, prefixed, restore_moments
+from search.training.update import Update
 from space.architecture import CHOICES, Architecture
 from space.codec.supernet import Supernet, codec_name
 from space.search_space import SearchSpace, from_architecture, to_architecture
@@ -73,36 +72,28 @@ class Pretraining:
             weight.requires_grad_(True)
         named = ((codec_name(name), weight) for name, weight in self.trained.items())
         self._optimiser = task.optimiser(named)
-        self._learning_rates = [group["lr"] for group in self._optimiser.param_groups]
+        self._update = Update(self._optimiser, self.trained.values())
 
     def advance(self) -> float:
         """Take one step; return the mean loss of its subnets before the update.
 
-        Raises ProxyError and changes no weight if the loss or the gradient is not finite.
+        Raises TrainingDiverged and changes no weight if the loss or the gradient is not finite.
         """
         rng = np.random.default_rng((self._seed, self.step))
         # The rate takes its gradients through random noise, which has to repeat.
         torch.manual_seed(int(rng.integers(2**63)))
-        self._optimiser.zero_grad()
-        total = 0.0
-        for _ in range(self._config.subnets):
-            subnet = drawn_subnet(self._space, rng)
-            loss = self._task.loss(self._supernet, subnet, rng) / self._config.subnets
-            loss.backward()
-            total += loss.item()
-        norm = nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
-        if not math.isfinite(total) or not norm.isfinite():
-            raise ProxyError(
-                f"step {self.step}: the loss is {total} and the gradient norm is {norm.item()}"
-            )
-        share = lr_share(self.step, self._config.steps)
-        for group, lr in zip(self._optimiser.param_groups, self._learning_rates, strict=True):
-            group["lr"] = lr * share
-        self._optimiser.step()
+        loss = self._update.backward(self._losses(rng), self.step)
+        self._update.apply(lr_share(self.step, self._config.steps))
         self.step += 1
         if self.step % AVERAGE_EVERY == 0:
             self._update_average()
-        return total
+        return loss
+
+    def _losses(self, rng: np.random.Generator) -> Iterator[Tensor]:
+        """The terms of a step's loss, one per random subnet."""
+        for _ in range(self._config.subnets):
+            subnet = drawn_subnet(self._space, rng)
+            yield self._task.loss(self._supernet, subnet, rng) / self._config.subnets
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -115,29 +106,20 @@ class Pretraining:
 
     def save(self, path: Path, fingerprint: dict[str, Any]) -> None:
         """Write a checkpoint atomically. `resume` requires an equal `fingerprint`."""
-        tensors = {f"weights.{name}": value.detach() for name, value in self.trained.items()}
-        tensors |= {f"averaged.{name}": self.averaged.weights[name] for name in self.trained}
+        averaged = {name: self.averaged.weights[name] for name in self.trained}
+        tensors = prefixed("weights.", self.trained) | prefixed("averaged.", averaged)
         tensors |= moments(self._optimiser, "adam.")
         checkpoint.save(path, fingerprint, {"step": self.step}, tensors)
 
+    @torch.no_grad()
     def resume(self, path: Path, fingerprint: dict[str, Any]) -> None:
         """Continue from a checkpoint of `save`. Raises CheckpointError if that is impossible."""
-        metadata, tensors = checkpoint.load(path, fingerprint, "run.name=NAME")
-        try:
-            self._restore(metadata, tensors)
-        except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-            raise CheckpointError(
-                f"{path}: damaged, or written by another version of the code ({error})"
-            ) from error
-
-    @torch.no_grad()
-    def _restore(self, metadata: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        for name, weight in self.trained.items():
-            weight.copy_(tensors[f"weights.{name}"])
-            self.averaged.weights[name].copy_(tensors[f"averaged.{name}"])
-        groups = self._optimiser.state_dict()["param_groups"]
-        restore_moments(self._optimiser, "adam.", tensors, groups)
-        self.step = metadata["step"]
+        with checkpoint.restoring(path, fingerprint, "run.name=NAME") as (metadata, tensors):
+            for name, weight in self.trained.items():
+                weight.copy_(tensors[f"weights.{name}"])
+                self.averaged.weights[name].copy_(tensors[f"averaged.{name}"])
+            restore_moments(self._optimiser, "adam.", tensors)
+            self.step = metadata["step"]
 
 
 def lr_share(step: int, steps: int) -> float:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from search.config.schema import EntropyPhase, JointPhase
 from search.data.photographs import CROP, Crops
-from search.training.steps import adam, batch, lr_by_inputs, objective, optimiser, to_tensor
+from search.training.batches import batch, to_tensor
+from search.training.learning_rates import adam, lr_by_inputs, optimiser
+from search.training.losses import objective
 from search.training.supernet import drawn_subnet
 from space.architecture import LEVELS, QUALITY_STEPS, Architecture
 from space.codec.codec import ENTROPY, RATE_WEIGHTS, level_weights
@@ -152,7 +154,7 @@ class _Latents:
 
 
 def flipped(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Crops [N, 3, H, W], all under the same random one of the eight symmetries of the square."""
+    """Crops [N, 3, H, W] after a random symmetry of the square, the same one for all crops."""
     turns = int(rng.integers(8))
     for dim in (2, 3):
         if turns & dim - 1:

@@ -1,12 +1,57 @@
-"""Table of validation results: curves on held-out crops after some training steps."""
+"""Validation: rate-distortion curves of codecs on held-out crops, and a table of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
-from space.storage.writing import write_whole
+from latency_predictor.writing import write_whole
+from search.data.photographs import Crops
+from search.metrics import find
+from search.metrics.rate_distortion import Curve
+from search.training.batches import to_tensor
+from space.codec.codec import Codec
+
+
+@torch.no_grad()
+def measure(
+    codec: Codec, crops: Crops, qualities: tuple[float, ...], metrics: tuple[str, ...]
+) -> tuple[Curve, Tensor]:
+    """Mean bpp and metrics over `crops` at each quality, and a sample reconstruction.
+
+    Metrics are averaged as `Metric.quality`. The sample is the most detailed crop at the middle
+    quality. Raises MetricError for a metric that is not available.
+    """
+    codec.eval()
+    device = next(codec.parameters()).device
+    chosen = [find(name) for name in metrics]
+    curve: dict[str, list[float]] = {name: [] for name in ("bpp", *metrics)}
+    sample, shown = torch.empty(0), most_detailed(crops)
+    for quality in qualities:
+        figures: dict[str, list[float]] = {name: [] for name in curve}
+        for i in range(len(crops)):
+            original = to_tensor(crops[i : i + 1], device)
+            coded = codec(original, torch.full((1,), quality, device=device))
+            figures["bpp"].append(coded.bits.item() / original[0, 0].numel())
+            # A decoder writes 8-bit samples.
+            pair = original, (coded.image * 255).round() / 255
+            for metric in chosen:
+                figures[metric.name].append(metric.quality(metric(*pair).item()))
+            if i == shown and quality == qualities[len(qualities) // 2]:
+                sample = pair[1][0].cpu()
+        for name, values in figures.items():
+            curve[name].append(float(np.mean(values)))
+    return curve, sample
+
+
+def most_detailed(crops: Crops) -> int:
+    """Index of the crop with the largest mean difference between horizontal neighbours."""
+    changes = [np.abs(np.diff(crop.astype(np.int16), axis=-1)).mean() for crop in crops]
+    return int(np.argmax(changes))
 
 
 def append_validation(path: Path, step: int, rows: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ Numbers are little-endian, and every part has its own CRC-32:
     header: magic "PCDX", version u8, quality u16 (hundredths of a level), width u32, height u32,
         model id (8 bytes), CRC of these
     tile table: length in bytes u32 and CRC u32 of every tile's payload; CRC of the table
-    payloads, in the number and order of `tiling.grid`
+    payloads: one per tile, in the order of `tiling.grid`
 """
 
 from __future__ import annotations

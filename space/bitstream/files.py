@@ -1,8 +1,8 @@
 """Coding of whole images to compressed files and back, tile by tile.
 
 Entropy decoding depends on integers alone: a decoder reads the symbols that the encoder wrote with
-any float type, device or number of threads. Networks see one tile at a time, so memory holds only
-the eight-bit image and its compressed tiles besides.
+any float type, device or number of threads. Networks run on one tile at a time. Besides that tile,
+memory holds only the 8-bit image and its compressed tiles.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from space.bitstream.container import Header, check_model, quality_steps, read, 
 from space.bitstream.model_file import Model, ModelError
 from space.codec.codec import level_weights
 from space.codec.payload import PayloadReader, Symbols, write_payload
+from space.pixels import to_floats, to_pixels
 
 LARGEST_SYMBOL = 2**15
-"""Upper bound of symbols' magnitudes: only a broken model reaches it."""
+"""Magnitude that the symbols of a working model never reach."""
 
 T = TypeVar("T")
 Progress = Callable[[list[T]], Iterable[T]]
@@ -90,7 +91,7 @@ class TileCoder:
     @torch.inference_mode()
     def analyse(self, pixels: NDArray[np.uint8]) -> TileSymbols:
         """Run the encoder's network on a tile [h, w, 3] whose sides are multiples of 64."""
-        image = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2).to(self._like) / 255
+        image = to_floats(pixels, self._like.device, self._like.dtype)[None].permute(0, 3, 1, 2)
         latent, z = self._model.encoder(image, self._levels)
         for symbols in (latent, z):
             if not (symbols.abs() < LARGEST_SYMBOL).all():
@@ -107,8 +108,7 @@ class TileCoder:
         image = self._model.decoder(latent, z, self._levels)[0].float()
         if not image.isfinite().all():
             raise ModelError("the decoded image contains NaN or infinite values")
-        eight_bits = (image.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
-        return eight_bits.permute(1, 2, 0).numpy()
+        return to_pixels(image)
 
     def write(self, symbols: TileSymbols) -> bytes:
         """Write the payload of a tile."""

@@ -16,7 +16,7 @@ from space.architecture import LEVELS, Architecture
 from space.codec.codec import Codec, EncoderNetwork
 from space.codec.payload import Tables
 from space.codec.scales import IntegerScales, ScalePath
-from space.storage.tensor_file import read_tensors, write_tensors
+from space.tensor_file import read_tensors, write_tensors
 
 MODEL_KEY = "codec-search model 1"
 """Kind and version of the file."""
@@ -89,7 +89,7 @@ class Model:
         return cls(codec, scales, Tables(**below("tables.")), bytes.fromhex(metadata["id"]))
 
     def save(self, path: Path) -> None:
-        """Write the model as safetensors, whole or not at all. Raises OSError."""
+        """Write the model as safetensors, atomically. Raises OSError."""
         tensors = self.tensors()
         metadata = {
             "id": self.id.hex(),

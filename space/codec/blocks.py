@@ -218,7 +218,7 @@ class SubbandSynthesis(nn.Module):
 
 
 class StridedConv(nn.Module):
-    """Overlapping ConvScale of stride 2**depth and twice that kernel size, to compare with Haar."""
+    """Overlapping ConvScale, an alternative to Haar: stride 2**depth, kernel twice as wide."""
 
     def __init__(self, in_channels: int, out_channels: int, depth: int) -> None:
         super().__init__()

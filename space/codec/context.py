@@ -84,9 +84,10 @@ class Context(nn.Module):
     def residual_and_width(
         self, latent: Tensor, z: Tensor, levels: Tensor, fixed_width: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """`residual`, and the predicted widths of the symbols, or None if all are one step.
+        """The result of `residual`, and the predicted widths of the symbols.
 
-        Symbols are quantised with `fixed_width`, or with the predicted widths if it is None.
+        The widths are None if all are one step. Symbols are quantised with `fixed_width`, or with
+        the predicted widths if it is None.
         """
         residuals, widths = zip(*self._coded(latent, z, levels, fixed_width), strict=True)
         width = join(widths, self.pattern) if self.log_width else None

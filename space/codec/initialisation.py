@@ -62,7 +62,7 @@ class Components:
 
 @dataclass(frozen=True)
 class Initialisation:
-    """The components at strides 4 (48 of 48), 8 (192 of 192) and 16 (MAX_LATENT of 768)."""
+    """Principal components kept at strides 4 (all 48), 8 (all 192) and 16 (MAX_LATENT of 768)."""
 
     stride4: Components
     stride8: Components
@@ -70,7 +70,7 @@ class Initialisation:
 
     @cached_property
     def components(self) -> Tensor:
-        """Images [MAX_LATENT, 3, 16, 16] of one unit of each latent channel."""
+        """Images [MAX_LATENT, 3, 16, 16] to which one unit of each latent channel is decoded."""
         images = torch.einsum("cd,bij->cbdij", torch.eye(3), haar_basis(2)).flatten(0, 1)
         images = torch.einsum("kc,cdij->kdij", torch.from_numpy(self.stride4.basis), images)
         for components in (self.stride8, self.stride16):
@@ -79,7 +79,7 @@ class Initialisation:
             images = images.flatten(4, 5).flatten(2, 3)
         return images
 
-    def settled(self, architecture: Architecture) -> bool:
+    def synthesis_only(self, architecture: Architecture) -> bool:
         """Whether encoder and entropy model are already trained: here they never are."""
         return False
 

@@ -21,7 +21,7 @@ _branch_dtype: ContextVar[torch.dtype] = ContextVar("branch_dtype", default=torc
 
 @contextmanager
 def branches_in(dtype: str) -> Iterator[None]:
-    """Run `branch` in this precision, a name in BRANCH_DTYPES, inside the `with` block."""
+    """Inside the `with` block, `branch` computes in this precision, a name in BRANCH_DTYPES."""
     token = _branch_dtype.set(BRANCH_DTYPES[dtype])
     try:
         yield

@@ -1,7 +1,7 @@
 """Conversion of a resampling layer's weights to the other parametrisations of its kernel.
 
 Haar subbands and pixel (un)shuffle parametrise the same kernels. The kernel of an overlapping
-convolution is twice as wide: it is such a kernel in its middle plus a learned margin.
+convolution is twice as wide: such a kernel, padded with zeros, plus a learned margin.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def layers(names: Iterable[str]) -> list[str]:
 
 
 def resampled(layer: str, haar: Tensors, resampling: str, margin: Tensor | None) -> Tensors:
-    """Tensors in another parametrisation of a layer that computes the same as the `haar` tensors.
+    """Tensors of a layer in another parametrisation, which computes the same as `haar`.
 
     `haar` has `conv.weight`, `conv.scale_in`, `conv.scale_out`, `basis` and the bias. An
     overlapping convolution (`resampling` "conv") also adds `margin` to its kernel.

@@ -4,8 +4,8 @@ Encoder and decoder must choose the same tables on any two machines. A trained s
 therefore converted to integer weights once, and table indexes are computed from these and the
 integers of the hyper-latent alone. PICO runs a UINT8 scale decoder (arXiv 2605.05148, section 3);
 PULSE (arXiv 2609.18602) predicts table indexes linearly. In both, a meta prior chooses the tables
-of the hyper-latent itself. That it depends on the channel and the quality level is our reading of
-the paper.
+of the hyper-latent itself. We read the paper so that this prior depends on the channel and the
+quality level.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class IntegerLayer(nn.Module):
     def of(
         cls, weight: Tensor, bias: Tensor | None, in_step: float, out_step: float
     ) -> IntegerLayer:
-        """The nearest layer to a float one whose inputs and outputs are counted in these steps."""
+        """The integer layer nearest to a float layer, whose inputs and outputs count steps."""
         step = int8_step(weight.double().cpu())
         integers = (weight.double().cpu() / step).round().to(torch.int8)
         accumulator = step.flatten() * in_step

@@ -32,7 +32,7 @@ from space.codec.initialisation import (
 from space.codec.resampled_weights import KERNEL_MARGIN, STORED, layers, resampled
 from space.codec.scales import int8_step
 from space.search_space import PARAMETERS, SearchSpace, Value, to_architecture
-from space.storage.tensor_file import read_tensors, write_tensors
+from space.tensor_file import read_tensors, write_tensors
 
 SUPERNET_KEY = "codec-search parent 2"
 """Kind and version of the file. The version rises when the meaning of slices changes."""
@@ -51,7 +51,7 @@ SHARED = {"none": "grid"}
 A codec without context predicts every symbol as the grid's first step does.
 """
 LOG_STEP_SIGNS = {"decoder.context.step.log_scale": 1, "scale_path.base.log_scale": -1}
-"""Tensors that hold the logarithm of each channel's quantisation step, and its sign in them."""
+"""Tensors with the log of each channel's quantisation step; the sign is -1 where it is negated."""
 FILE_PARTS = ("weights", "int8_steps", "skeleton")
 """Prefixes of tensor names in a file: weights, steps of eight-bit weights, PCA initialisation."""
 INT8 = (".branch.", "decoder.context.decoded.")
@@ -113,7 +113,7 @@ class Supernet:
             total.update(value.detach().cpu().contiguous().numpy().data)
         return total.hexdigest()[:16]
 
-    def settled(self, architecture: Architecture) -> bool:
+    def synthesis_only(self, architecture: Architecture) -> bool:
         """Whether encoder and entropy model are already trained and need no further training."""
         return self.metadata.get("steps", 0) > 0
 
@@ -224,7 +224,7 @@ class Supernet:
         return codec
 
     def save(self, path: Path, metadata: Mapping[str, int]) -> None:
-        """Write the supernet and its `metadata` as safetensors, whole or not at all.
+        """Write the supernet and its `metadata` as safetensors, atomically.
 
         Trained weights are stored in half precision, the convolutions of `INT8` in eight bits with
         a step per output channel. Raises OSError.

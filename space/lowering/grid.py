@@ -28,7 +28,8 @@ class Grid:
     size: int
     """Number of combinations."""
     steps: tuple[tuple[int, NDArray[np.int64]], ...]
-    """For each axis with such parameters, its index and its points' offsets into the grid."""
+    """For each axis with such parameters: its index, and the offset of each of its points in the
+    grid."""
 
     @classmethod
     def of(cls, space: SearchSpace, names: Collection[str]) -> Grid:

@@ -77,7 +77,10 @@ class OpList:
         operand_px: ArrayLike | None = None,
         count: ArrayLike = 1,
     ) -> None:
-        """Add a sum or product of two operands. The second has `operand_px` positions, or `px`."""
+        """Add a sum or product of two operands.
+
+        `operand_px` is the number of positions of the second operand, by default `px`.
+        """
         in_px = np.add(px, px if operand_px is None else operand_px)
         self.add(Kind.ELEMENTWISE, channels, channels, in_px, px, count=count)
 

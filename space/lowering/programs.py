@@ -1,12 +1,12 @@
 """The codecs of a search space as programs that the latency predictor can measure.
 
-`pyproject.toml` registers this module as a provider. `CodecPrograms` implements
-`latency_predictor.measure.programs.ProgramSource`.
+`latency_predictor.measure.programs` finds them here, by the name of this module.
 """
 
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import yaml
 from numpy.typing import NDArray
 from torch import nn
 
+from latency_predictor.measure.programs import ProgramSource, Shapes
 from latency_predictor.ops import OpTable
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, Architecture
 from space.bitstream.tiling import TILE
@@ -61,7 +62,7 @@ class CodecPrograms:
         randomise(network, seed=number)
         return network
 
-    def inputs(self, number: int, program: str) -> dict[str, tuple[int, ...]]:
+    def inputs(self, number: int, program: str) -> Shapes:
         """Shapes of the network's inputs by name, in order."""
         return inputs(self._space.architecture(number), program)
 
@@ -75,7 +76,7 @@ class CodecPrograms:
         return self._space.architecture(number).id
 
 
-def inputs(architecture: Architecture, program: str) -> dict[str, tuple[int, ...]]:
+def inputs(architecture: Architecture, program: str) -> Shapes:
     """Shapes of a network's inputs for one tile, by name and in order."""
     if program == "encoder":
         return {"image": (1, 3, TILE, TILE), "levels": (1, LEVELS)}
@@ -94,17 +95,27 @@ def names() -> list[str]:
     )
 
 
-def find(name: str) -> CodecPrograms | None:
-    """The codecs of a shipped space or of a YAML space file; None for any other name.
+def find(name: str) -> ProgramSource:
+    """The codecs of a shipped space or of a YAML space file.
 
-    Raises SpaceError for a file that does not describe a space, OSError if it cannot be read.
+    Raises SpaceError for any other name and for a file that does not describe a space, and OSError
+    for a file that cannot be read.
     """
     if name in names():
-        text = (_SPACES / f"{name}.yaml").read_text()
-    elif name.endswith((".yaml", ".yml")):
-        text = Path(name).read_text()
-    else:
-        return None
+        return _read((_SPACES / f"{name}.yaml").read_text())
+    if name.endswith((".yaml", ".yml")):
+        try:
+            return _read(Path(name).read_text())
+        except ValueError as error:
+            raise SpaceError(f"space {name!r}: {error}") from error
+    near = get_close_matches(name, names(), n=2)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise SpaceError(
+        f"no space {name!r}; expected one of {', '.join(names())}, or a YAML file{hint}"
+    )
+
+
+def _read(text: str) -> CodecPrograms:
     try:
         config = yaml.safe_load(text)
     except yaml.YAMLError as error:

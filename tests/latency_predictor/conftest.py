@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,13 +69,9 @@ def written(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> ToyPrograms:
-    """A source of tiny programs, which `programs.find` knows as `toys` and as the only one."""
-    source = ToyPrograms()
-    provider = SimpleNamespace(
-        names=lambda: ["toys"], find=lambda name: source if name == "toys" else None
-    )
-    monkeypatch.setattr("latency_predictor.measure.programs._providers", lambda: [provider])
-    return source
+    """Tiny programs, which `programs.find` finds as `toys`, in place of the codecs."""
+    monkeypatch.setattr("latency_predictor.measure.programs.CODECS", "toy_programs")
+    return ToyPrograms()
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from latency_predictor.devices import UnknownDevice
 from latency_predictor.model import artefact
 from latency_predictor.model.artefact import ArtefactError
+from latency_predictor.model.times import Posterior
 from latency_predictor.profiles import lowered
 
 
@@ -79,3 +82,28 @@ def test_held_out_scores_are_kept() -> None:
             for labels in scores.values():
                 counts = [score["n"] for score in labels.values()]
                 assert sum(counts) == artefact.load().calibration_rows
+
+
+def test_a_digest_tells_of_a_change_in_what_predicts_for_the_device() -> None:
+    shipped = artefact.load()
+    slower = {
+        key: Posterior(one.mean + 1e-9, one.covariance) if key == "a15-ane" else one
+        for key, one in shipped.devices.items()
+    }
+    wider = {key: replace(one, quantile=9.0) for key, one in shipped.intervals.items()}
+    devices = ("iphone13", "iphone16pro", "iphone17")
+    before = {device: shipped.digest(device) for device in devices}
+    assert len(set(before.values())) == len(devices)
+    assert shipped.digest("iPhone 14") == before["iphone13"]
+    changed = replace(shipped, devices=slower)
+    assert [d for d in devices if changed.digest(d) != before[d]] == ["iphone13"]
+    changed = replace(shipped, intervals=wider)
+    assert changed.digest("iphone13") != before["iphone13"]
+    changed = replace(shipped, cross_validation={}, offsets={}, calibration_sha256="")
+    assert {device: changed.digest(device) for device in devices} == before
+
+
+@pytest.mark.parametrize("device", ["local_cpu", "iphone99", "iphone8"])
+def test_a_device_that_is_not_predicted_has_no_digest(device: str) -> None:
+    with pytest.raises(UnknownDevice, match=device):
+        artefact.load().digest(device)

@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from latency_predictor.cli.errors import INTERRUPTED
 from latency_predictor.measure.coreml import package_sha256, quiet_coremltools
 from latency_predictor.networks.package_ops import read_package
 from latency_predictor.ops import Kind, OpTable, occurrences
 from search.__main__ import main
-from search.cli.commands import INTERRUPTED
 from search.export.checks import Run, compare
 from search.export.export import (
     PACKAGES,
@@ -36,7 +36,7 @@ from space.codec.codec import Codec
 from space.codec.payload import Tables
 from space.codec.scales import IntegerLayer, IntegerScales
 from space.lowering.programs import randomise
-from space.storage.tensor_file import read_tensors
+from space.tensor_file import read_tensors
 
 SMALL = Architecture(
     encoder=(Chain(16, 1, 2, 1), Chain(24, 0), Chain(32, 1)),

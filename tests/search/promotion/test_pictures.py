@@ -6,7 +6,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from search.promotion.pictures import SIDES, draw
-from search.training.proxy import initialisation_of
+from search.training.start import initialisation_of
 from space.bitstream.model_file import Model
 from space.codec.codec import Codec
 from space.search_space import SearchSpace

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.config.schema import ConfigError
-from search.promotion.shortlist import Selection, by_front, chosen, find_run, knee_of, trials_of
+from search.promotion.shortlist import Selection, by_front, chosen, knee_of, trials_of
 from search.study.records import RunRecord
 
 REFERENCE = Path(__file__).parents[3] / "results/reference"
@@ -81,5 +81,3 @@ def test_what_is_not_there_is_said(trials: pd.DataFrame, record: RunRecord) -> N
         chosen(Selection(best_under_ms=1), trials, record)
     with pytest.raises(ConfigError, match="run 'reference' has no candidate with a BD-rate"):
         chosen(Selection(knee=True), trials.assign(bd_rate_percent=np.nan), record)
-    with pytest.raises(ConfigError, match="no run 'nope' with a report"):
-        find_run("nope")

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
 from search.data.photographs import Photographs, load_photographs
 from search.promotion.recipe import Phase, Recipe
@@ -12,7 +13,9 @@ from search.promotion.start import Promoted
 from search.promotion.trial import CHECKPOINT, LOSSES, SAMPLE, VALIDATION, Data, Job, train
 from search.training.checkpoint import CheckpointError
 from search.training.full import TrainingData
-from search.training.proxy import initialisation_of
+from search.training.losses import rate_distortion
+from search.training.start import initialisation_of
+from search.training.update import TrainingDiverged
 from space.bitstream.model_file import MODEL_FILE, Model
 from space.search_space import SearchSpace
 
@@ -93,7 +96,7 @@ def test_an_earlier_promotion_is_where_another_starts(
 ) -> None:
     train(job(tiny, tmp_path / "first"), data, nothing)
     start = Promoted.load(tmp_path / "first")
-    assert not start.settled(tiny.reference)
+    assert not start.synthesis_only(tiny.reference)
     started = Model.of(start.start(tiny.reference).eval())
     assert started.id == Model.load(tmp_path / "first").id
     other = tiny.architecture(0)
@@ -111,6 +114,28 @@ def test_other_settings_do_not_go_on(tiny: SearchSpace, data: Data, tmp_path: Pa
         train(job(tiny, tmp_path / "one", other), data, nothing)
     # The interval of validation changes nothing.
     train(job(tiny, tmp_path / "one", replace(RECIPE, validate_every=3)), data, nothing)
+
+
+def test_a_training_that_diverges_leaves_its_files_as_they_are(
+    tiny: SearchSpace, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = (CHECKPOINT, VALIDATION, SAMPLE)
+    saved: list[dict[str, bytes]] = []
+
+    def spoiled_at_the_third(*of: Tensor) -> Tensor:
+        saved.append({n: (tmp_path / n).read_bytes() for n in written if (tmp_path / n).exists()})
+        loss = rate_distortion(*of)
+        if len(saved) == 3:
+            loss.register_hook(lambda gradient: gradient * torch.nan)
+        return loss
+
+    monkeypatch.setattr("search.training.losses.rate_distortion", spoiled_at_the_third)
+    # Every step ends with a validation and a checkpoint.
+    with pytest.raises(TrainingDiverged, match="at step 2"):
+        train(job(tiny, tmp_path, replace(RECIPE, validate_every=1)), data, nothing)
+    assert set(saved[-1]) == set(written)
+    assert {name: (tmp_path / name).read_bytes() for name in written} == saved[-1]
+    assert not (tmp_path / MODEL_FILE).exists()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,9 @@
 """What a run says and records before it searches."""
 
 import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +12,14 @@ import torch
 import yaml
 from rich.console import Console
 
-from search.config.schema import CONFIGS, Config, DataConfig, RunConfig
+from latency_predictor import load_model
+from latency_predictor.model import artefact
+from latency_predictor.model.times import Posterior
+from search.config.schema import CONFIGS, Config, ConfigError, DataConfig, RunConfig
+from search.costs.costs import costs_of
 from search.report.rank_fidelity import describe_fidelity
 from search.study import run as module
-from search.study.records import RunRecord
+from search.study.records import ReferenceRecord, RunRecord
 from search.study.run import run
 from search.training.pretrain import FOLDER, SUPERNET
 from space.codec.initialisation import fit_initialisation
@@ -104,3 +111,67 @@ def test_of_a_table_nothing_is_said(
     said, record = begun(config)
     assert not any("supernet" in line for line in said)
     assert record.fidelity is None
+
+
+class TestContinuedWith:
+    """A run that was begun with a latency model and is continued with the same file."""
+
+    @pytest.fixture
+    def file(self, config: Config, tmp_path: Path) -> Path:
+        path = tmp_path / "latency.json"
+        artefact.save(artefact.load(), path)
+        config.latency_model = str(path)
+        begun(config)
+        return path
+
+    @pytest.fixture
+    def folder(self, config: Config, file: Path, tiny: SearchSpace) -> Path:
+        """Of the run once its reference is evaluated."""
+        folder = Path(config.run.root) / tiny.name
+        costs = costs_of(tiny.reference, load_model(file), config.device)
+        ReferenceRecord(tiny.reference.id, costs, {}, {}, {}).write(folder)
+        return folder
+
+    def recalibrate(self, file: Path, calibration: str) -> None:
+        fitted = artefact.load(file)
+        posterior = fitted.devices[calibration]
+        slower = Posterior(posterior.mean + 0.01, posterior.covariance)
+        artefact.save(replace(fitted, devices={**fitted.devices, calibration: slower}), file)
+
+    def refused(self, config: Config, file: Path) -> None:
+        said = f"'pico_tiny' .* another latency model than {file} is now; restore .* run.name=NAME"
+        with pytest.raises(ConfigError, match=said):
+            begun(config)
+
+    def test_the_same_calibration(self, config: Config, folder: Path) -> None:
+        begun(config)
+
+    def test_another_calibration(self, config: Config, file: Path) -> None:
+        self.recalibrate(file, "a15-ane")
+        self.refused(config, file)
+
+    def test_another_calibration_of_another_device(self, config: Config, file: Path) -> None:
+        self.recalibrate(file, "a14-ane")
+        begun(config)
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_costs_that_differ_by_rounding(
+        self, config: Config, folder: Path, recorded: bool
+    ) -> None:
+        self.edit(folder, recorded, lambda cost: math.nextafter(cost, math.inf))
+        begun(config)
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_other_costs(self, config: Config, file: Path, folder: Path, recorded: bool) -> None:
+        self.edit(folder, recorded, lambda cost: cost * 1.0001)
+        self.refused(config, file)
+
+    def edit(self, folder: Path, recorded: bool, change: Callable[[float], float]) -> None:
+        """Change the reference's costs, and drop the calibration as runs of old versions do."""
+        reference = ReferenceRecord.read(folder)
+        costs = {name: change(cost) for name, cost in reference.costs.items()}
+        replace(reference, costs=costs).write(folder)
+        if not recorded:
+            run = json.loads((folder / RunRecord.FILE).read_text())
+            del run["calibration"]
+            (folder / RunRecord.FILE).write_text(json.dumps(run))

@@ -23,7 +23,7 @@ def test_moments_return_to_weights_that_lie_otherwise_in_memory(tmp_path: Path) 
     resumed = weight.detach().clone().requires_grad_()
     second = adam(resumed)
     metadata, tensors = load(tmp_path / "c.safetensors", {"a": 1}, "name=NAME")
-    restore_moments(second, "adam.", tensors, second.state_dict()["param_groups"])
+    restore_moments(second, "adam.", tensors)
     for one, optimiser in ((weight, first), (resumed, second)):
         one.grad = gradients[1].to(memory_format=torch.channels_last)
         optimiser.step()

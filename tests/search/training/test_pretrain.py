@@ -1,10 +1,25 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
+from rich.console import Console
+from torch import Tensor
 
-from search.config.schema import ConfigError
-from search.training.pretrain import FOLDER, SUPERNET, find_supernet
+from search.config.schema import (
+    CONFIGS,
+    Config,
+    ConfigError,
+    DataConfig,
+    JointPhase,
+    PretrainConfig,
+    RunConfig,
+)
+from search.training.losses import objective
+from search.training.pretrain import FOLDER, SUPERNET, find_supernet, pretrain
+from search.training.update import TrainingDiverged
 from space.codec.initialisation import fit_initialisation
 from space.codec.supernet import Supernet, SupernetError
 from space.search_space import SearchSpace
@@ -40,3 +55,35 @@ def test_the_supernet_of_a_space_is_found_unless_none_is_wanted(
         find_supernet(other, tmp_path, str(path))
     with pytest.raises(SupernetError, match="no such supernet"):
         find_supernet(tiny, tmp_path, str(tmp_path / "other"))
+
+
+def test_a_training_that_diverges_leaves_its_files_as_they_are(
+    photographs: Path,
+    spoil: Callable[[Tensor], Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = Config(
+        space=yaml.safe_load((CONFIGS / "space/pico_tiny.yaml").read_text()),
+        run=RunConfig(root=str(tmp_path)),
+        data=DataConfig(root=str(photographs), train_crops=8, select_crops=1),
+        # Every step ends with a checkpoint and a validation.
+        pretrain=PretrainConfig(validate_every=1, joint=JointPhase(steps=3, batch=1)),
+    )
+    folder = tmp_path / FOLDER / "pico_tiny"
+    saved: list[dict[str, bytes]] = []
+
+    def spoiled_at_the_third(*of: Any) -> Tensor:
+        saved.append(contents(folder))
+        loss = objective(*of)
+        return spoil(loss) if len(saved) == 3 else loss
+
+    monkeypatch.setattr("search.training.supernet_tasks.objective", spoiled_at_the_third)
+    with pytest.raises(TrainingDiverged, match="at step 2"):
+        pretrain(config, Console(quiet=True))
+    assert {"joint.safetensors", SUPERNET, "curves.csv"} <= saved[-1].keys()
+    assert contents(folder) == saved[-1]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

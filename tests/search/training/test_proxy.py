@@ -1,17 +1,24 @@
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.swa_utils import AveragedModel
 
 from search.config.schema import CONFIGS, ProxyConfig
 from search.data.photographs import Crops, Photographs, load_photographs
-from search.training.proxy import Score, begin, evaluate, measure
-from search.training.steps import SYNTHESIS, ProxyError, Training, to_tensor
+from search.training.batches import to_tensor
+from search.training.losses import objective
+from search.training.proxy import AVERAGED, ProxyTraining, Score, begin, evaluate, late_average
+from search.training.update import TrainingDiverged
+from search.training.validation import measure
 from space.architecture import LEVELS, Architecture
-from space.codec.codec import RATE_WEIGHTS, Codec
+from space.codec.codec import RATE_WEIGHTS, SYNTHESIS, Codec
 from space.codec.initialisation import Initialisation, fit_initialisation, start_from
 from space.search_space import SearchSpace
 
@@ -75,7 +82,7 @@ def test_equal_seeds_give_equal_scores_bit_for_bit(
 
 
 @torch.no_grad()
-def objective(codec: Codec, crops: Crops) -> float:
+def mean_objective(codec: Codec, crops: Crops) -> float:
     """Mean of bpp + lambda * MSE over all levels, weighted as in training."""
     codec.eval()
     images = to_tensor(crops, torch.device("cpu"))
@@ -91,11 +98,11 @@ def test_training_lowers_its_objective(
     tiny: SearchSpace, data: Photographs, initialisation: Initialisation
 ) -> None:
     codec = start_from(Codec(tiny.reference), initialisation)
-    before = objective(codec, data.train)
-    training = Training(codec, False, ProxyConfig(), seed=0)
+    before = mean_objective(codec, data.train)
+    training = ProxyTraining(codec, False, ProxyConfig(), seed=0)
     for _ in range(150):
         training.advance(data.train)
-    assert objective(training.codec, data.train) < before
+    assert mean_objective(training.codec, data.train) < before
 
 
 def test_bpp_is_the_entropy_models(
@@ -109,20 +116,34 @@ def test_bpp_is_the_entropy_models(
     assert curve["bpp"][0] == pytest.approx(bits.mean().item() / 256**2, rel=1e-4)
 
 
-def test_a_diverging_training_is_an_error(
-    tiny: SearchSpace, data: Photographs, initialisation: Initialisation
+def test_a_training_that_diverges_keeps_its_weights(
+    tiny: SearchSpace,
+    data: Photographs,
+    initialisation: Initialisation,
+    spoil: Callable[[Tensor], Tensor],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     codec = start_from(Codec(tiny.reference), initialisation)
-    codec.analysis.head.weight.data.fill_(float("nan"))
-    with pytest.raises(ProxyError, match="nan at step 0"):
-        Training(codec, False, ProxyConfig(), seed=0).advance(data.train)
+    training = ProxyTraining(codec, False, ProxyConfig(), seed=0)
+    training.advance(data.train)
+    before = copy.deepcopy((codec.state_dict(), training.codec.state_dict()))
+    updates: list[object] = []
+    hook = register_optimizer_step_pre_hook(lambda *of: updates.append(of))
+    monkeypatch.setattr("search.training.proxy.objective", lambda *of: spoil(objective(*of)))
+    with pytest.raises(TrainingDiverged, match=r"at step 1: .*(inf|nan)"):
+        training.advance(data.train)
+    hook.remove()
+    assert training.step == 1
+    assert not updates
+    after = (codec.state_dict(), training.codec.state_dict())
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
 
 
 def test_measuring_on_the_way_changes_nothing(
     tiny: SearchSpace, data: Photographs, initialisation: Initialisation
 ) -> None:
     def curve(measured: set[int]) -> object:
-        training = Training(initialisation.start(tiny.reference), False, ProxyConfig(), 0)
+        training = ProxyTraining(initialisation.start(tiny.reference), False, ProxyConfig(), 0)
         for step in range(3):
             if step in measured:
                 measure(training.codec, data.select, (3.0, 6.0), ("psnr",))
@@ -135,13 +156,13 @@ def test_measuring_on_the_way_changes_nothing(
     assert curve({1, 2}) == straight
 
 
-@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("synthesis_only", [False, True])
 def test_a_training_that_goes_on_elsewhere_ends_as_if_it_had_stayed(
-    settled: bool, tiny: SearchSpace, data: Photographs, initialisation: Initialisation
+    synthesis_only: bool, tiny: SearchSpace, data: Photographs, initialisation: Initialisation
 ) -> None:
-    def begun() -> Training:
+    def begun() -> ProxyTraining:
         torch.manual_seed(0)
-        return Training(initialisation.start(tiny.reference), settled, ProxyConfig(), 0)
+        return ProxyTraining(initialisation.start(tiny.reference), synthesis_only, ProxyConfig(), 0)
 
     asked = (data.train, data.select, (3.0, 6.0), ("psnr",))
     straight = evaluate(begun(), *asked, 4)
@@ -154,13 +175,13 @@ def test_a_training_that_goes_on_elsewhere_ends_as_if_it_had_stayed(
     assert evaluate(training, *asked, 4).curve == straight.curve
 
 
-def test_what_is_settled_stays_and_so_do_the_bits(
+def test_what_is_frozen_stays_and_so_do_the_bits(
     tiny: SearchSpace, data: Photographs, initialisation: Initialisation
 ) -> None:
     codec = initialisation.start(tiny.reference)
     before = {name: value.clone() for name, value in codec.state_dict().items()}
     curve, _ = measure(codec, data.select, (3.0, 6.0), ("psnr",))
-    training = Training(codec, True, ProxyConfig(), seed=0)
+    training = ProxyTraining(codec, True, ProxyConfig(), seed=0)
     for _ in range(3):
         training.advance(data.train)
     moved = [
@@ -172,3 +193,16 @@ def test_what_is_settled_stays_and_so_do_the_bits(
     assert all(name.startswith(SYNTHESIS) for name in moved)
     after, _ = measure(training.codec, data.select, (3.0, 6.0), ("psnr",))
     assert after["bpp"] == curve["bpp"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+def test_averages_of_a_ramp_are_those_of_polynomial_decay(steps: int) -> None:
+    """The weights of 1, 2, ..., n average to ((eta + 1) n + 1) / (eta + 2)."""
+    model = nn.Linear(1, 1, bias=False)
+    averaged = AveragedModel(model, avg_fn=late_average)
+    for step in range(1, steps + 1):
+        nn.init.constant_(model.weight, step)
+        averaged.update_parameters(model)
+    expected = ((AVERAGED + 1) * steps + 1) / (AVERAGED + 2)
+    assert averaged.module.weight.item() == pytest.approx(expected, rel=1e-5)
+    assert torch.equal(model.weight, torch.tensor([[float(steps)]]))

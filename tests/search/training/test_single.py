@@ -7,6 +7,7 @@ import torch
 import yaml
 
 from search.data.photographs import Photographs, load_photographs
+from search.study.records import RunRecord
 from search.training.single import POINTS, PointError, find_point, train_point
 from space.architecture import Architecture
 from space.bitstream import files
@@ -40,6 +41,7 @@ def write_trials(folder: Path, rows: list[tuple[str, str]]) -> None:
     folder.mkdir(parents=True)
     trials = pd.DataFrame(rows, columns=["id", "architecture"])
     trials.assign(bd_rate_percent=0.0).to_parquet(folder / "trials.parquet")
+    (folder / RunRecord.FILE).touch()
 
 
 class TestFindPoint:
@@ -85,6 +87,7 @@ class TestFindPoint:
     def test_tables_that_cannot_be_read(self, kind: str, tmp_path: Path) -> None:
         table = tmp_path / "trials.parquet"
         pd.DataFrame({"id": ["abc"]}).to_parquet(table)
+        (tmp_path / RunRecord.FILE).touch()
         if kind == "damaged":
             table.write_bytes(table.read_bytes()[:-20])
         with pytest.raises(PointError, match=r"trials\.parquet is broken or of another version"):

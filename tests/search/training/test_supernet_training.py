@@ -1,17 +1,23 @@
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from search.config.schema import EntropyPhase, JointPhase
 from search.data.photographs import Crops, load_photographs
+from search.training.batches import to_tensor
 from search.training.checkpoint import CheckpointError
-from search.training.steps import ProxyError, objective, optimiser, to_tensor
-from search.training.supernet import Pretraining, drawn_subnet, lr_share
+from search.training.learning_rates import optimiser
+from search.training.losses import objective
+from search.training.supernet import AVERAGE_EVERY, Pretraining, drawn_subnet, lr_share
 from search.training.supernet_tasks import STEP, Entropy, Joint, flipped
+from search.training.update import TrainingDiverged
 from space.architecture import LEVELS
 from space.codec.codec import ENTROPY, RATE_WEIGHTS
 from space.codec.initialisation import fit_initialisation
@@ -86,16 +92,30 @@ def test_weights_learn_at_the_rates_of_a_codecs(tiny: SearchSpace, crops: Crops)
     assert any(name.startswith("decoder.context.") for name in compared)
 
 
-def test_a_loss_that_is_not_finite_changes_no_weight(tiny: SearchSpace, crops: Crops) -> None:
-    training = begun(tiny, crops)
-    weight = training.trained["analysis.head.weight"]
-    with torch.no_grad():
-        weight[0, 0] = torch.nan
-    before = {name: value.detach().clone() for name, value in training.trained.items()}
-    with pytest.raises(ProxyError, match="step 0: the loss is nan"):
+def test_a_training_that_diverges_stays_as_it_was(
+    tiny: SearchSpace,
+    crops: Crops,
+    spoil: Callable[[Tensor], Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The next step would be the first to change the average.
+    training = begun(tiny, crops, replace(RECIPE, subnets=2))
+    for _ in range(AVERAGE_EVERY - 1):
         training.advance()
-    for name, value in training.trained.items():
-        assert torch.equal(value.nan_to_num(), before[name].nan_to_num())
+    training.save(tmp_path / "before.safetensors", {})
+    drawn: list[Tensor] = []
+
+    def spoiled(*of: Any) -> Tensor:
+        drawn.append(objective(*of))
+        return spoil(drawn[-1]) if len(drawn) == 2 else drawn[-1]
+
+    monkeypatch.setattr("search.training.supernet_tasks.objective", spoiled)
+    with pytest.raises(TrainingDiverged, match=rf"at step {AVERAGE_EVERY - 1}: .*(inf|nan)"):
+        training.advance()
+    training.save(tmp_path / "after.safetensors", {})
+    before, after = (tmp_path / f"{name}.safetensors" for name in ("before", "after"))
+    assert after.read_bytes() == before.read_bytes()
 
 
 def test_learning_rates_rise_stay_and_fall_to_zero() -> None:

@@ -1,0 +1,101 @@
+"""The command `calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from latency_predictor.cli.options import ModelFile
+from latency_predictor.cli.places import check_parent
+
+
+def calibrate(
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE", help="Device to calibrate, which needs at least 5 rows."),
+    ] = None,
+    profiles: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with rows of the device, or with rows to add to the shipped ones.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Model file to write instead of the shipped one."),
+    ] = None,
+    model: ModelFile = None,
+) -> dict[str, Any]:
+    """Calibrate one device from its own measurements.
+
+    Without --device, it fits the model of all devices anew.
+    """
+    from latency_predictor.model import artefact
+    from latency_predictor.profiles.table import ProfileError
+
+    written = out or artefact.SHIPPED
+    check_parent(written)
+    if device is not None:
+        if profiles is None or out is None:
+            raise ProfileError(
+                f"calibrate --device {device} needs --profiles FILE with its measurements "
+                "and --out FILE, the model file to write"
+            )
+        return _calibrate_device(device, profiles, out, model or artefact.SHIPPED)
+    if out is None and profiles is not None:
+        raise ProfileError(
+            "calibrate --profiles FILE needs --out FILE, the model file to write; to calibrate one "
+            "device only, add --device"
+        )
+    return _refit(profiles, written)
+
+
+def _calibrate_device(device: str, profiles: Path, out: Path, model: Path) -> dict[str, Any]:
+    from latency_predictor.model import artefact
+    from latency_predictor.model.few_shot import calibrate_device
+    from latency_predictor.profiles import lowered
+    from latency_predictor.profiles.measurements import join
+    from latency_predictor.profiles.rows import rows_of_device
+    from latency_predictor.profiles.table import ProfileError, fingerprint
+
+    rows, tables = rows_of_device(profiles, device)
+    tables, failed = lowered.lower_all(rows["network"], {**lowered.load(), **tables})
+    if failed:
+        raise ProfileError("; ".join(failed.values()))
+    before = artefact.load(model)
+    fitted, score = calibrate_device(before, join(rows, tables), fingerprint(rows))
+    artefact.save(fitted, out)
+    return {
+        "out": str(out),
+        "device": device,
+        "calibration": rows["calibration"].iloc[0],
+        "rows": len(rows),
+        "sources": sorted(set(rows["source"])),
+        "each_from_the_others": score,
+    }
+
+
+def _refit(profiles: Path | None, out: Path) -> dict[str, Any]:
+    from latency_predictor.model import artefact
+    from latency_predictor.model.recalibrate import calibration_rows, recalibrate
+    from latency_predictor.placement import placement, placement_fit
+    from latency_predictor.profiles import lowered
+
+    rows, measured = calibration_rows(profiles)
+    risky = placement_fit.training_rows()
+    known = {**lowered.load(), **measured}
+    tables, _ = lowered.lower_all([*rows["network"], *risky["network"]], known)
+    fitted = recalibrate(rows, tables)
+    if out.resolve() == artefact.SHIPPED.resolve():
+        lowered.save(tables, lowered.SHIPPED)
+        placement.save(placement_fit.fit(risky, tables), placement.SHIPPED)
+    artefact.save(fitted, out)
+    return {
+        "out": str(out),
+        "rows": fitted.calibration_rows,
+        "calibration_sha256": fitted.calibration_sha256,
+        "cross_validation": fitted.cross_validation,
+    }

@@ -1,0 +1,77 @@
+"""The one place where errors of a command become a line on standard error and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+import typer
+
+from latency_predictor.errors import UserError
+
+BAD_INPUT = 2
+"""Exit code after an error that a user can correct."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
+
+def run_app(app: typer.Typer, package: str, script: str, arguments: Sequence[str]) -> int:
+    """Run the command that the arguments name and return its exit code.
+
+    The app is called as `python -m PACKAGE`, and as `script` once it is installed. Without
+    arguments, its help is printed and the exit code is 2.
+    """
+    # A shell can complete the words after a script only.
+    installs = bool(arguments) and arguments[0] in ("--install-completion", "--show-completion")
+    code = exit_code(
+        lambda: _call(
+            app,
+            list(arguments) or ["--help"],
+            script if installs else f"python -m {package}",
+            f"_{script.replace('-', '_').upper()}_COMPLETE",
+        )
+    )
+    return code if arguments else BAD_INPUT
+
+
+def exit_code(work: Callable[[], int | None]) -> int:
+    """Do the work and return its exit code.
+
+    It is 2 after an error that a user can correct, which is printed in one line.
+    """
+    try:
+        return work() or 0
+    except typer.TyperException as error:
+        message = error.format_message()
+    except (OSError, UserError) as error:
+        message = str(error)
+    # Messages of torch and pyarrow may have several lines.
+    print(*(line.strip() for line in message.splitlines() if line.strip()), file=sys.stderr)
+    return BAD_INPUT
+
+
+@contextmanager
+def continuing() -> Iterator[None]:
+    """Say after Ctrl-C that the same command continues."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("Interrupted. The same command continues.", file=sys.stderr)
+        raise
+
+
+def _call(app: typer.Typer, arguments: list[str], program: str, complete_var: str) -> int | None:
+    """Run a command. Returns its exit code, or None if it has none."""
+    _check_command(arguments[0], [str(command.name) for command in app.registered_commands])
+    # Typer itself returns 130 after Ctrl-C.
+    return app(arguments, prog_name=program, complete_var=complete_var, standalone_mode=False)
+
+
+def _check_command(name: str, known: Sequence[str]) -> None:
+    """Raise UserError for the name of an unknown command."""
+    if name not in known and not name.startswith("-"):
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(known)}"
+        raise UserError(f"unknown command '{name}'; {hint}")

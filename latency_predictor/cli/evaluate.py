@@ -1,0 +1,41 @@
+"""The command `evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from latency_predictor.cli.options import ModelFile
+
+
+def evaluate(
+    profiles: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A profile file, or a CSV with the columns of models.csv."
+        ),
+    ] = None,
+    model: ModelFile = None,
+) -> dict[str, Any]:
+    """Score a model on a file of measurements.
+
+    Without options, it scores the shipped model on the rows that it was fitted to and also prints
+    the scores of the cross-validation.
+    """
+    from latency_predictor.model import artefact
+    from latency_predictor.model.evaluate import evaluate as evaluate_rows
+    from latency_predictor.profiles import lowered
+    from latency_predictor.profiles.rows import read_rows
+    from latency_predictor.profiles.table import SHIPPED
+
+    loaded = artefact.load(model or artefact.SHIPPED)
+    rows, tables = read_rows(profiles or SHIPPED)
+    scores = evaluate_rows(loaded.model(), rows, {**lowered.load(), **tables})
+    if profiles or model:
+        return scores
+    return {
+        "in_sample": {"note": "the model was fitted to these rows", **scores},
+        "cross_validation": loaded.cross_validation,
+    }

@@ -1,0 +1,63 @@
+"""Options that several commands have, and the choice of architectures that two of them make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from latency_predictor.cli.values import whole_number
+from latency_predictor.devices import LOCAL_CPU
+
+if TYPE_CHECKING:
+    from latency_predictor.measure.programs import ProgramSource
+
+CHOICE_DEVICE = "iphone16pro"
+"""Device for which architectures are chosen by default."""
+
+ModelFile = Annotated[
+    Path | None, typer.Option("--model", metavar="FILE", help="Model file instead of the shipped.")
+]
+Space = Annotated[
+    str, typer.Argument(metavar="SPACE", help="Name of a search space, or a YAML file with one.")
+]
+Count = Annotated[
+    int, typer.Option("--n", metavar="N", parser=whole_number(1), help="Number of architectures.")
+]
+ChoiceDevice = Annotated[
+    str, typer.Option("--device", metavar="DEVICE", help=f"A phone, or {LOCAL_CPU}.")
+]
+Random = Annotated[bool, typer.Option("--random", help="Choose at random, to check predictions.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", parser=whole_number(0), help="Seed of the choice.")
+]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How architectures of a space are chosen for a measurement."""
+
+    n: int
+    model: Path | None
+    """The current latency model; None is the shipped one."""
+    random: bool
+    """Whether they are drawn at random instead of by what the model knows least."""
+    seed: int
+
+    def numbers(self, source: ProgramSource, device: str) -> list[int]:
+        """Numbers of the architectures, of which the first tell the model most about the device.
+
+        Raises the errors of the model file, and SuggestError for more than the space has.
+        """
+        import numpy as np
+
+        from latency_predictor.model import artefact
+        from latency_predictor.model.suggest import at_random, choose
+
+        rng = np.random.default_rng(self.seed)
+        if self.random:
+            return at_random(source, self.n, rng).tolist()
+        times = artefact.load(self.model or artefact.SHIPPED).times(device)
+        return choose(source, times, self.n, rng).tolist()

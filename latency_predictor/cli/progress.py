@@ -1,0 +1,22 @@
+"""The progress bar of the commands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def shown(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+    """Iterate over the items with a progress bar on standard error, if that is a terminal.
+
+    `total` is their number, and can be left out for a sequence.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(file=sys.stderr)  # the current stream, even if it is redirected later
+    hidden = not console.is_terminal
+    return track(items, what, total, console=console, transient=True, disable=hidden)

@@ -1,0 +1,94 @@
+"""The app behind `python -m search`: its commands, and the arguments that Typer does not read.
+
+Modules of commands import what takes long to load inside their functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from latency_predictor.cli.help import APP, add_command
+from search.cli.bench import bench
+from search.cli.decode import decode
+from search.cli.encode import encode
+from search.cli.export import export
+from search.cli.pretrain import pretrain
+from search.cli.promote import promote
+from search.cli.report import report
+from search.cli.run import run
+from search.cli.train import train
+
+CALL = "python -m search"
+SEVERAL = {"bench": "--model", "promote": "--id"}
+"""The option of a command that takes several values."""
+TO_HYDRA: dict[str, Any] = {
+    "context_settings": {"ignore_unknown_options": True},
+    "add_help_option": False,
+}
+"""Settings of commands that pass unknown options and --help on to Hydra."""
+
+app = typer.Typer(
+    **APP,
+    help="Search for image codecs that are fast on a phone, and use them.",
+    epilog="Once installed, the program is called codec-search as well.",
+)
+add_command(
+    app, f"{CALL} run", run,
+    "+space=pico_large",
+    "+space=pico_large data.root=~/Pictures device=iphone12 run.name=mine",
+    "+space=pico_large search.trials=8 --cfg job",
+    **TO_HYDRA,
+)  # fmt: skip
+add_command(
+    app, f"{CALL} pretrain", pretrain,
+    "+space=pico_large data.root=~/Pictures",
+    "+space=pico_large run.name=longer pretrain.joint.steps=26000",
+    **TO_HYDRA,
+)  # fmt: skip
+add_command(app, f"{CALL} report", report, "mine", "runs/mine", "mine --root runs")
+add_command(
+    app, f"{CALL} promote", promote,
+    "reference --knee",
+    "mine --id e3dea32e86bd 23fdc6a59d8e data.root=~/Pictures",
+    "mine --best-under-ms 100 recipe=standard",
+)  # fmt: skip
+add_command(
+    app, f"{CALL} train", train,
+    "light light.safetensors --photos ~/Pictures --steps 2000",
+    "mine/e3dea32e86bd mine.safetensors",
+)  # fmt: skip
+add_command(
+    app, f"{CALL} encode", encode, "photo.heic photo.pcd --model light.safetensors --quality 4"
+)
+add_command(app, f"{CALL} decode", decode, "photo.pcd photo.png --model light.safetensors")
+add_command(app, f"{CALL} export", export, "light.safetensors", "results/mine/light --out app")
+add_command(
+    app, f"{CALL} bench", bench,
+    "~/Pictures --model light.safetensors mine.safetensors",
+    "~/Pictures --codecs jpeg,webp --metrics psnr --anchor webp",
+)  # fmt: skip
+
+
+def readable(arguments: Sequence[str]) -> list[str]:
+    """Convert what Typer does not read: `--id A B` to `--id A --id B`, and overrides to the end.
+
+    Only `promote` has both overrides and other arguments.
+    """
+    command, *words = arguments or [""]
+    if command not in SEVERAL:
+        return list(arguments)
+    overrides = []
+    if command == "promote":
+        overrides = [word for word in words if "=" in word and not word.startswith("-")]
+        words = [word for word in words if word not in (*overrides, "--")]
+    option, read, repeats = SEVERAL[command], [], False
+    for before, word in zip(["", *words], words, strict=False):
+        if word.startswith("-"):
+            repeats = word == option
+        elif repeats and before != option:
+            read.append(option)
+        read.append(word)
+    return [command, *read, *(["--", *overrides] if overrides else [])]

@@ -1,0 +1,38 @@
+"""The command `decode`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latency_predictor.cli.places import check_file
+from latency_predictor.cli.progress import shown
+from search.cli.models import load_model, naming
+from search.cli.options import ModelPath
+
+
+def decode(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File written by encode.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="PNG file to write.")],
+    *,
+    model: ModelPath,
+) -> None:
+    """Decode a file that `encode` wrote, as PNG.
+
+    It needs the model that encoded the file.
+    """
+    from search.data.images import check_png, write_png
+    from space.bitstream import files
+    from space.bitstream.container import BitstreamError
+    from space.bitstream.model_file import ModelError
+
+    check_png(out)
+    check_file(out, file, model)
+    codec = load_model(model)
+    data = file.read_bytes()
+    with naming(file, BitstreamError), naming(model, ModelError):
+        pixels = files.decode(data, codec, lambda tiles: shown(tiles, "Decoding"))
+    write_png(pixels, out)
+    print(f"{out}: {pixels.shape[1]}x{pixels.shape[0]}")

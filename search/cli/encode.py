@@ -1,0 +1,60 @@
+"""The command `encode`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latency_predictor.cli.places import check_file
+from latency_predictor.cli.progress import shown
+from search.cli.models import load_model, naming
+from search.cli.options import ModelPath
+
+
+def _quality(text: str) -> float:
+    """Parse a quality. Raises BadParameter."""
+    from space.architecture import LEVELS
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= LEVELS - 1:
+        raise typer.BadParameter(f"'{text}' is not a number from 0 to {LEVELS - 1}")
+    return value
+
+
+def encode(
+    image: Annotated[
+        Path,
+        typer.Argument(metavar="IMAGE", help="Image: PNG, JPEG, WebP, TIFF, HEIC or AVIF."),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
+    *,
+    model: ModelPath,
+    quality: Annotated[
+        float, typer.Option(metavar="Q", parser=_quality, help="Quality, 0 to 7.")
+    ] = 4.0,
+) -> None:
+    """Compress a photograph.
+
+    It is coded as 8-bit sRGB.
+    """
+    from latency_predictor.writing import write_whole
+    from search.data.images import read_rgb
+    from space.bitstream import files
+    from space.bitstream.container import BitstreamError
+    from space.bitstream.model_file import ModelError
+
+    check_file(out, image, model)
+    codec = load_model(model)
+    pixels = read_rgb(image).pixels
+    with naming(image, BitstreamError), naming(model, ModelError):
+        data = files.encode(pixels, codec, quality, lambda tiles: shown(tiles, "Encoding"))
+    write_whole(out, data)
+    height, width, _ = pixels.shape
+    bpp = 8 * len(data) / (height * width)
+    print(f"{out}: {width}x{height}, {len(data):,} bytes, {bpp:.3f} bpp")

@@ -1,0 +1,29 @@
+"""What `encode` and `decode` share: loading a model, and the file that an error is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from space.bitstream.model_file import Model
+
+
+def load_model(path: Path) -> Model:
+    """Load a model, onto a GPU if there is one. Raises ModelError."""
+    import torch
+
+    from space.bitstream.model_file import Model
+
+    return Model.load(path).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def naming(path: Path, kind: type[ValueError]) -> Iterator[None]:
+    """Prefix the message of an error of this kind with the file's path."""
+    try:
+        yield
+    except kind as error:
+        raise kind(f"{path}: {error}") from error

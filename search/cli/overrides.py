@@ -1,0 +1,161 @@
+"""Configurations from overrides such as `search.trials=8`, with clearer errors than Hydra's."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import asdict
+from difflib import get_close_matches
+from functools import partial
+from io import StringIO
+from typing import Any
+
+import hydra
+import typer
+import yaml
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from latency_predictor.cli.errors import continuing, exit_code
+from search.config.schema import CONFIGS, Config, ConfigError
+
+PATHS = ("data.root", "run.root", "latency_model", "supernet", "search.tabular")
+"""Keys of `Config` whose values are paths, which Hydra must not parse."""
+RENAMED = {
+    "parent": "supernet",
+    "trunk_rate": "trunk_lr",
+    "branch_rate": "branch_lr",
+    "critic_rate": "critic_lr",
+    "look_every": "validate_every",
+}
+"""Current names of keys of version 0.1.0, by the last component of the key."""
+_OVERRIDE = re.compile(r"(~|\+{0,2}(?=[^=]+=))(?P<key>[^=@+~]+)(@[^=]*)?(=.*)?$", re.DOTALL)
+
+
+def for_each(
+    context: typer.Context, words: Sequence[str], work: Callable[[Config, Console], None]
+) -> None:
+    """Do the work with the configurations that the words describe, and exit with its exit code.
+
+    The words are overrides and Hydra's options. Its `--multirun` makes several configurations; an
+    error in one does not keep the others from being worked on.
+    """
+    if {"-h", "--help"} & set(words):
+        typer.echo(f"{context.get_help()}\n")
+    console = Console(soft_wrap=True, markup=False)
+    configs = composed(context.command_path, words)
+    with continuing():
+        codes = [exit_code(partial(work, config, console)) for config in configs]
+    raise typer.Exit(max(codes, default=0))
+
+
+def composed(call: str, words: Sequence[str]) -> list[Config]:
+    """The configurations that the words describe: none if an option of Hydra's only prints.
+
+    `call` is the command line up to the words. Raises ConfigError.
+    """
+    words = [for_hydra(word, PATHS) for word in words]
+    check_overrides(words, {"space", *names_of(asdict(Config()))}, ("space.", "proxy.loss."))
+    _check_space(words)
+    found: list[Config] = []
+
+    def collect(config: DictConfig) -> None:
+        parsed = OmegaConf.to_object(config)
+        assert isinstance(parsed, Config)
+        found.append(parsed)
+
+    task = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="run")(collect)
+    with readable_errors(), _arguments(call, words):
+        task()
+    return found
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Raise Hydra's errors as ConfigError."""
+    try:
+        yield
+    except OverrideParseException as error:
+        raise ConfigError(f"'{error.override}' is not an override: {error}") from error
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        # The first line of the cause says what is wrong; the others are OmegaConf's internals.
+        cause = str(error.__cause__ or "").partition("\n")[0]
+        # Where Hydra looked is the same for every user.
+        message = str(error).partition("\nConfig search path:")[0]
+        raise ConfigError(f"{message} {cause}".strip()) from error
+
+
+@contextmanager
+def _arguments(call: str, words: Sequence[str]) -> Iterator[None]:
+    """Let Hydra read the words, which it takes from `sys.argv`.
+
+    Its parser prints its usage and exits if an option is wrong; that is raised as ConfigError.
+    """
+    # Without this, Hydra prints its own traceback and exits.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    before, said = sys.argv, StringIO()
+    sys.argv = [call, *words]
+    try:
+        with redirect_stderr(said):
+            yield
+    except SystemExit as ended:
+        if ended.code:
+            raise ConfigError(said.getvalue().rpartition("error: ")[2].strip()) from None
+    finally:
+        sys.argv = before
+    print(said.getvalue(), end="", file=sys.stderr)
+
+
+def for_hydra(word: str, paths: Sequence[str]) -> str:
+    """Convert an override to Hydra's grammar: a plus before `space=`, quotes around a path."""
+    key, separator, value = word.partition("=")
+    if key == "space":
+        return f"+{word}"
+    if key in paths and separator and value != "null" and value[:1] not in "'\"":
+        escaped = value.replace("'", "\\'")
+        return f"{key}='{escaped}'"
+    return word
+
+
+def check_overrides(words: Sequence[str], known: set[str], free: tuple[str, ...]) -> None:
+    """Raise ConfigError for invalid overrides, with clearer messages than Hydra's.
+
+    Accepted keys are those in `known`, those that start with one of `free`, and Hydra's own.
+    """
+    for before, word in zip(["", *words], words, strict=False):
+        match = _OVERRIDE.match(word)
+        if word.startswith("-") or (before.startswith("-") and "=" not in word):
+            continue
+        if match is None:
+            space = " or +space=NAME" if "space" in known else ""
+            raise ConfigError(f"'{word}' is not an override; expected key=value{space}")
+        key = match["key"]
+        if key not in known and not key.startswith((*free, "hydra.", "hydra/")):
+            group, dot, old = key.rpartition(".")
+            new = RENAMED.get(old)
+            if f"{group}{dot}{new}" in known:
+                raise ConfigError(f"'{word}': {old} is called {new} now")
+            near = get_close_matches(key, known, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "see --help"
+            raise ConfigError(f"unknown key '{key}' in '{word}'; {hint}")
+
+
+def names_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted keys of a tree, including inner nodes."""
+    for key, value in tree.items():
+        yield prefix + key
+        if isinstance(value, Mapping):
+            yield from names_of(value, f"{prefix}{key}.")
+
+
+def _check_space(words: Sequence[str]) -> None:
+    """Raise ConfigError if no space is chosen."""
+    chosen = any((match := _OVERRIDE.match(word)) and match["key"] == "space" for word in words)
+    if not chosen and not any(word.startswith("-") for word in words):
+        spaces = sorted(path.stem for path in (CONFIGS / "space").glob("*.yaml"))
+        raise ConfigError(f"no space chosen; expected +space=NAME with one of {', '.join(spaces)}")

@@ -1,0 +1,35 @@
+"""The folder of a run, by its path or its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from search.config.schema import ConfigError, RunConfig
+from search.study.records import RecordError, RunRecord
+
+ROOT = Path(RunConfig.root)
+"""Folder that holds the runs by default."""
+TRIALS = "trials.parquet"
+"""The table of a run's trials, which its report writes."""
+
+
+def find_run(name: str, root: Path = ROOT) -> Path:
+    """Find the folder of a run by its path or its name below `root`. Raises ConfigError."""
+    for folder in (Path(name), root / name):
+        if RunRecord.exists(folder):
+            return folder
+    known = sorted(path.parent.name for path in root.glob(f"*/{RunRecord.FILE}"))
+    raise ConfigError(
+        f"no run '{name}'; expected a run's folder or the name of a run below {root}: "
+        f"{', '.join(known) or 'there is none'}"
+    )
+
+
+def table_of(folder: Path) -> Path:
+    """The table of a run's trials. Raises RecordError if the run has none yet."""
+    path = folder / TRIALS
+    if not path.is_file():
+        raise RecordError(
+            f"{path} is missing; `python -m search report {folder}` writes it with the run's report"
+        )
+    return path

@@ -1,0 +1,37 @@
+"""Batches of random crops at random quality levels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from search.data.photographs import CROP, Crops
+from space.architecture import LEVELS
+from space.pixels import to_floats
+
+PATCHES = 2
+"""Patches per crop side. When only the synthesis transform is trained, it sees `PATCHES`**2
+patches of different crops in place of each crop."""
+
+
+def batch(
+    crops: Crops, size: int, rng: np.random.Generator, device: torch.device, patches: bool
+) -> tuple[Tensor, Tensor]:
+    """Random crops [size, 3, H, W] in [0, 1], and a random quality level for each.
+
+    With `patches`, the same number of pixels is drawn as smaller patches of more crops.
+    """
+    if patches:
+        size, side = size * PATCHES**2, CROP // PATCHES
+        corners = rng.integers(CROP - side + 1, size=(size, 2))
+        chosen = zip(rng.integers(len(crops), size=size), *corners.T, strict=True)
+        pixels = np.stack([crops[i, :, y : y + side, x : x + side] for i, y, x in chosen])
+    else:
+        pixels = crops[rng.integers(len(crops), size=size)]
+    return to_tensor(pixels, device), torch.from_numpy(rng.integers(LEVELS, size=size)).to(device)
+
+
+def to_tensor(crops: Crops, device: torch.device) -> Tensor:
+    """Crops as a float tensor [n, 3, H, W] in [0, 1], in channels-last layout."""
+    return to_floats(crops).to(device, memory_format=torch.channels_last)
