@@ -5,14 +5,13 @@
 
 `nasbench201` is error on CIFAR-100 against latency on a Pixel 3, for the 15,625 cells of
 NAS-Bench-201 in the package. `pico_small` is BD-rate by PSNR against predicted decode time, for the
-2,400 codecs of `benchmarks/table.py` as inherited; `pico_small_ssimulacra2` is the same by
-SSIMULACRA2. Every sampler suggests one candidate after another in a plain Optuna study, and a
-repeated candidate counts as another evaluation. Prints medians (and quartiles) over seeds: the
-fraction of the whole table's hypervolume, up to the worst of both objectives; the evaluations until
-98 and 99 % of it; the evaluations that our sampler needs to reach another sampler's median at 200;
-repeated candidates; and seconds per suggestion. Finished searches are kept in WORK. `samplers.png`
-is drawn beside this file. Optuna's Gaussian process makes only 200 suggestions, since each takes
-longer than the one before.
+600 slices of the shipped supernet in the table of `inherited.py`; `pico_small_ssimulacra2` is the
+same by SSIMULACRA2. Every sampler makes 200 suggestions, one after another in a plain Optuna study,
+and a repeated candidate counts as another evaluation. Prints medians (and quartiles) over seeds:
+the fraction of the whole table's hypervolume, up to the worst of both objectives; the evaluations
+until 98 and 99 % of it; the evaluations that our sampler needs to reach another sampler's median at
+the end; repeated candidates; and seconds per suggestion. Finished searches are kept in WORK.
+`samplers.png` is drawn beside this file.
 """
 
 from __future__ import annotations
@@ -40,23 +39,21 @@ import numpy as np
 import optuna
 import pandas as pd
 import torch
+from inherited import SPACE, TABLE
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from proxy import TABLE, CodecTable
-from spaces import tabulated_space
+from spaces import load_space
 
 from latency_predictor.writing import write_whole
 from search.sampler.grey_box import GreyBoxSampler
 from search.study.samplers import stages_of
 
-OURS, SLOW = "grey_box", "gp"
-"""The sampler of this project, and the one that makes fewer suggestions."""
-AT_EVALUATIONS = (25, 50, 100, 200, 500)
+OURS = "grey_box"
+"""The sampler of this project."""
+AT_EVALUATIONS = (25, 50, 100, 200)
 """Numbers of evaluations at which fractions of the hypervolume are printed; the last is the end."""
-SLOW_EVALUATIONS = 200
-"""Number of evaluations of the slow sampler."""
 SHARES = (0.98, 0.99)
 """Fractions of the hypervolume for which the evaluations are counted."""
 
@@ -102,14 +99,9 @@ def nasbench201() -> Problem:
 
 def pico_small(metric: str) -> Problem:
     """BD-rate in percent as inherited, and the logarithm of the predicted decode time in ms."""
-    table, space = CodecTable(TABLE), tabulated_space()
-    numbers = np.arange(space.size)
-    rates = table.bd_rates(0, metric)
-    rates[space.reference.id] = 0.0
-    identities = [space.architecture(number).id for number in numbers]
-    costs = table.costs.loc[identities, "decode_ms"].to_numpy()
-    points = space.points(numbers)
-    return Problem(points, rates[identities].to_numpy(), np.log(costs))
+    table, space = pd.read_parquet(TABLE), load_space(SPACE)
+    points = space.points(np.arange(space.size))
+    return Problem(points, table[f"bd_rate_{metric}"].to_numpy(), np.log(table["decode_ms"]))
 
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
@@ -125,7 +117,7 @@ SAMPLERS: dict[str, Callable[[Problem, int], BaseSampler]] = {
     "nsga2": lambda p, seed: NSGAIISampler(seed=seed),
     "nsga2, population 16": lambda p, seed: NSGAIISampler(seed=seed, population_size=16),
     "tpe": lambda p, seed: TPESampler(seed=seed, multivariate=True),
-    SLOW: lambda p, seed: GPSampler(seed=seed),
+    "gp": lambda p, seed: GPSampler(seed=seed),
 }
 
 
@@ -160,7 +152,7 @@ def run_search(job: Job) -> str:
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
     rows: list[int] = []
     seconds = 0.0
-    while len(rows) < (SLOW_EVALUATIONS if job.sampler == SLOW else AT_EVALUATIONS[-1]):
+    while len(rows) < AT_EVALUATIONS[-1]:
         began = time.perf_counter()
         trial = study.ask({**problem.distributions})
         seconds += time.perf_counter() - began
@@ -185,15 +177,14 @@ def summary(curves: NDArray[np.float64], ours: NDArray[np.float64]) -> dict[str,
     """One line of the table, from the `curves` [seeds, evaluations] of a sampler and of ours."""
     line = {}
     for count in AT_EVALUATIONS:
-        if count <= curves.shape[1]:
-            low, middle, high = np.quantile(curves[:, count - 1], [0.25, 0.5, 0.75])
-            line[f"at {count}"] = f"{middle:.3f} ({low:.3f} to {high:.3f})"
+        low, middle, high = np.quantile(curves[:, count - 1], [0.25, 0.5, 0.75])
+        line[f"at {count}"] = f"{middle:.3f} ({low:.3f} to {high:.3f})"
     for share in SHARES:
         needed = [evaluations_to(curve, share) for curve in curves]
         quartiles = np.quantile(needed, [0.25, 0.5, 0.75], method="higher")
         low, middle, high = map(format_evaluations, quartiles)
         line[f"to {share:.0%}"] = f"{middle} ({low} to {high})"
-    end = min(curves.shape[1], SLOW_EVALUATIONS)
+    end = AT_EVALUATIONS[-1]
     reached = evaluations_to(np.median(ours, axis=0), float(np.median(curves[:, end - 1])))
     line[f"ours to its {end}"] = format_evaluations(reached)
     return line
