@@ -26,7 +26,7 @@ from spaces import load_space
 from latency_predictor.networks.package_ops import read_package
 from latency_predictor.ops import occurrences
 from search.export.checks import Agreement
-from search.export.export import PACKAGES, ExportError, export, predicted_ops
+from search.export.export import PACKAGE_FILES, ExportError, export, predicted_ops
 from search.report.markdown import markdown_table
 from space.architecture import Architecture
 from space.bitstream.model_file import Model
@@ -109,7 +109,7 @@ def random_model(architecture: Architecture, seed: int) -> Model:
 def network_cells(model: Model, folder: Path) -> tuple[list[str], bool]:
     """Cells of both packages' MACs and ops as saved, and whether all are as predicted."""
     cells, same = [], True
-    for name, package in PACKAGES.items():
+    for name, package in PACKAGE_FILES.items():
         found, predicted = read_package(folder / package).table, predicted_ops(model, name)
         equal = occurrences(found) == occurrences(predicted)
         macs = float(found.totals()["macs"][0])

@@ -33,7 +33,7 @@ from search.costs.costs import costs_of
 from search.data.photographs import Photographs, load_photographs
 from search.training.proxy import trained
 from search.training.start import Start, initialisation_of
-from search.training.validation import measure
+from search.training.validation import measure_curve
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.supernet import Supernet
@@ -136,7 +136,7 @@ def _perform(job: Job) -> str:
     codec = Codec(job.architecture)
     codec.load_state_dict(load_file(job.weights))
     began = time.process_time()
-    curve, _ = measure(codec, data.select, QUALITIES, METRICS)
+    curve, _ = measure_curve(codec, data.select, QUALITIES, METRICS)
     measure_s = time.process_time() - began
     text = json.dumps({"measure_cpu_s": round(measure_s, 1), **curve})
     write_whole(job.curve, text.encode())

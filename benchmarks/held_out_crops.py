@@ -23,7 +23,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from search.data.images import read_rgb
 from search.data.photographs import CROP
-from search.data.shipped_crops import FOLDER
+from search.data.shipped_crops import CROPS_FOLDER
 
 NAMES = (
     "beacon-street-sunset", "blue-periwinkle", "canyon-wren", "casa-mila", "high-trestle-trail",
@@ -67,12 +67,12 @@ def main() -> None:
     parser.add_argument("photos", type=Path, help="folder of the photographs")
     photos = parser.parse_args().photos
     cuts = [cuts_of(photos / f"budgie-{name}.jpg", name, i) for i, name in enumerate(NAMES)]
-    FOLDER.mkdir(exist_ok=True)
-    for old in FOLDER.glob("*.webp"):
+    CROPS_FOLDER.mkdir(exist_ok=True)
+    for old in CROPS_FOLDER.glob("*.webp"):
         old.unlink()
     in_turn = [cut for turn in zip(*cuts, strict=True) for cut in turn]
     for number, cut in enumerate(in_turn[:CROPS]):
-        path = FOLDER / f"{number:02d}-{cut.name}-{cut.x}x{cut.y}.webp"
+        path = CROPS_FOLDER / f"{number:02d}-{cut.name}-{cut.x}x{cut.y}.webp"
         Image.fromarray(cut.pixels).save(path, lossless=True, quality=100, method=6)
 
 

@@ -32,7 +32,7 @@ from latency_tables.scores import PHONES
 from latency_predictor.model.crossval import folds_at_random, folds_by_family
 from latency_predictor.model.recalibrate import calibration_rows
 from latency_predictor.profiles import lowered
-from latency_predictor.profiles.measurements import join
+from latency_predictor.profiles.measurements import join_op_lists
 from latency_predictor.profiles.rows import rows_of_device
 
 LOCAL = Path(__file__).parent / "local_cpu.jsonl"
@@ -44,12 +44,12 @@ def main() -> None:
     warnings.simplefilter("ignore")
     rows, _ = calibration_rows(None)
     tables, _ = lowered.lower_all(rows["network"], lowered.load())
-    whole = join(rows, tables)
+    whole = join_op_lists(rows, tables)
     engines = np.isin(whole.calibration, list(PHONES))
     phones, phone_rows = whole.where(engines), rows[engines]
     folds = {name: split(whole)[engines] for name, split in PROTOCOLS.items()}
     families = folds["held-out family"]
-    local = join(*rows_of_device(LOCAL, "local_cpu"))
+    local = join_op_lists(*rows_of_device(LOCAL, "local_cpu"))
     print("# Latency predictor\n\n`python benchmarks/latency.py`")
     section("Networks on the Neural Engine", by_protocol(phones, folds))
     section("Per source: held-out families, within the source", by_source(phones, families))

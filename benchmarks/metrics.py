@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from search.bench.store import FILE, Store
-from search.metrics import find
+from search.metrics import find_metric
 from search.report.markdown import markdown_table
 
 
@@ -47,7 +47,7 @@ def qualities(store: Store) -> pd.DataFrame:
     """
     rows = {
         (row.codec, row.photograph, row.quality): {
-            name: find(name).quality(score) for name, score in row.scores.items()
+            name: find_metric(name).quality(score) for name, score in row.scores.items()
         }
         for row in store
     }

@@ -37,13 +37,13 @@ from search.config.schema import ProxyConfig
 from search.costs.costs import SpaceCosts
 from search.data.photographs import Crops, load_photographs
 from search.data.shipped_crops import find_crops, load_crops
-from search.promotion.recipe import Phase, Recipe
+from search.promotion.recipe import Recipe, RecipePhase
 from search.report.rank_fidelity import SHIPPED_FIDELITY, RankFidelity
 from search.training.full import FullTraining, TrainingData
 from search.training.pretrain import SHIPPED_SUPERNET
 from search.training.start import initialisation_of
 from search.training.supernet import drawn_subnet
-from search.training.validation import measure
+from search.training.validation import measure_curve
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.precision import branches_in, fastest_branch_dtype
@@ -62,7 +62,7 @@ SIDE = 192
 """Side of training crops in pixels: 0.6 times the cost of 256."""
 RECIPE = Recipe(
     name="rank_truth", batch=2, trunk_lr=5e-4, branch_lr=6e-3, context_share=0.1, average=0.998,
-    perceptual=Phase(steps=STEPS, loss={"psnr": 0.75, "ssimulacra2": 0.25}),
+    perceptual=RecipePhase(steps=STEPS, loss={"psnr": 0.75, "ssimulacra2": 0.25}),
 )  # fmt: skip
 """`quick` with fewer steps."""
 TRAIN_CROPS, SELECT_CROPS = 3000, 24
@@ -114,7 +114,7 @@ def trained(architecture: Architecture, seed: int, crops: Crops) -> dict[str, An
 
 def curve_of(codec: Codec) -> dict[str, list[float]]:
     """Bpp and metrics on the held-out crops."""
-    curve, _ = measure(codec, load_crops(find_crops(SELECT_CROPS)), QUALITIES, METRICS)
+    curve, _ = measure_curve(codec, load_crops(find_crops(SELECT_CROPS)), QUALITIES, METRICS)
     return {name: list(values) for name, values in curve.items()}
 
 

@@ -23,7 +23,7 @@ from spaces import DEVICE
 from latency_predictor import load_default
 from latency_predictor.networks.trace import trace
 from search.config.schema import CONFIGS
-from search.costs.costs import CHUNK, SpaceCosts, costs
+from search.costs.costs import PRICED_AT_ONCE, SpaceCosts, costs
 from space.architecture import LEVELS
 from space.bitstream.tiling import TILE
 from space.codec.codec import Codec
@@ -57,7 +57,7 @@ def main() -> None:
         SpaceCosts(SearchSpace.from_config(config), model, DEVICE).of(numbers)
 
     def op_by_op() -> None:
-        costs(space.columns(numbers[:CHUNK]), model, DEVICE)
+        costs(space.columns(numbers[:PRICED_AT_ONCE]), model, DEVICE)
 
     def modules() -> None:
         for number in numbers[:TRACED].tolist():
@@ -69,7 +69,7 @@ def main() -> None:
             model.predict(trace(decoder, symbols, z, (1, LEVELS)), DEVICE)
 
     segments_s = median_s(by_segments)
-    ops_s = median_s(op_by_op) * MILLION / CHUNK
+    ops_s = median_s(op_by_op) * MILLION / PRICED_AT_ONCE
     modules_s = median_s(modules) * MILLION / TRACED
     print("seconds per million architectures")
     print(f"by segments:                   {segments_s:12.2f}")

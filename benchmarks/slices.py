@@ -16,7 +16,7 @@ from ranking import bd_rates
 
 from search.config.schema import ProxyConfig
 from search.data.photographs import Crops
-from search.training.validation import measure
+from search.training.validation import measure_curve
 from space.architecture import Architecture
 from space.codec.supernet import Supernet
 
@@ -65,7 +65,7 @@ def _measure(architecture: Architecture) -> str:
     rows = []
     for name, crops in _SHARED["sets"].items():
         for crop in range(len(crops)):
-            curve, _ = measure(codec, crops[crop : crop + 1], QUALITIES, METRICS)
+            curve, _ = measure_curve(codec, crops[crop : crop + 1], QUALITIES, METRICS)
             rows.append(pd.DataFrame({"set": name, "crop": crop, "quality": QUALITIES, **curve}))
     frame = pd.concat(rows, ignore_index=True)
     frame.insert(0, "id", architecture.id)

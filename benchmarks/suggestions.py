@@ -29,7 +29,7 @@ from spaces import DEVICE, load_space
 
 from latency_predictor import load_default
 from search.config.schema import ConstraintConfig, SearchConfig
-from search.costs.screening import WHOLE, Pool, Screening, drawn
+from search.costs.screening import WHOLE, Pool, Screening, drawn_numbers
 from search.sampler.grey_box import GreyBoxSampler, Points
 from search.study.samplers import stages_of
 from space.search_space import to_architecture
@@ -57,7 +57,7 @@ def timed(name: str) -> dict[str, Any]:
         return np.array([space.number(to_architecture(fixed | dict(p))) for p in points])
 
     def pool(*found: NDArray[np.int64]) -> Pool:
-        chosen = drawn(space, SearchConfig().screened, rng, *found)
+        chosen = drawn_numbers(space, SearchConfig().screened, rng, *found)
         return screening.pool(chosen)
 
     def renew(best: Points, tried: Points) -> tuple[pd.DataFrame, dict[int, NDArray[np.float64]]]:

@@ -33,11 +33,11 @@ from torch import Tensor
 from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
 from search.data.photographs import Photographs, load_photographs
-from search.metrics import find
+from search.metrics import find_metric
 from search.metrics.rate_distortion import Curve
 from search.training.batches import to_tensor
 from search.training.proxy import ProxyTraining
-from search.training.validation import measure
+from search.training.validation import measure_curve
 from space.architecture import QUALITY_STEPS, Architecture
 from space.codec.codec import Codec, level_weights
 from space.codec.supernet import Supernet
@@ -117,7 +117,7 @@ def trained(job: Job, photographs: Photographs, supernet: Supernet) -> Iterator[
         train_s += time.process_time() - began
         metrics = METRICS if rung == RUNGS[-1] else RUNG_METRICS
         began = time.process_time()
-        curve, _ = measure(training.codec, photographs.select, QUALITIES, metrics)
+        curve, _ = measure_curve(training.codec, photographs.select, QUALITIES, metrics)
         measure_s = time.process_time() - began
         yield _row(architecture, rung, seed, curve) | {
             "train_cpu_s": round(train_s, 1),
@@ -162,7 +162,7 @@ def inherited(
         pairs = zip(features, settings, strict=True)
         images = [((x.clamp(0, 1) * 255).round() / 255, image) for x, (_, image) in pairs]
         curve: dict[str, list[float]] = {"bpp": bpp.tolist()}
-        for metric in map(find, RUNG_METRICS):
+        for metric in map(find_metric, RUNG_METRICS):
             values = [metric.quality(metric(image, decoded).item()) for decoded, image in images]
             curve[metric.name] = np.reshape(values, (len(QUALITIES), -1)).mean(axis=1).tolist()
         ended = time.process_time()

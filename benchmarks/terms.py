@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from search.data.images import ImageError, read_rgb
-from search.data.photographs import find_photographs, split
+from search.data.photographs import find_photographs, split_photographs
 from search.data.text_mask import TextDetector
 from space.bitstream import files, tiling
 from space.bitstream.model_file import Model
@@ -51,7 +51,7 @@ def seams(error: Error) -> Iterator[float]:
 def held_out(folder: str) -> list[Path]:
     """Pictures of a folder on which `promote` did not train."""
     by_hash = {hashlib.sha256(p.read_bytes()).hexdigest(): p for p in find_photographs(folder)}
-    parts = split(by_hash)
+    parts = split_photographs(by_hash)
     return sorted(by_hash[content] for content in (*parts.select, *parts.report))
 
 

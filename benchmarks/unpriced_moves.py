@@ -20,7 +20,7 @@ from spaces import load_space
 from latency_predictor import load_default
 from latency_predictor.ops import COLUMNS, Kind, OpTable
 from search.report.markdown import markdown_table
-from space.lowering.networks import lower
+from space.lowering.networks import lower_segments
 from space.lowering.programs import SEGMENTS
 
 PHONES = ("iphone13", "iphone16pro")
@@ -37,7 +37,7 @@ def main() -> None:
     model = load_default()
     rows = []
     for name, segments in SEGMENTS.items():
-        table = lower(segments, columns)
+        table = lower_segments(segments, columns)
         for phone in PHONES:
             before = model.predict(table, phone).ms
             changes = [

@@ -11,7 +11,7 @@ def load_default() -> LatencyModel:
     """Load the latency model that ships with the package."""
     from latency_predictor.model import artefact
 
-    return load_model(artefact.SHIPPED)
+    return load_model(artefact.SHIPPED_MODEL)
 
 
 def load_model(path: Path) -> LatencyModel:

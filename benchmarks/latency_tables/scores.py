@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from latency_predictor.model.metrics import Score, score
+from latency_predictor.model.metrics import Scores, score
 from latency_predictor.model.times import Estimate
 from latency_predictor.profiles.measurements import Measurements
 
@@ -20,12 +20,12 @@ def percent(fraction: float, decimals: int = 0) -> str:
     return f"{100 * fraction:.{decimals}f} %"
 
 
-def value_of(found: Score, name: str) -> float:
+def value_of(found: Scores, name: str) -> float:
     """One of the scores, or 0 if it is undefined."""
     return float(found[name] or 0)
 
 
-def score_cells(found: Score) -> list[str]:
+def score_cells(found: Scores) -> list[str]:
     """MAPE, shares within 5 and 10 %, Kendall's tau, and coverage of the intervals."""
     return [
         percent(value_of(found, "mape"), 1),
@@ -36,7 +36,7 @@ def score_cells(found: Score) -> list[str]:
     ]
 
 
-def point_scores(estimate: Estimate, measurements: Measurements, rows: NDArray[np.bool_]) -> Score:
+def point_scores(estimate: Estimate, measurements: Measurements, rows: NDArray[np.bool_]) -> Scores:
     """Scores of the estimates of some rows, without intervals."""
     ms = estimate.ms[rows]
     return score(ms, measurements.ms[rows], ms, ms)

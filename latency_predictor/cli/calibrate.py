@@ -36,7 +36,7 @@ def calibrate(
     from latency_predictor.model import artefact
     from latency_predictor.profiles.table import ProfileError
 
-    written = out or artefact.SHIPPED
+    written = out or artefact.SHIPPED_MODEL
     check_parent(written)
     if device is not None:
         if profiles is None or out is None:
@@ -44,7 +44,7 @@ def calibrate(
                 f"calibrate --device {device} needs --profiles FILE with its measurements "
                 "and --out FILE, the model file to write"
             )
-        return _calibrate_device(device, profiles, out, model or artefact.SHIPPED)
+        return _calibrate_device(device, profiles, out, model or artefact.SHIPPED_MODEL)
     if out is None and profiles is not None:
         raise ProfileError(
             "calibrate --profiles FILE needs --out FILE, the model file to write; to calibrate one "
@@ -57,7 +57,7 @@ def _calibrate_device(device: str, profiles: Path, out: Path, model: Path) -> di
     from latency_predictor.model import artefact
     from latency_predictor.model.few_shot import calibrate_device
     from latency_predictor.profiles import lowered
-    from latency_predictor.profiles.measurements import join
+    from latency_predictor.profiles.measurements import join_op_lists
     from latency_predictor.profiles.rows import rows_of_device
     from latency_predictor.profiles.table import ProfileError, fingerprint
 
@@ -66,7 +66,7 @@ def _calibrate_device(device: str, profiles: Path, out: Path, model: Path) -> di
     if failed:
         raise ProfileError("; ".join(failed.values()))
     before = artefact.load(model)
-    fitted, score = calibrate_device(before, join(rows, tables), fingerprint(rows))
+    fitted, score = calibrate_device(before, join_op_lists(rows, tables), fingerprint(rows))
     artefact.save(fitted, out)
     return {
         "out": str(out),
@@ -89,9 +89,9 @@ def _refit(profiles: Path | None, out: Path) -> dict[str, Any]:
     known = {**lowered.load(), **measured}
     tables, _ = lowered.lower_all([*rows["network"], *risky["network"]], known)
     fitted = recalibrate(rows, tables)
-    if out.resolve() == artefact.SHIPPED.resolve():
-        lowered.save(tables, lowered.SHIPPED)
-        placement.save(placement_fit.fit(risky, tables), placement.SHIPPED)
+    if out.resolve() == artefact.SHIPPED_MODEL.resolve():
+        lowered.save(tables, lowered.SHIPPED_OP_LISTS)
+        placement.save(placement_fit.fit(risky, tables), placement.SHIPPED_RULES)
     artefact.save(fitted, out)
     return {
         "out": str(out),

@@ -28,10 +28,10 @@ def evaluate(
     from latency_predictor.model.evaluate import evaluate as evaluate_rows
     from latency_predictor.profiles import lowered
     from latency_predictor.profiles.rows import read_rows
-    from latency_predictor.profiles.table import SHIPPED
+    from latency_predictor.profiles.table import SHIPPED_PROFILES
 
-    loaded = artefact.load(model or artefact.SHIPPED)
-    rows, tables = read_rows(profiles or SHIPPED)
+    loaded = artefact.load(model or artefact.SHIPPED_MODEL)
+    rows, tables = read_rows(profiles or SHIPPED_PROFILES)
     scores = evaluate_rows(loaded.model(), rows, {**lowered.load(), **tables})
     if profiles or model:
         return scores

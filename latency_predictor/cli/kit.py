@@ -39,7 +39,7 @@ def kit(
     from latency_predictor.measure.programs import find
 
     slug = kits.device_named(device)
-    if (out / kits.MANIFEST).exists():
+    if (out / kits.KIT_FILE).exists():
         raise kits.KitError(f"--out {str(out)!r} already holds a kit; choose another folder")
     source = find(space)
     found_as = str(Path(space).resolve()) if Path(space).is_file() else source.name

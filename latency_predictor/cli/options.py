@@ -59,5 +59,5 @@ class Choice:
         rng = np.random.default_rng(self.seed)
         if self.random:
             return at_random(source, self.n, rng).tolist()
-        times = artefact.load(self.model or artefact.SHIPPED).times(device)
+        times = artefact.load(self.model or artefact.SHIPPED_MODEL).times(device)
         return choose(source, times, self.n, rng).tolist()

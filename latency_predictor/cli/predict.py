@@ -31,14 +31,14 @@ def predict(
     and for a Neural Engine whether the program is likely to stay on it.
     """
     from latency_predictor.model import artefact
-    from latency_predictor.networks.names import NetworkSpec, lower
+    from latency_predictor.networks.names import NetworkSpec, lower_network
     from latency_predictor.profiles import lowered
 
     height, width = _sides(resolution)
     spec = NetworkSpec(network, height, width)
-    predictor = artefact.load(model or artefact.SHIPPED).model()
+    predictor = artefact.load(model or artefact.SHIPPED_MODEL).model()
     known = lowered.load()
-    table = known[spec] if spec in known else lower(spec)
+    table = known[spec] if spec in known else lower_network(spec)
     predicted, totals = predictor.predict(table, device), table.totals()
     return {
         "network": network,

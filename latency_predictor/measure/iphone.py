@@ -39,9 +39,9 @@ from latency_predictor.profiles.profile_file import (
     timed,
 )
 
-WARM_UP = 1
+UNTIMED_CALLS = 1
 """Number of calls of each program before the timed ones."""
-SAMPLES = 20
+TIMED_CALLS = 20
 """Number of timed calls of each program. A call takes seconds, mostly to transfer files."""
 COMPUTE_UNIT: Final = "ALL"
 OLDEST_IOS = (17, 4)
@@ -210,12 +210,16 @@ async def _measured(
     await loaded.load()
     load_ms = loaded.load_duration_in_nano_seconds / 1e6
     samples = []
-    for _ in range(WARM_UP + SAMPLES):
+    for _ in range(UNTIMED_CALLS + TIMED_CALLS):
         await loaded.predict(inputs)
         samples.append(loaded.last_predict_duration_in_nano_seconds / 1e6)
     planned = _planned(await loaded.retrieve_compute_plan())
     await loaded.unload()
-    return load_ms, timed(samples[WARM_UP:], warm_up=WARM_UP, protocol="single"), planned
+    return (
+        load_ms,
+        timed(samples[UNTIMED_CALLS:], warm_up=UNTIMED_CALLS, protocol="single"),
+        planned,
+    )
 
 
 def _planned(plan: Any) -> list[PlannedOp]:

@@ -25,7 +25,7 @@ from latency_predictor.measure.programs import ProgramSource
 from latency_predictor.profiles.profile_file import SCHEMA, STRICT, ModelRecord, ops_of, parse
 from latency_predictor.writing import write_whole
 
-MANIFEST = "kit.json"
+KIT_FILE = "kit.json"
 
 
 class KitError(UserError):
@@ -96,12 +96,12 @@ def write(kit: Kit, source: ProgramSource, folder: Path) -> Iterator[str]:
             yield model.name
         _copy_runner(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / MANIFEST, _KIT.dump_json(replace(kit, models=models)) + b"\n")
+    write_whole(folder / KIT_FILE, _KIT.dump_json(replace(kit, models=models)) + b"\n")
 
 
 def read(folder: Path) -> Kit:
     """The kit in a folder. Raises `ProfileFileError` or `KitError`."""
-    path = folder / MANIFEST
+    path = folder / KIT_FILE
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -27,7 +27,7 @@ from latency_predictor.profiles.profile_file import Device, Host, ModelRecord, P
 ROUNDS = 5
 """Number of bursts of each program. Many short bursts are better than a few long ones, because a
 disturbance of one call also affects the next."""
-WARM_UP = 1
+UNTIMED_CALLS = 1
 """Number of calls before each burst, because the first call after a program is built is slower."""
 BURST_CALLS = 3
 """Number of timed calls in a burst."""
@@ -67,13 +67,13 @@ def this_processor() -> Device:
 
 
 def burst_ms(module: nn.Module, inputs: list[Tensor]) -> list[float]:
-    """Milliseconds of this thread in each of `BURST_CALLS` calls, after `WARM_UP` others."""
+    """Milliseconds of this thread in each of `BURST_CALLS` calls, after `UNTIMED_CALLS` others."""
     samples = []
     with torch.inference_mode():
-        for call in range(WARM_UP + BURST_CALLS):
+        for call in range(UNTIMED_CALLS + BURST_CALLS):
             started = time.thread_time_ns()
             module(*inputs)
-            if call >= WARM_UP:
+            if call >= UNTIMED_CALLS:
                 samples.append((time.thread_time_ns() - started) / 1e6)
     return samples
 
@@ -88,7 +88,7 @@ def _extended(
     samples = burst_ms(module, inputs)
     if before:
         samples = [*before.predict_ms.samples, *samples]
-    predict_ms = timed(samples, warm_up=WARM_UP, protocol="burst", burst_calls=BURST_CALLS)
+    predict_ms = timed(samples, warm_up=UNTIMED_CALLS, protocol="burst", burst_calls=BURST_CALLS)
     if before:
         return replace(before, predict_ms=predict_ms, measured_at=datetime.now(UTC))
     return ProfileRecord(

@@ -22,8 +22,8 @@ from latency_predictor.model.roofline import CONSTANTS
 from latency_predictor.model.times import Posterior, RooflineTimes
 from latency_predictor.writing import write_whole
 
-FORMAT = 2
-SHIPPED = Path(__file__).parents[1] / "artefact" / "latency.json"
+MODEL_FORMAT = 2
+SHIPPED_MODEL = Path(__file__).parents[1] / "artefact" / "latency.json"
 _DIGITS = 6
 """Number of significant digits with which covariances are saved."""
 
@@ -89,7 +89,7 @@ class Artefact:
 def save(artefact: Artefact, path: Path) -> None:
     """Write the file whole or not at all. Raises OSError."""
     content = {
-        "format": FORMAT,
+        "format": MODEL_FORMAT,
         "calibration_sha256": artefact.calibration_sha256,
         "calibration_rows": artefact.calibration_rows,
         "constants": CONSTANTS,
@@ -103,17 +103,17 @@ def save(artefact: Artefact, path: Path) -> None:
     write_whole(path, _numbers_in_line(json.dumps(content, indent=1)).encode() + b"\n")
 
 
-def load(path: Path = SHIPPED) -> Artefact:
+def load(path: Path = SHIPPED_MODEL) -> Artefact:
     """Read a file that `save` wrote. Raises `ArtefactError`."""
     try:
         content = json.loads(path.read_text())
         version = content.pop("format")
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ArtefactError(f"cannot read latency model {str(path)!r}: {error}") from error
-    if version != FORMAT:
+    if version != MODEL_FORMAT:
         raise ArtefactError(
-            f"latency model {str(path)!r} has format {version!r}; this version reads {FORMAT}; "
-            "recalibrate it with `python -m latency_predictor calibrate`"
+            f"latency model {str(path)!r} has format {version!r}; this version reads "
+            f"{MODEL_FORMAT}; recalibrate it with `python -m latency_predictor calibrate`"
         )
     try:
         if content.pop("constants") != list(CONSTANTS):

@@ -16,7 +16,7 @@ from latency_predictor.errors import UserError
 from latency_predictor.model.artefact import Artefact
 from latency_predictor.model.calibration import adapt
 from latency_predictor.model.interval import NOISE, Interval
-from latency_predictor.model.metrics import Score, score
+from latency_predictor.model.metrics import Scores, score
 from latency_predictor.model.priors import group_of, prior_of
 from latency_predictor.model.times import Estimate, Posterior, RooflineTimes
 from latency_predictor.profiles.measurements import Measurements
@@ -34,7 +34,7 @@ class TooFewRows(UserError):
 
 def calibrate_device(
     artefact: Artefact, measurements: Measurements, sha256: str
-) -> tuple[Artefact, Score]:
+) -> tuple[Artefact, Scores]:
     """The artefact with a calibration fitted to these rows, which are all of one device.
 
     An earlier calibration of the device is replaced: the fit starts again from the prior of its

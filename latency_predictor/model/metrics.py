@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-Score = dict[str, float | int | None]
+Scores = dict[str, float | int | None]
 
 
 def score(
@@ -16,7 +16,7 @@ def score(
     ms: NDArray[np.float64],
     low_ms: NDArray[np.float64],
     high_ms: NDArray[np.float64],
-) -> Score:
+) -> Scores:
     """Scores `n`, `mape`, `within_5`, `within_10`, `kendall_tau` and `coverage` of predictions.
 
     All errors and shares are fractions. A score that is undefined is None, for example the ranking
@@ -44,7 +44,7 @@ def score_by(
     ms: NDArray[np.float64],
     low_ms: NDArray[np.float64],
     high_ms: NDArray[np.float64],
-) -> dict[str, Score]:
+) -> dict[str, Scores]:
     """Scores of the rows of each distinct label, in alphabetical order."""
     names = np.array(list(labels), dtype=str)
     arrays = (predicted_ms, ms, low_ms, high_ms)

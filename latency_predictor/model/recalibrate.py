@@ -28,14 +28,14 @@ from latency_predictor.model.crossval import (
     rows_of,
 )
 from latency_predictor.model.interval import NOISE, SOURCE_SPREAD, Interval
-from latency_predictor.model.metrics import Score, score_by
+from latency_predictor.model.metrics import Scores, score_by
 from latency_predictor.model.priors import group_of, prior_of
 from latency_predictor.model.times import Estimate, Fitted, RooflineTimes
 from latency_predictor.profiles import lowered
-from latency_predictor.profiles.measurements import Measurements, join
+from latency_predictor.profiles.measurements import Measurements, join_op_lists
 from latency_predictor.profiles.rows import read_rows, usable_rows
 from latency_predictor.profiles.table import (
-    SHIPPED,
+    SHIPPED_PROFILES,
     ProfileError,
     fingerprint,
     read_profiles,
@@ -63,7 +63,7 @@ def calibration_rows(added: Path | None) -> tuple[pd.DataFrame, lowered.Lowered]
 
     The rows are the shipped ones and those of the file. Raises `ProfileError`.
     """
-    rows = usable(read_profiles(SHIPPED))
+    rows = usable(read_profiles(SHIPPED_PROFILES))
     if added is None:
         return rows, {}
     found, tables = read_rows(added)
@@ -79,7 +79,7 @@ def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
     tables, failed = lowered.lower_all(rows["network"], known)
     if failed:
         raise ProfileError("; ".join(failed.values()))
-    measurements = join(rows, tables)
+    measurements = join_op_lists(rows, tables)
     _check_can_be_held_out(measurements)
     fitted = fit_calibrations(measurements)
     unseen = held_out(measurements, folds_by_family(measurements), fit_rooflines)
@@ -158,7 +158,7 @@ def cross_validation(measurements: Measurements) -> dict[str, Any]:
     }
 
 
-def scores(measurements: Measurements, folds: Folds, fit: Fit) -> dict[str, dict[str, Score]]:
+def scores(measurements: Measurements, folds: Folds, fit: Fit) -> dict[str, dict[str, Scores]]:
     """Scores of predictions for held-out rows, by calibration and by source.
 
     `pooled` predicts for an unknown laboratory. `within_source` and `by_source` apply the offset
@@ -167,7 +167,7 @@ def scores(measurements: Measurements, folds: Folds, fit: Fit) -> dict[str, dict
     unseen = held_out(measurements, folds, fit)
     both = float(np.hypot(NOISE, SOURCE_SPREAD))
 
-    def scored(labels: Any, estimate: Estimate, noise: float) -> dict[str, Score]:
+    def scored(labels: Any, estimate: Estimate, noise: float) -> dict[str, Scores]:
         factors = held_out_factors(measurements, folds, estimate, noise)
         ms = estimate.ms
         return score_by(labels, ms, measurements.ms, ms / factors, ms * factors)

@@ -39,7 +39,7 @@ def choose(
     source, or among `POOL` draws if there are more. Raises `TooFewArchitectures` if there are fewer
     than `n`.
     """
-    pool = drawn(source, POOL, rng)
+    pool = random_numbers(source, POOL, rng)
     _check_enough(n, pool)
     programs = [source.lower(pool, program) for program in source.programs]
     return np.asarray(pool[most_informative(times, programs, n)])
@@ -47,12 +47,12 @@ def choose(
 
 def at_random(source: ProgramSource, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Numbers of `n` different random architectures. Raises `TooFewArchitectures`."""
-    pool = drawn(source, POOL, rng)
+    pool = random_numbers(source, POOL, rng)
     _check_enough(n, pool)
     return np.asarray(rng.permutation(pool)[:n])
 
 
-def drawn(source: ProgramSource, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def random_numbers(source: ProgramSource, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Numbers of all architectures, or of at most `n` random ones if there are more."""
     if source.size <= n:
         return np.arange(source.size)

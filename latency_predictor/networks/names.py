@@ -55,7 +55,7 @@ def build(spec: NetworkSpec) -> nn.Module:
     return _build_timm(spec)
 
 
-def lower(spec: NetworkSpec) -> OpTable:
+def lower_network(spec: NetworkSpec) -> OpTable:
     """Op list of the network on one RGB image. Raises `UnknownNetwork`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -30,7 +30,7 @@ MAX_RANK = 5
 """Largest number of dimensions of a value on the Neural Engine.
 Bryngelson, arXiv 2606.22283, chapter 4."""
 
-Shape = tuple[int, ...]
+TensorShape = tuple[int, ...]
 
 
 class PackageError(UserError):
@@ -74,7 +74,7 @@ def read_package(path: Path) -> PackageOps:
 class _Program:
     """Visits operations in order. `producer` maps each live value to the kind that computed it."""
 
-    shapes: dict[str, Shape] = field(default_factory=dict)
+    shapes: dict[str, TensorShape] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
     """Operations that define the constants, by name."""
     producer: dict[str, Kind | None] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class _Program:
             + ", ".join(sorted({*POINTWISE, *VIEWS, *MOVES, *CONVOLUTIONS}))
         )
 
-    def _convolution(self, operation: Any, x: str, out: Shape) -> Kind:
+    def _convolution(self, operation: Any, x: str, out: TensorShape) -> Kind:
         weight = self.shapes[operation.inputs["weight"].arguments[0].name]
         linear = operation.type == "linear"
         return self._append(
@@ -131,10 +131,10 @@ class _Program:
             groups=1 if linear else self._number(operation, "groups"),
         )
 
-    def _plain(self, kind: Kind, live: list[Shape], out: Shape) -> Kind:
+    def _plain(self, kind: Kind, live: list[TensorShape], out: TensorShape) -> Kind:
         return self._append(kind, live, out, kernel=1, stride=1, groups=1)
 
-    def _append(self, kind: Kind, live: list[Shape], out: Shape, **window: int) -> Kind:
+    def _append(self, kind: Kind, live: list[TensorShape], out: TensorShape, **window: int) -> Kind:
         inputs, outputs = _channels(live[0]), _channels(out)
         in_px, out_px = sum(map(prod, live)) // inputs, prod(out) // outputs
         row = {
@@ -151,10 +151,10 @@ class _Program:
         return max(getattr(tensor, tensor.WhichOneof("value")).values)
 
 
-def _shape(value: Any) -> Shape:
+def _shape(value: Any) -> TensorShape:
     return tuple(side.constant.size for side in value.type.tensorType.dimensions)
 
 
-def _channels(shape: Shape) -> int:
+def _channels(shape: TensorShape) -> int:
     """Channels come second in images and last in vectors."""
     return shape[1] if len(shape) == 4 else shape[-1]

@@ -24,15 +24,15 @@ from latency_predictor.model.artefact import ArtefactError
 from latency_predictor.ops import Kind, OpTable
 from latency_predictor.writing import write_whole
 
-FORMAT = 1
-SHIPPED = Path(__file__).parents[1] / "artefact" / "placement.json"
+RULES_FORMAT = 1
+SHIPPED_RULES = Path(__file__).parents[1] / "artefact" / "placement.json"
 
 FLAG = 0.05
 """Probability from which a program should be measured before its predicted time is trusted. It is
 low because missing a fall-back costs far more than a measurement. In families that the fit did not
 see, it flags three quarters of the fall-backs and two fifths of the runs that stayed (`scores`)."""
 
-Mask = Callable[[OpTable], NDArray[np.bool_]]
+OpMask = Callable[[OpTable], NDArray[np.bool_]]
 
 _CONVS = (Kind.CONV, Kind.TRANSPOSED_CONV)
 
@@ -80,7 +80,7 @@ class Limit:
     description: str
     source: str
     probability: float
-    exceeded: Mask
+    exceeded: OpMask
 
 
 LIMITS = (
@@ -129,7 +129,7 @@ class Trait:
 
     name: str
     description: str
-    of: Mask
+    of: OpMask
 
 
 def _moves(table: OpTable) -> NDArray[np.bool_]:
@@ -270,21 +270,21 @@ def _describe(table: OpTable, row: int) -> str:
 
 def save(placement: Placement, path: Path) -> None:
     """Write the file whole or not at all. Raises OSError."""
-    text = json.dumps({"format": FORMAT, **asdict(placement)}, indent=1) + "\n"
+    text = json.dumps({"format": RULES_FORMAT, **asdict(placement)}, indent=1) + "\n"
     write_whole(path, text.encode())
 
 
-def load(path: Path = SHIPPED) -> Placement:
+def load(path: Path = SHIPPED_RULES) -> Placement:
     """Read a file that `save` wrote. Raises `ArtefactError`."""
     try:
         content = json.loads(path.read_text())
         version = content.pop("format")
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ArtefactError(f"cannot read placement model {str(path)!r}: {error}") from error
-    if version != FORMAT or set(content.get("weights", ())) != set(FEATURES):
+    if version != RULES_FORMAT or set(content.get("weights", ())) != set(FEATURES):
         raise ArtefactError(
             f"placement model {str(path)!r} has format {version!r} with features "
-            f"{', '.join(content.get('weights', ()))}; this version reads {FORMAT} with "
+            f"{', '.join(content.get('weights', ()))}; this version reads {RULES_FORMAT} with "
             f"{', '.join(FEATURES)}; recalibrate it with `python -m latency_predictor calibrate`"
         )
     try:

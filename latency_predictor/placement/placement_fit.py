@@ -21,7 +21,12 @@ from latency_predictor.ops import concatenate
 from latency_predictor.placement.placement import FEATURES, FLAG, Placement, features
 from latency_predictor.profiles.lowered import Lowered
 from latency_predictor.profiles.row_filters import CALIBRATE, FALLBACK
-from latency_predictor.profiles.table import SHIPPED, fingerprint, network_of, read_profiles
+from latency_predictor.profiles.table import (
+    SHIPPED_PROFILES,
+    fingerprint,
+    network_of,
+    read_profiles,
+)
 
 PENALTY = 3.0
 """Strength of the ridge penalty on logits: the best of 1, 3, 10 and 30 on held-out families."""
@@ -30,7 +35,7 @@ _RESAMPLES = 1000
 _SEED = 0
 
 Floats = NDArray[np.float64]
-Fit = tuple[float, Floats]
+DeviationAndWeights = tuple[float, Floats]
 
 
 def training_rows() -> pd.DataFrame:
@@ -39,7 +44,7 @@ def training_rows() -> pd.DataFrame:
     The columns `network` and `family` are added, and `use` is `fallback` or `calibrate`. Raises
     `ProfileError`.
     """
-    rows = read_profiles(SHIPPED)
+    rows = read_profiles(SHIPPED_PROFILES)
     on_engine = [
         (calibration_key(device_of(phone, unit)) or "").endswith("-ane")
         for phone, unit in zip(rows["device"], rows["compute_unit"], strict=True)
@@ -75,7 +80,7 @@ def fit(rows: pd.DataFrame, tables: Lowered) -> Placement:
     )
 
 
-def _logistic(design: Floats, fell_back: Floats) -> Fit:
+def _logistic(design: Floats, fell_back: Floats) -> DeviationAndWeights:
     """Ridge logistic regression with non-negative logits, since no trait makes a network safer."""
 
     def loss(logits: Floats) -> tuple[float, Floats]:

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, lower
+from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, lower_network
 from latency_predictor.ops import COLUMNS, OpTable, concatenate
 from latency_predictor.writing import write_whole
 
-SHIPPED = Path(__file__).parents[1] / "artefact" / "networks.npz"
+SHIPPED_OP_LISTS = Path(__file__).parents[1] / "artefact" / "networks.npz"
 
 Lowered = dict[Hashable, OpTable]
 """Op lists by `NetworkSpec`, or by another key for a measured program that cannot be rebuilt."""
 
 
-def load(path: Path = SHIPPED) -> Lowered:
+def load(path: Path = SHIPPED_OP_LISTS) -> Lowered:
     """Read the op lists that `save` wrote, by network."""
     with np.load(path, allow_pickle=False) as content:
         networks = [NetworkSpec(**spec) for spec in json.loads(str(content["networks"]))]
@@ -59,7 +59,7 @@ def lower_all(networks: Iterable[Hashable], known: Lowered) -> tuple[Lowered, di
             lowered[network] = known[network]
         elif isinstance(network, NetworkSpec):
             try:
-                lowered[network] = lower(network)
+                lowered[network] = lower_network(network)
             except UnknownNetwork as error:
                 failed[network.name] = str(error)
     return lowered, failed

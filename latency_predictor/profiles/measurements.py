@@ -46,7 +46,7 @@ class Measurements:
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
-def join(rows: pd.DataFrame, lowered: Mapping[Any, OpTable]) -> Measurements:
+def join_op_lists(rows: pd.DataFrame, lowered: Mapping[Any, OpTable]) -> Measurements:
     """Measurements from usable profile rows. All their networks must be in `lowered`."""
     networks = list(dict.fromkeys(rows["network"]))
     number = {network: i for i, network in enumerate(networks)}

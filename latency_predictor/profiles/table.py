@@ -13,7 +13,7 @@ from latency_predictor.errors import UserError
 from latency_predictor.networks.names import NetworkSpec
 from latency_predictor.profiles.row_filters import CALIBRATE, USES, filter_row
 
-SHIPPED = Path(__file__).parent / "models.csv"
+SHIPPED_PROFILES = Path(__file__).parent / "models.csv"
 REQUIRED = (
     "source",
     "model",

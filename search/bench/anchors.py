@@ -145,15 +145,15 @@ def av1() -> BenchCodec:
     )
 
 
-BUILT_IN: dict[str, Callable[[], BenchCodec]] = {
+DEFAULT_CODECS: dict[str, Callable[[], BenchCodec]] = {
     "jpeg": jpeg, "webp": webp, "avif": avif, "heic": heic, "jxl": jxl
 }  # fmt: skip
-OPTIONAL: dict[str, Callable[[], BenchCodec]] = {"vvc": vvc, "av1": av1}
+OPTIONAL_CODECS: dict[str, Callable[[], BenchCodec]] = {"vvc": vvc, "av1": av1}
 
 
 def anchor(name: str) -> BenchCodec:
     """Return a classical codec by name. Raises CodecError if it is unknown or cannot run here."""
-    known = BUILT_IN | OPTIONAL
+    known = DEFAULT_CODECS | OPTIONAL_CODECS
     if name not in known:
         raise CodecError(f"unknown codec '{name}'; expected one of {', '.join(known)}")
     return known[name]()

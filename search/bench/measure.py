@@ -13,7 +13,7 @@ from torch import Tensor
 from search.bench.anchors import BenchCodec, CodecError, Pixels, anchor
 from search.bench.store import Measured
 from search.data.images import ImageError, read_rgb
-from search.metrics import find
+from search.metrics import find_metric
 from space.architecture import LEVELS
 from space.pixels import to_floats
 
@@ -35,7 +35,7 @@ class Photograph:
 
 
 @dataclass(frozen=True)
-class Task:
+class CodingTask:
     """One photograph to be coded with one codec at one quality."""
 
     source: Source
@@ -73,7 +73,7 @@ def probe(path: Path) -> Photograph | str:
     return Photograph(path, digest, height, width, decoded.lossy)
 
 
-def measure(task: Task) -> Measured | str:
+def measure_coding(task: CodingTask) -> Measured | str:
     """Encode, decode and score one photograph; return an error message if that fails."""
     codec, photograph = codec_of(task.source), task.photograph
     # Libraries raise many kinds of errors, and one photograph must not stop the whole bench.
@@ -87,7 +87,7 @@ def measure(task: Task) -> Measured | str:
         if decoded.shape != original.shape:
             raise CodecError(f"an image of shape {original.shape} was decoded as {decoded.shape}")
         pair = _tensor(original), _tensor(decoded)
-        scores = {name: float(find(name)(*pair)) for name in task.metrics}
+        scores = {name: float(find_metric(name)(*pair)) for name in task.metrics}
     except Exception as error:
         return " ".join(f"{type(error).__name__}: {error}".split())
     return Measured(

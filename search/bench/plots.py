@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from search.bench.results import Results
-from search.metrics import find
+from search.metrics import find_metric
 from search.metrics.rate_distortion import mean_curve
 
 LABEL_GAP = 0.045
@@ -37,7 +37,7 @@ def plot_rate_distortion(results: Results, metric: str) -> Figure:
     axes.set_xlim(left=0)
     _label(axes, ends)
     axes.set_xlabel("bits per pixel, mean over photographs")
-    axes.set_ylabel(find(metric).label)
+    axes.set_ylabel(find_metric(metric).label)
     axes.set_title(f"{len(results.photographs)} photographs; up and left is better")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -13,8 +13,8 @@ from latency_predictor.writing import write_whole
 from search.bench.anchors import BenchCodec
 from search.bench.plots import plot_rate_distortion
 from search.bench.results import Results
-from search.metrics import find
-from search.metrics.rate_distortion import COVERAGE, CurveError, mean_curve
+from search.metrics import find_metric
+from search.metrics.rate_distortion import INTERVAL_COVERAGE, CurveError, mean_curve
 from search.report.markdown import markdown_table
 
 REPORT = "bench.md"
@@ -30,7 +30,7 @@ class Failure:
     reason: str
 
 
-def write_report(folder: Path, results: Results, summary: Sequence[str]) -> Path:
+def write_bench_report(folder: Path, results: Results, summary: Sequence[str]) -> Path:
     """Write the page and its plots into a folder and return the page's path. Raises OSError.
 
     `summary` is the result of `summarise`.
@@ -48,7 +48,7 @@ def write_report(folder: Path, results: Results, summary: Sequence[str]) -> Path
             "over threads.",
             _curves(results),
             *(
-                f"![{find(metric).label} over bpp]({picture_of(metric)})"
+                f"![{find_metric(metric).label} over bpp]({picture_of(metric)})"
                 for metric in results.metrics
             ),
             "## Codecs",
@@ -71,8 +71,8 @@ def summarise(results: Results, skipped: Sequence[str], failures: Sequence[Failu
         f"## BD-rate against {results.anchor.title}, %",
         "Negative values mean fewer bits at equal quality. BD-rates are computed from the mean "
         "curves by PCHIP interpolation over their common quality range. Brackets contain the "
-        f"{COVERAGE:.0%} interval of a bootstrap over photographs.",
-        markdown_table(["codec", *(find(metric).label for metric in results.metrics)], rows),
+        f"{INTERVAL_COVERAGE:.0%} interval of a bootstrap over photographs.",
+        markdown_table(["codec", *(find_metric(metric).label for metric in results.metrics)], rows),
         *(["No BD-rate:\n" + _items(refused)] if refused else []),
     ]
 
@@ -82,7 +82,7 @@ def _bd_rate(results: Results, codec: BenchCodec, metric: str, refused: list[str
     try:
         rate = results.bd_rate(codec.name, metric)
     except CurveError as error:
-        refused.append(f"{codec.title} on {find(metric).label}: {error}")
+        refused.append(f"{codec.title} on {find_metric(metric).label}: {error}")
         return "-"
     # One photograph gives no interval over photographs.
     interval = f" ({rate.low:+.1f} to {rate.high:+.1f})" if len(results.photographs) > 1 else ""
@@ -127,7 +127,7 @@ def _curves(results: Results) -> str:
                 + [f"{value:.3f}" for value in seconds]
             )
     names = [
-        f"{metric}{'' if find(metric).higher_is_better else ' (lower is better)'}"
+        f"{metric}{'' if find_metric(metric).higher_is_better else ' (lower is better)'}"
         for metric in results.metrics
     ]
     return markdown_table(["codec", "quality", "bpp", *names, "encode s", "decode s"], rows)

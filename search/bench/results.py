@@ -10,7 +10,7 @@ import numpy as np
 from search.bench.anchors import BenchCodec
 from search.bench.measure import Photograph
 from search.bench.store import Measured, Store
-from search.metrics import find
+from search.metrics import find_metric
 from search.metrics.rate_distortion import (
     BdRate,
     CurveError,
@@ -63,7 +63,7 @@ class Results:
         rows = [self.measured[codec][digest] for digest in digests]
         curves = {"bpp": np.array([[row.bpp for row in levels] for levels in rows])}
         for name in self.metrics:
-            quality = find(name).quality
+            quality = find_metric(name).quality
             curves[name] = np.array(
                 [[quality(row.scores[name]) for row in levels] for levels in rows]
             )

@@ -12,13 +12,13 @@ from rich.progress import track
 
 from latency_predictor.errors import UserError
 from search.bench.anchors import BenchCodec
-from search.bench.measure import Photograph, Source, Task, codec_of, measure, probe
+from search.bench.measure import CodingTask, Photograph, Source, codec_of, measure_coding, probe
 from search.bench.pool import WorkerPool
-from search.bench.report import Failure, summarise, write_report
+from search.bench.report import Failure, summarise, write_bench_report
 from search.bench.results import Results
 from search.bench.store import FILE, Store
 from search.data.photographs import find_photographs
-from search.metrics import find
+from search.metrics import find_metric
 
 
 class BenchError(UserError):
@@ -59,7 +59,7 @@ def bench(request: Request, console: Console) -> tuple[Path, list[str]]:
         raise BenchError(f"{request.out} is in use by another bench") from error
     results = Results.collect(store, photographs, codecs, request.metrics)
     summary = summarise(results, skipped, failures)
-    return write_report(request.out, results, summary), summary
+    return write_bench_report(request.out, results, summary), summary
 
 
 def _codecs(sources: Sequence[Source]) -> list[BenchCodec]:
@@ -80,7 +80,7 @@ def _readable(
 
     Raises BenchError if none is left.
     """
-    least = max(find(name).min_side for name in metrics)
+    least = max(find_metric(name).min_side for name in metrics)
     found: dict[str, Photograph] = {}
     skipped = []
     for path, probed in sorted(pool.results(probe, paths), key=lambda item: item[0]):
@@ -97,7 +97,7 @@ def _readable(
     return list(found.values()), skipped
 
 
-def _missing(store: Store, photographs: Sequence[Photograph], request: Request) -> list[Task]:
+def _missing(store: Store, photographs: Sequence[Photograph], request: Request) -> list[CodingTask]:
     """Tasks for measurements that the store lacks, grouped by photograph."""
     tasks = []
     for photograph in photographs:
@@ -108,16 +108,16 @@ def _missing(store: Store, photographs: Sequence[Photograph], request: Request) 
                 scores = known.scores if known else {}
                 missing = tuple(name for name in request.metrics if name not in scores)
                 if missing:
-                    tasks.append(Task(source, photograph, quality, missing))
+                    tasks.append(CodingTask(source, photograph, quality, missing))
     return tasks
 
 
 def _measure(
-    pool: WorkerPool, store: Store, tasks: Sequence[Task], console: Console
+    pool: WorkerPool, store: Store, tasks: Sequence[CodingTask], console: Console
 ) -> list[Failure]:
     failures = []
     shown = track(
-        pool.results(measure, tasks), "Measuring", total=len(tasks), console=console,
+        pool.results(measure_coding, tasks), "Measuring", total=len(tasks), console=console,
         transient=True, disable=not console.is_terminal,
     )  # fmt: skip
     for task, measured in shown:

@@ -87,17 +87,17 @@ def _request(
     workers: int,
 ) -> Request:
     """The request of the arguments. Raises CodecError, MetricError or BenchError if invalid."""
-    from search.bench.anchors import BUILT_IN
+    from search.bench.anchors import DEFAULT_CODECS
     from search.bench.measure import name_of
     from search.bench.run import BenchError, Request
-    from search.metrics import METRICS, find
+    from search.metrics import METRICS, find_metric
 
     named = {name_of(path): path for path in models}
-    sources = [*(codecs or BUILT_IN), *models]
+    sources = [*(codecs or DEFAULT_CODECS), *models]
     first = named.get(anchor, anchor)
     metrics = metrics or tuple(METRICS)
     for name in metrics:
-        find(name)
+        find_metric(name)
     if out.resolve() in [path.resolve() for path in models]:
         raise BenchError(f"--out {out}: is the folder of a model; choose another folder")
     return Request(

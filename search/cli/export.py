@@ -38,14 +38,14 @@ def export(
     """
     from search.export.export import ExportError
     from search.export.export import export as write
-    from search.export.onnx_networks import missing
+    from search.export.onnx_networks import missing_packages
     from space.bitstream.model_file import Model
 
     beside = model / "export" if model.is_dir() else model.with_name(model.stem + "-export")
     folder = out or beside
     trained = Model.load(model)
     _check_folder(folder)
-    if lacking := missing():
+    if lacking := missing_packages():
         print(
             f"No ONNX files are written; packages not installed: {', '.join(lacking)}. "
             "Install them with pip install 'codec-search[export]'.",

@@ -24,7 +24,7 @@ from rich.console import Console
 from latency_predictor.cli.errors import continuing, exit_code
 from search.config.schema import CONFIGS, Config, ConfigError
 
-PATHS = ("data.root", "run.root", "latency_model", "supernet", "search.tabular")
+CONFIG_PATHS = ("data.root", "run.root", "latency_model", "supernet", "search.tabular")
 """Keys of `Config` whose values are paths, which Hydra must not parse."""
 RENAMED = {
     "parent": "supernet",
@@ -59,7 +59,7 @@ def composed(call: str, words: Sequence[str]) -> list[Config]:
 
     `call` is the command line up to the words. Raises ConfigError.
     """
-    words = [for_hydra(word, PATHS) for word in words]
+    words = [for_hydra(word, CONFIG_PATHS) for word in words]
     check_overrides(words, {"space", *names_of(asdict(Config()))}, ("space.", "proxy.loss."))
     _check_space(words)
     found: list[Config] = []

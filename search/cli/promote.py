@@ -17,9 +17,9 @@ from search.cli.options import Root, RunName
 if TYPE_CHECKING:
     from search.promotion.recipe import Promotion
 
-PATHS = ("data.root", "start")
+PROMOTION_PATHS = ("data.root", "start")
 """Keys of `Promotion` whose values are paths, which Hydra must not parse."""
-LOSSES = ("recipe.mse.loss.", "recipe.perceptual.loss.")
+LOSS_PREFIXES = ("recipe.mse.loss.", "recipe.perceptual.loss.")
 """Prefixes of the keys of metric weights."""
 
 
@@ -100,16 +100,16 @@ def _composed(overrides: Sequence[str]) -> Promotion:
     from search.config.schema import CONFIGS, ConfigError
     from search.promotion.recipe import Promotion
 
-    check_overrides(overrides, set(names_of(asdict(Promotion()))), LOSSES)
+    check_overrides(overrides, set(names_of(asdict(Promotion()))), LOSS_PREFIXES)
     recipes = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
     for word in overrides:
         key, _, value = word.partition("=")
         if key.partition("@")[0] == "recipe" and value not in recipes:
             raise ConfigError(f"{word}: expected one of {', '.join(recipes)}")
     # The plus signs allow metrics that the recipe does not list.
-    added = [f"++{word}" if word.startswith(LOSSES) else word for word in overrides]
+    added = [f"++{word}" if word.startswith(LOSS_PREFIXES) else word for word in overrides]
     with readable_errors(), initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        composed = compose("promote", [for_hydra(word, PATHS) for word in added])
+        composed = compose("promote", [for_hydra(word, PROMOTION_PATHS) for word in added])
         promotion = OmegaConf.to_object(composed)
     assert isinstance(promotion, Promotion)
     return promotion

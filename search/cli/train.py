@@ -46,7 +46,7 @@ def train(
     from search.config.schema import DataConfig
     from search.data.photographs import load_photographs
     from search.training.single import find_point, train_point
-    from search.training.validation import measure
+    from search.training.validation import measure_curve
     from space.bitstream.model_file import Model
 
     check_file(model)
@@ -58,7 +58,7 @@ def train(
     trained = Model.of(codec)
     trained.save(model)
     metrics = ("psnr", "ssimulacra2")
-    curve, _ = measure(codec, photographs.select, (SHOWN_QUALITY,), metrics)
+    curve, _ = measure_curve(codec, photographs.select, (SHOWN_QUALITY,), metrics)
     print(
         f"{model}: model {trained.id.hex()}, {model.stat().st_size / 1e6:.1f} MB; held-out "
         f"photographs at quality {SHOWN_QUALITY:g}: {curve['bpp'][0]:.3f} bpp, "

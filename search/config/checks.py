@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from latency_predictor.writing import write_whole
 from search.config.bounds import check_bounds
 from search.config.schema import Config, ConfigError, PretrainConfig, ProxyConfig
-from search.metrics import MetricError, find
+from search.metrics import MetricError, find_metric
 from search.metrics.loss import MSE, check_weights
 from search.study.goal import find_band
 from space.architecture import LEVELS
@@ -66,7 +66,7 @@ def _check_loss(key: str, weights: Mapping[str, float]) -> None:
 def _check_proxy(proxy: ProxyConfig) -> None:
     for metric in proxy.metrics:
         try:
-            find(metric)
+            find_metric(metric)
         except MetricError as error:
             raise ConfigError(f"proxy.metrics: {error}") from None
     _check_loss("proxy.loss", proxy.loss or MSE)

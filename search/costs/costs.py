@@ -26,13 +26,13 @@ from space.lowering.networks import (
     Figures,
     Segment,
     figures_of,
-    lower,
+    lower_segments,
 )
 from space.search_space import SearchSpace
 
-CHUNK = 20_000
+PRICED_AT_ONCE = 20_000
 """Number of architectures priced at a time, which bounds memory."""
-WIDTHS = ("latent_channels", "hyper_channels")
+SYMBOL_WIDTHS = ("latent_channels", "hyper_channels")
 """Parameters that determine the number of symbols of a tile."""
 HALVES: tuple[tuple[Half, str], ...] = (("decode", ""), ("encode", "encoder_"))
 """Both halves of a codec, with the prefix of the names of their sizes."""
@@ -52,7 +52,7 @@ def fallback_risk(architecture: Architecture) -> dict[str, Any]:
     The keys are those of `latency_predictor.placement.Risk.as_dict`: `probability`, `flagged` and
     `reasons`.
     """
-    risk = placement.load().assess(lower(DECODER, figures_of(architecture)))
+    risk = placement.load().assess(lower_segments(DECODER, figures_of(architecture)))
     return risk.as_dict()
 
 
@@ -107,7 +107,8 @@ def costs(figures: Figures, model: LatencyModel, device: str) -> pd.DataFrame:
     scale path counts in kMAC, parameters and size of both halves. Raises `UnknownDevice`.
     """
     sums = {
-        part: Sums.of(lower(segments, figures), model, device) for part, segments in PARTS.items()
+        part: Sums.of(lower_segments(segments, figures), model, device)
+        for part, segments in PARTS.items()
     }
     return _frame(sums, figures, model, device)
 
@@ -149,15 +150,17 @@ class SpaceCosts:
             part: [self._priced(segment) for segment in segments]
             for part, segments in PARTS.items()
         }
-        self._widths = Grid.of(space, WIDTHS)
+        self._widths = Grid.of(space, SYMBOL_WIDTHS)
 
     def _priced(self, segment: Segment) -> tuple[Grid, Sums]:
         grid = Grid.of(self._space, parameters_of(segment, self._space))
         chunks = (
-            {name: values[start : start + CHUNK] for name, values in grid.columns.items()}
-            for start in range(0, grid.size, CHUNK)
+            {name: values[start : start + PRICED_AT_ONCE] for name, values in grid.columns.items()}
+            for start in range(0, grid.size, PRICED_AT_ONCE)
         )
-        sums = [Sums.of(lower([segment], chunk), self._model, self._device) for chunk in chunks]
+        sums = [
+            Sums.of(lower_segments([segment], chunk), self._model, self._device) for chunk in chunks
+        ]
         return grid, Sums(
             np.concatenate([chunk.added for chunk in sums]),
             np.concatenate([chunk.live_bytes for chunk in sums]),
@@ -166,8 +169,8 @@ class SpaceCosts:
     def of(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
         """Costs of the architectures `numbers` [n], one row each."""
         frames = []
-        for start in range(0, len(numbers), CHUNK):
-            digits = self._space.digits(numbers[start : start + CHUNK])
+        for start in range(0, len(numbers), PRICED_AT_ONCE):
+            digits = self._space.digits(numbers[start : start + PRICED_AT_ONCE])
             sums = {part: _looked_up(priced, digits) for part, priced in self._parts.items()}
             place = self._widths.places(digits)
             widths = {name: values.take(place) for name, values in self._widths.columns.items()}

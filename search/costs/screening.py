@@ -92,7 +92,7 @@ class Pool:
         return self.numbers[order[sorted(places)]]
 
 
-def drawn(
+def drawn_numbers(
     space: SearchSpace,
     most: int,
     rng: np.random.Generator,

@@ -23,7 +23,7 @@ from search.data.crop_cache import Prepared, cached
 from search.data.images import ImageError, read_rgb
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
-BUILT_IN = {
+BUILT_IN_PHOTOGRAPHS = {
     "skimage.data": (
         "astronaut.png",
         "chelsea.png",
@@ -148,7 +148,11 @@ def load_photographs(
 def find_photographs(root: str | None) -> list[Path]:
     """Sorted image files below `root`, or the built-in ones. Raises DataError if there are none."""
     if root is None:
-        return [Path(str(files(p) / name)) for p, names in BUILT_IN.items() for name in names]
+        return [
+            Path(str(files(p) / name))
+            for p, names in BUILT_IN_PHOTOGRAPHS.items()
+            for name in names
+        ]
     folder = Path(root).expanduser()
     if not folder.is_dir():
         raise DataError(f"{_where(root)}: no such folder")
@@ -161,7 +165,7 @@ def find_photographs(root: str | None) -> list[Path]:
     return paths
 
 
-def split(contents: Iterable[str]) -> Split:
+def split_photographs(contents: Iterable[str]) -> Split:
     """Split photographs by the hash of their content, so that equal files are in the same set.
 
     Thresholds on the hash keep every photograph in its set when others are added. In a small
@@ -266,7 +270,7 @@ def _prepare(
 
 def _parts(contents: Iterable[str], held_out: list[Path]) -> Split:
     """The split of a folder; with shipped crops `held_out`, all photographs are for training."""
-    return Split([], [], sorted(contents)) if held_out else split(contents)
+    return Split([], [], sorted(contents)) if held_out else split_photographs(contents)
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from search.data.images import read_rgb
 
-FOLDER = Path(__file__).parents[1] / "held_out"
+CROPS_FOLDER = Path(__file__).parents[1] / "held_out"
 NAME = re.compile(r"\d+-(?P<photograph>.+)-\d+x\d+")
 """Stem of a crop's file: its number, its photograph, and its position in the photograph."""
 
 
 def find_crops(most: int) -> list[Path]:
     """Files of at most `most` crops, from as many different photographs as possible."""
-    return sorted(FOLDER.glob("*.webp"))[:most]
+    return sorted(CROPS_FOLDER.glob("*.webp"))[:most]
 
 
 def load_crops(paths: Sequence[Path]) -> NDArray[np.uint8]:

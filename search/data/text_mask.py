@@ -28,10 +28,10 @@ THRESHOLD = 0.3
 GROWN_PX = 4
 """Dilation of the detected regions, in px. The network is trained to find text shrunk by about this
 much on each side."""
-VERSION = 1
+MASK_VERSION = 1
 """Version of the masks, to be raised whenever they change, so that cached ones are not reused."""
 
-Mask = NDArray[np.bool_]
+TextMask = NDArray[np.bool_]
 
 
 class TextDetector:
@@ -53,7 +53,7 @@ class TextDetector:
             Path(package.origin).parent / MODEL, options, providers=["CPUExecutionProvider"]
         )
 
-    def mask(self, pixels: NDArray[np.uint8]) -> Mask:
+    def mask(self, pixels: NDArray[np.uint8]) -> TextMask:
         """Mask [H, W] of the pixels of an image [H, W, 3] that lie within a line of text."""
         height, width, _ = pixels.shape
         padding = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
@@ -72,7 +72,7 @@ def masks_of(crops: Crops, cache: Path) -> NDArray[np.uint8]:
     ConfigError like `TextDetector`.
     """
     digest = hashlib.sha256(np.ascontiguousarray(crops).data).hexdigest()[:16]
-    path = cache / f"text-{VERSION}-{digest}.masks"
+    path = cache / f"text-{MASK_VERSION}-{digest}.masks"
     shape = (len(crops), crops.shape[2], crops.shape[3] // 8)
     if path.is_file() and path.stat().st_size == np.prod(shape):
         return np.fromfile(path, np.uint8).reshape(shape)

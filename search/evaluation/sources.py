@@ -17,7 +17,7 @@ from search.data.photographs import Photographs
 from search.evaluation.scores import Evaluator
 from search.evaluation.tabular import Table
 from search.evaluation.workers import RayEvaluator, start_ray
-from search.report.report import SAMPLES
+from search.report.report import SAMPLES_FOLDER
 from search.training.batches import to_tensor
 from search.training.pretrain import SUPERNET
 from search.training.proxy import Score
@@ -59,11 +59,11 @@ class Trained:
 
     def begin(self, folder: Path) -> None:
         """Save the supernet, and the original crop that samples are compared with."""
-        (folder / SAMPLES).mkdir(exist_ok=True)
+        (folder / SAMPLES_FOLDER).mkdir(exist_ok=True)
         select = self.photographs.select
         shown = most_detailed(select)
         original = to_tensor(select[shown : shown + 1], torch.device("cpu"))
-        to_pillow(original[0]).save(folder / SAMPLES / "original.png")
+        to_pillow(original[0]).save(folder / SAMPLES_FOLDER / "original.png")
         if self.supernet:
             self.supernet.save(folder / SUPERNET, self.supernet.metadata)
 

@@ -14,7 +14,7 @@ from ray.exceptions import RayError, RayTaskError
 from search.config.schema import ProxyConfig
 from search.data.photographs import Crops, Photographs
 from search.evaluation.scores import EvaluationFailed
-from search.training.proxy import ProxyTraining, Score, begin, evaluate
+from search.training.proxy import ProxyTraining, Score, begin, score_training
 from search.training.start import Start
 from space.architecture import Architecture
 
@@ -127,7 +127,7 @@ def _evaluate(
 
     torch.set_num_threads(1)
     training = begin(begun, start, config, seed) if isinstance(begun, Architecture) else begun
-    score = evaluate(training, train, select, config.qualities, metrics, steps)
+    score = score_training(training, train, select, config.qualities, metrics, steps)
     if steps == config.steps:
         return score, None
     # An untrained codec is begun again instead: its architecture is a hundred bytes, not megabytes.

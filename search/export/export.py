@@ -31,27 +31,27 @@ from search.export.checks import (
     compare,
     with_half_weights,
 )
-from search.export.onnx_networks import OnnxNetwork, missing, write_onnx
+from search.export.onnx_networks import OnnxNetwork, missing_packages, write_onnx
 from search.export.package_run import PackageProgram
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, QUALITY_STEPS
 from space.bitstream import tiling
 from space.bitstream.model_file import Model
 from space.codec import payload, scales
-from space.lowering.networks import figures_of, lower
+from space.lowering.networks import figures_of, lower_segments
 from space.lowering.programs import OUTPUTS, SEGMENTS, inputs
 from space.tensor_file import write_tensors
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-TABLES = "tables.safetensors"
+EXPORT_FORMAT = 1
+MANIFEST_FILE = "manifest.json"
+TABLES_FILE = "tables.safetensors"
 TABLES_KEY = "codec-search tables 1"
 """File kind and format version of the integer tables."""
-PACKAGES = {network: f"{network}.mlpackage" for network in SEGMENTS}
-ONNX = {network: f"{network}.onnx" for network in SEGMENTS}
-WRITTEN = {MANIFEST, TABLES, *PACKAGES.values(), *ONNX.values()}
+PACKAGE_FILES = {network: f"{network}.mlpackage" for network in SEGMENTS}
+ONNX_FILES = {network: f"{network}.onnx" for network in SEGMENTS}
+WRITTEN = {MANIFEST_FILE, TABLES_FILE, *PACKAGE_FILES.values(), *ONNX_FILES.values()}
 """Names of all files that an export may contain."""
 
-Progress = Callable[[list[str]], Iterable[str]]
+NetworkProgress = Callable[[list[str]], Iterable[str]]
 """Iterates over the given names of networks, and may display the progress."""
 
 
@@ -59,31 +59,31 @@ class ExportError(UserError):
     """The exported networks have other ops than predicted, or compute something else."""
 
 
-def export(model: Model, folder: Path, progress: Progress = iter) -> dict[str, Any]:
+def export(model: Model, folder: Path, progress: NetworkProgress = iter) -> dict[str, Any]:
     """Export a model to a folder; return the manifest.
 
     The model must be in float32 and on the CPU. The folder is written atomically and replaces an
     existing one. ONNX is omitted if its packages are `missing`. Raises ExportError and OSError.
     """
     with whole_folder(folder) as work:
-        with_onnx = not missing()
+        with_onnx = not missing_packages()
         networks = {
             name: _write_network(model, name, work, with_onnx) for name in progress(list(SEGMENTS))
         }
-        write_tensors(work / TABLES, TABLES_KEY, {"id": model.id.hex()}, _tables(model))
+        write_tensors(work / TABLES_FILE, TABLES_KEY, {"id": model.id.hex()}, _tables(model))
         manifest = {
             **_facts(model),
             "networks": networks,
             "checks": _checks(model, work, with_onnx),
             "sha256": {path.name: _sha256(path) for path in sorted(work.iterdir())},
         }
-        write_whole(work / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+        write_whole(work / MANIFEST_FILE, (json.dumps(manifest, indent=1) + "\n").encode())
     return manifest
 
 
 def predicted_ops(model: Model, network: str) -> OpTable:
     """The op list from which the latency of a model's encoder or decoder is predicted."""
-    return lower(SEGMENTS[network], figures_of(model.architecture))
+    return lower_segments(SEGMENTS[network], figures_of(model.architecture))
 
 
 def check_ops(network: str, found: OpTable, predicted: OpTable) -> None:
@@ -111,19 +111,19 @@ def _write_network(model: Model, name: str, folder: Path, with_onnx: bool) -> di
     """Write one network in both formats, check the ops of the package, and describe it."""
     module = {"encoder": model.encoder, "decoder": model.decoder}[name]
     shapes = inputs(model.architecture, name)
-    convert(module, shapes, folder / PACKAGES[name], OUTPUTS[name])
+    convert(module, shapes, folder / PACKAGE_FILES[name], OUTPUTS[name])
     try:
-        package = read_package(folder / PACKAGES[name])
+        package = read_package(folder / PACKAGE_FILES[name])
     except PackageError as error:
         raise ExportError(str(error)) from error
     check_ops(name, package.table, predicted_ops(model, name))
     if with_onnx:
-        write_onnx(module, shapes, OUTPUTS[name], folder / ONNX[name])
+        write_onnx(module, shapes, OUTPUTS[name], folder / ONNX_FILES[name])
     # The inputs of each network are the outputs of the other.
     returned = inputs(model.architecture, "encoder" if name == "decoder" else "decoder")
     return {
-        "core_ml": PACKAGES[name],
-        "onnx": ONNX[name] if with_onnx else None,
+        "core_ml": PACKAGE_FILES[name],
+        "onnx": ONNX_FILES[name] if with_onnx else None,
         "inputs": _described(shapes),
         "outputs": _described({output: returned[output] for output in OUTPUTS[name]}),
         **_inventory(package),
@@ -163,7 +163,7 @@ def _tables(model: Model) -> dict[str, Any]:
 def _facts(model: Model) -> dict[str, Any]:
     """Constants that an app needs besides the files; see docs/export.md."""
     return {
-        "format": FORMAT,
+        "format": EXPORT_FORMAT,
         "model": {
             "id": model.id.hex(),
             "architecture_id": model.architecture.id,
@@ -176,7 +176,7 @@ def _facts(model: Model) -> dict[str, Any]:
         },
         "quality": {"levels": LEVELS, "steps_per_level": QUALITY_STEPS},
         "entropy_coding": {
-            "tables": scales.TABLES, "z_max": scales.Z_MAX,
+            "tables": scales.TABLE_COUNT, "z_max": scales.Z_MAX,
             "multiplier_bits": scales.MULTIPLIER_BITS, "fraction_bits": scales.FRACTION_BITS,
             "block": payload.FLAG_BLOCK, "flag_table": payload.FLAG_TABLE,
             "flagged_table": payload.FLAGGED_TABLE,
@@ -186,14 +186,14 @@ def _facts(model: Model) -> dict[str, Any]:
 
 def _checks(model: Model, folder: Path, with_onnx: bool) -> dict[str, Any]:
     """Compare the written files with the model. Raises ExportError if they differ too much."""
-    packages = [PackageProgram(folder / PACKAGES[name]) for name in SEGMENTS]
+    packages = [PackageProgram(folder / PACKAGE_FILES[name]) for name in SEGMENTS]
     exact, rounded = ([partial(p, half=half) for p in packages] for half in (False, True))
     float16 = compare(model, *rounded)
     if not math.isfinite(float16.picture_difference):
         raise ExportError("in float16 the images decoded by the packages contain NaN or infinity")
     found = {"core_ml": _close(with_half_weights(model), exact, "the Core ML packages")}
     if with_onnx:
-        networks = [OnnxNetwork(folder / ONNX[name]) for name in SEGMENTS]
+        networks = [OnnxNetwork(folder / ONNX_FILES[name]) for name in SEGMENTS]
         found["onnx"] = _close(model, networks, "the ONNX files")
     return {name: asdict(one) for name, one in {**found, "core_ml_float16": float16}.items()}
 

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from latency_predictor.measure.coreml import silence
 
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
-def missing() -> list[str]:
+def missing_packages() -> list[str]:
     """Names of packages that ONNX needs and that are not installed."""
-    return [name for name in PACKAGES if find_spec(name) is None]
+    return [name for name in ONNX_PACKAGES if find_spec(name) is None]
 
 
 def write_onnx(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from search.metrics.cvvdp import CVVDP
-from search.metrics.external import OPTIONAL, missing
+from search.metrics.external import OPTIONAL_METRICS, why_unavailable
 from search.metrics.features import LITE0_LPIPS, LITE0_WASSERSTEIN
 from search.metrics.interface import Metric, MetricError
 from search.metrics.ssimulacra2 import SSIMULACRA2
@@ -26,18 +26,25 @@ METRICS: Mapping[str, Metric] = {
     )
 }
 """Metrics that are always available."""
-KNOWN: Mapping[str, Metric] = {**METRICS, **OPTIONAL}
+KNOWN: Mapping[str, Metric] = {**METRICS, **OPTIONAL_METRICS}
 """All metrics, including optional ones whose packages or weights may be missing."""
 
-__all__ = ["KNOWN", "METRICS", "Metric", "MetricError", "available", "find"]
+__all__ = ["KNOWN", "METRICS", "Metric", "MetricError", "available", "find_metric"]
 
 
 def available() -> dict[str, Metric]:
     """METRICS and the optional metrics whose packages and weights are installed."""
-    return {**METRICS, **{name: OPTIONAL[name] for name in OPTIONAL if missing(name) is None}}
+    return {
+        **METRICS,
+        **{
+            name: OPTIONAL_METRICS[name]
+            for name in OPTIONAL_METRICS
+            if why_unavailable(name) is None
+        },
+    }
 
 
-def find(name: str) -> Metric:
+def find_metric(name: str) -> Metric:
     """The metric with this name.
 
     Raises MetricError for an unknown name, and for a metric whose package or weights are missing.
@@ -46,8 +53,8 @@ def find(name: str) -> Metric:
     if name in here:
         return here[name]
     listed = f"available: {', '.join(here)}"
-    if name in OPTIONAL:
-        raise MetricError(f"metric {name} {missing(name)}; {listed}")
+    if name in OPTIONAL_METRICS:
+        raise MetricError(f"metric {name} {why_unavailable(name)}; {listed}")
     near = get_close_matches(name, list(KNOWN), 1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise MetricError(f"metric {name!r} is unknown; {hint}{listed}")

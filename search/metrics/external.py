@@ -22,14 +22,17 @@ VGG16 = "vgg16-397923af.pth"
 """File of torchvision's VGG-16 weights, trained on ImageNet."""
 HUB_FILES = {"lpips": (VGG16, "lpips_weights.pt"), "dists": (VGG16, "dists_weights.pt")}
 """Files of weights of piq's networks, by metric."""
-PACKAGES = {"st_lpips": ("stlpips_pytorch", "torchsummary", "IPython"), "vmaf": ("vmaf_torch",)}
+METRIC_PACKAGES = {
+    "st_lpips": ("stlpips_pytorch", "torchsummary", "IPython"),
+    "vmaf": ("vmaf_torch",),
+}
 """Required modules by metric; stlpips_pytorch imports two that it does not declare."""
 
 
-def missing(name: str) -> str | None:
+def why_unavailable(name: str) -> str | None:
     """One line that says what an optional metric lacks, or None if it is available."""
-    if name in PACKAGES:
-        modules = [module for module in PACKAGES[name] if find_spec(module) is None]
+    if name in METRIC_PACKAGES:
+        modules = [module for module in METRIC_PACKAGES[name] if find_spec(module) is None]
         if modules:
             return f"needs {', '.join(modules)}: pip install 'codec-search[judge]'"
         return None
@@ -113,7 +116,7 @@ def _optional(
     return Metric(name, label, False, 0.0, seconds_per_mpx, score, decibels, min_side=64)
 
 
-OPTIONAL = {
+OPTIONAL_METRICS = {
     "st_lpips": _optional("st_lpips", "ST-LPIPS (dB)", st_lpips, 4.8),
     "lpips": _optional("lpips", "LPIPS (dB)", lpips, 15.0),
     "dists": _optional("dists", "DISTS (dB)", dists, 15.0),

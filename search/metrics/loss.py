@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from search.metrics import METRICS, find
+from search.metrics import METRICS, find_metric
 from search.metrics.interface import MetricError
 
 MSE = {"psnr": 1.0}
@@ -53,7 +53,7 @@ def distortion(original: Tensor, reconstruction: Tensor, weights: Mapping[str, f
 def check_weights(weights: Mapping[str, float]) -> None:
     """Raise MetricError for weights that `distortion` cannot use."""
     for name, weight in weights.items():
-        if not find(name).differentiable:
+        if not find_metric(name).differentiable:
             raise MetricError(
                 f"metric {name} cannot be trained on; expected some of {', '.join(MSE_PER_LOSS)}"
             )

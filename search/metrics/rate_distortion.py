@@ -19,7 +19,7 @@ Curve = Mapping[str, Sequence[float]]
 
 PhotographCurves = Mapping[str, NDArray[np.float64]]
 """`bpp` and one array [photographs, quality levels] per metric, in rising order of quality."""
-COVERAGE = 0.90
+INTERVAL_COVERAGE = 0.90
 """Coverage of the bootstrap interval, which has equal tails."""
 RESAMPLES = 500
 """Number of bootstrap resamples."""
@@ -113,6 +113,6 @@ def bd_rate_over_photographs(
             f"{refused:.0%} of the resamples of {photographs} photographs have no {metric} "
             f"BD-rate: expected at most {MAX_REFUSED:.0%}"
         )
-    tail = (1 - COVERAGE) / 2
+    tail = (1 - INTERVAL_COVERAGE) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return BdRate(percent, float(low), float(high))

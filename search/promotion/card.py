@@ -16,15 +16,15 @@ import pandas as pd
 from latency_predictor.writing import write_whole
 from search.bench.report import picture_of
 from search.costs.costs import HALVES
-from search.metrics import find
-from search.promotion.trial import SHOWN, VALIDATION
+from search.metrics import find_metric
+from search.promotion.trial import SHOWN_METRICS, VALIDATION
 from search.report.markdown import markdown_table
 from search.study.front import FARTHEST_CALIBRATED
 from search.study.records import RecordError, RunRecord
 from space.bitstream.model_file import MODEL_FILE
 
 README = "README.md"
-TEMPLATE = "card.md.jinja"
+CARD_TEMPLATE = "card.md.jinja"
 BENCH = "bench.md"
 """Results of `bench` for the model, if it was run."""
 PICTURES = "pictures.png"
@@ -110,9 +110,9 @@ def write_card(folder: Path) -> Path:
         # The output is Markdown, and all values are our own.
         autoescape=False,
     )
-    page = environment.get_template(TEMPLATE).render(
+    page = environment.get_template(CARD_TEMPLATE).render(
         card=card,
-        label=find(card.metric).label,
+        label=find_metric(card.metric).label,
         phases=list(_phases(card.recipe)),
         unmeasured=[
             half for half in ("decode", "encode")
@@ -146,7 +146,7 @@ def keep_bench(
     pictures = []
     for metric in metrics:
         shutil.copyfile(report.parent / picture_of(metric), folder / picture_of(metric))
-        pictures.append(f"![{find(metric).label} over bpp]({picture_of(metric)})")
+        pictures.append(f"![{find_metric(metric).label} over bpp]({picture_of(metric)})")
     write_whole(folder / BENCH, "\n\n".join([where, *summary, *pictures]).encode() + b"\n")
     write_card(folder)
 
@@ -193,7 +193,13 @@ def _last(validation: pd.DataFrame) -> pd.DataFrame:
 def _validation_table(validation: pd.DataFrame) -> str:
     """A row per quality level: rate and metrics."""
     rows = (
-        [f"{row['quality']:g}", f"{row['bpp']:.3f}", *(f"{row[name]:.2f}" for name in SHOWN)]
+        [
+            f"{row['quality']:g}",
+            f"{row['bpp']:.3f}",
+            *(f"{row[name]:.2f}" for name in SHOWN_METRICS),
+        ]
         for row in validation.to_dict("records")
     )
-    return markdown_table(("quality", "bpp", *(find(name).label for name in SHOWN)), rows)
+    return markdown_table(
+        ("quality", "bpp", *(find_metric(name).label for name in SHOWN_METRICS)), rows
+    )

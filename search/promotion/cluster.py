@@ -24,7 +24,7 @@ from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn, TimeR
 from search.config.schema import ConfigError
 from search.evaluation.workers import start_ray
 from search.promotion.recipe import Promotion
-from search.promotion.trial import Data, Job, train
+from search.promotion.trial import Data, Job, train_job
 from search.training.checkpoint import CheckpointError
 from search.training.update import TrainingDiverged
 
@@ -110,7 +110,7 @@ def _reason(error: Exception) -> str:
 def _single(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None:
     """A trial in one process."""
     try:
-        train(jobs[config["model"]], data, tune.report)
+        train_job(jobs[config["model"]], data, tune.report)
     except (CheckpointError, OSError, TrainingDiverged) as error:
         # A retry would fail in the same way, so the error is reported; Tune retries raised errors.
         tune.report({FAILED: f"{type(error).__name__}: {error}"})
@@ -140,7 +140,7 @@ def _member(config: dict[str, Any]) -> None:
     """One of the processes that train a model together."""
     from ray import train as ray_train
 
-    train(config["job"], ray.get(config["data"]), ray_train.report)
+    train_job(config["job"], ray.get(config["data"]), ray_train.report)
 
 
 class Display(Callback):

@@ -32,7 +32,7 @@ from search.training.full import TrainingData
 from space.architecture import Architecture
 from space.bitstream.model_file import MODEL_FILE, Model
 
-FOLDER = "promoted"
+PROMOTED_FOLDER = "promoted"
 """Folder below a run that has one folder per promoted model."""
 
 
@@ -104,7 +104,7 @@ def _jobs(
     return [
         Job(
             architecture=Architecture.from_json(row["architecture"]),
-            folder=(run / FOLDER / f"{row['id']}-{name}").resolve(),
+            folder=(run / PROMOTED_FOLDER / f"{row['id']}-{name}").resolve(),
             recipe=promotion.recipe,
             seed=promotion.seed,
             processes=promotion.processes,

@@ -20,12 +20,12 @@ from search.config.schema import (
 from search.metrics import MetricError
 from search.metrics.loss import check_weights
 
-WARM_UP, LEAST_WARM_UP = 0.2, 50
+WARM_UP_SHARE, LEAST_WARM_UP_STEPS = 0.2, 50
 """Fraction of a phase over which its learning rates rise, and the smallest number of such steps."""
 
 
 @dataclass
-class Phase:
+class RecipePhase:
     """One phase of full training with its distortion; the quality level sets the rate's weight."""
 
     steps: Natural = 0
@@ -64,11 +64,11 @@ class Recipe:
     """Decay per step of the moving average of the weights. The averaged weights are the model."""
     validate_every: Count = 500
     """Steps between validations, which measure curves and save a picture of held-out crops."""
-    mse: Phase = field(default_factory=Phase)
-    perceptual: Phase = field(default_factory=Phase)
+    mse: RecipePhase = field(default_factory=RecipePhase)
+    perceptual: RecipePhase = field(default_factory=RecipePhase)
 
     @property
-    def phases(self) -> tuple[Phase, Phase]:
+    def phases(self) -> tuple[RecipePhase, RecipePhase]:
         """Both phases in order."""
         return self.mse, self.perceptual
 
@@ -82,7 +82,7 @@ class Recipe:
         """Training steps of both phases together."""
         return sum(phase.steps for phase in self.phases)
 
-    def at(self, step: int) -> tuple[Phase, int]:
+    def at(self, step: int) -> tuple[RecipePhase, int]:
         """The phase of a step in [0, steps), and the step's index within it."""
         in_mse = step < self.mse.steps
         return (self.mse, step) if in_mse else (self.perceptual, step - self.mse.steps)
@@ -93,7 +93,7 @@ class Recipe:
         In each phase it rises linearly, then falls along a cosine.
         """
         phase, done = self.at(step)
-        rising = max(LEAST_WARM_UP, round(WARM_UP * phase.steps))
+        rising = max(LEAST_WARM_UP_STEPS, round(WARM_UP_SHARE * phase.steps))
         if done < rising:
             return phase.rate * (done + 1) / rising
         left = (done - rising) / max(1, phase.steps - rising)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from search.config.schema import ConfigError
-from search.study.folders import table_of
+from search.study.folders import find_trials
 from search.study.front import front_of
 from search.study.records import RecordError, RunRecord, evaluated
 
@@ -37,7 +37,7 @@ class Selection:
 
 def trials_of(folder: Path) -> pd.DataFrame:
     """The table of trials of a run. Raises RecordError if it is missing or cannot be read."""
-    table = table_of(folder)
+    table = find_trials(folder)
     try:
         return pd.read_parquet(table)
     # pyarrow's errors are ValueErrors too.

@@ -14,7 +14,7 @@ from search.promotion.trial import CHECKPOINT
 from search.study.records import RunRecord
 from search.training.checkpoint import KEY, CheckpointError, below
 from search.training.full import AVERAGE
-from search.training.pretrain import FOLDER, SHIPPED_SUPERNET, SUPERNET
+from search.training.pretrain import SHIPPED_SUPERNET, SUPERNET, SUPERNETS_FOLDER
 from search.training.start import Start, initialisation_of
 from space.architecture import Architecture
 from space.codec.codec import Codec
@@ -91,7 +91,7 @@ def _inherited(run: Path, train: Crops) -> tuple[Start, str]:
         )
     if digest is None:
         return initialisation_of(train), "the initialisation, as the candidates of the run did"
-    places = (run, run.parent / FOLDER / space)
+    places = (run, run.parent / SUPERNETS_FOLDER / space)
     files = [*(place / SUPERNET for place in places), SHIPPED_SUPERNET]
     for path in files:
         if path.is_file():

@@ -17,12 +17,12 @@ from torch import distributed
 from latency_predictor.writing import write_whole
 from search.data.images import to_pillow
 from search.data.photographs import Crops
-from search.metrics import find
+from search.metrics import find_metric
 from search.promotion.recipe import Recipe
 from search.training.checkpoint import SAVE_EVERY_S
 from search.training.full import CURVE, FullTraining, TrainingData
 from search.training.start import Start
-from search.training.validation import append_validation, measure
+from search.training.validation import append_validation, measure_curve
 from space.architecture import Architecture
 from space.bitstream.model_file import MODEL_FILE, Model
 
@@ -35,7 +35,7 @@ REPORT_EVERY = 10
 """Steps between progress reports."""
 QUALITIES = (0.0, 2.0, 4.0, 6.0, 7.0)
 """Quality levels of the validation."""
-SHOWN = ("ssimulacra2", "ms_ssim", "psnr")
+SHOWN_METRICS = ("ssimulacra2", "ms_ssim", "psnr")
 """Metrics of the validation."""
 
 Report = Callable[[dict[str, float]], None]
@@ -82,7 +82,7 @@ class Data:
     """Starting weights."""
 
 
-def train(job: Job, data: Data, report: Report) -> None:
+def train_job(job: Job, data: Data, report: Report) -> None:
     """Train a model to its end, from its checkpoint if one exists, and write the model file.
 
     Among several processes, only the first writes files. Raises CheckpointError for a checkpoint
@@ -138,14 +138,15 @@ def _log(figures: dict[str, float], step: int, board: SummaryWriter) -> None:
 def _validate(training: FullTraining, job: Job, select: Crops, board: SummaryWriter) -> None:
     """Measure the averaged weights on held-out crops; write a table, a picture and TensorBoard."""
     step = training.step
-    curve, sample = measure(training.codec, select, QUALITIES, SHOWN)
+    curve, sample = measure_curve(training.codec, select, QUALITIES, SHOWN_METRICS)
     append_validation(job.folder / VALIDATION, step, pd.DataFrame({"quality": QUALITIES, **curve}))
     to_pillow(sample).save(job.folder / SAMPLE)
     board.add_image("sample", sample.numpy(), step)
     for number, quality in enumerate(QUALITIES):
         board.add_scalar(f"bpp/quality {quality:g}", curve["bpp"][number], step)
-        for name in SHOWN:
-            board.add_scalar(f"{find(name).label}/quality {quality:g}", curve[name][number], step)
+        for name in SHOWN_METRICS:
+            label = find_metric(name).label
+            board.add_scalar(f"{label}/quality {quality:g}", curve[name][number], step)
 
 
 def _write(training: FullTraining, job: Job) -> None:

@@ -29,8 +29,8 @@ from search.study.study import open_study
 from space.architecture import Architecture
 from space.search_space import Value, from_architecture
 
-TEMPLATE = "report.html.jinja"
-SAMPLES = "samples"
+PAGE_TEMPLATE = "report.html.jinja"
+SAMPLES_FOLDER = "samples"
 """Folder with one reconstructed crop per candidate; a run that replays a table has none."""
 
 
@@ -47,7 +47,7 @@ def write_report(folder: Path) -> Path:
     state.trials.to_parquet(folder / TRIALS)
     state.best.to_csv(folder / "front.csv", index=False)
     failed = state.trials["error"].notna()
-    template = _environment().get_template(TEMPLATE)
+    template = _environment().get_template(PAGE_TEMPLATE)
     page = template.render(
         record=record,
         goal=record.goal,
@@ -78,8 +78,8 @@ def _draw(folder: Path, state: Overview, record: RunRecord) -> dict[str, str]:
         figure.savefig(folder / f"{name}.png", dpi=130)
         plt.close(figure)
     drawn = list(figures)
-    if (folder / SAMPLES).exists():
-        plots.samples(folder / SAMPLES, state.best, record).save(folder / "samples.png")
+    if (folder / SAMPLES_FOLDER).exists():
+        plots.samples(folder / SAMPLES_FOLDER, state.best, record).save(folder / "samples.png")
         drawn.append("samples")
     return {name: _data_uri(folder / f"{name}.png") for name in drawn}
 

@@ -34,7 +34,7 @@ ITERATIONS = 40
 OUTLIER = 1.5
 """Number of interquartile ranges above the upper quartile at which values are clipped. The exact
 values of bad architectures say nothing about the front."""
-CHUNK = 1024
+ROWS_AT_ONCE = 1024
 """Number of rows processed at a time, small enough for a processor's cache."""
 
 
@@ -153,7 +153,7 @@ class Surrogate:
     @torch.no_grad()
     def posterior(self, rows: Rows) -> tuple[Vector, Vector]:
         """Posterior means and standard deviations [n], without noise, of the table's `rows` [n]."""
-        chunks = np.split(rows, range(CHUNK, len(rows), CHUNK))
+        chunks = np.split(rows, range(ROWS_AT_ONCE, len(rows), ROWS_AT_ONCE))
         covariance = torch.cat([self._covariance_with_observed(chunk) for chunk in chunks])
         mean = (covariance @ self._coefficients).numpy() * self._std + self._mean
         explained = torch.linalg.solve_triangular(self._factor, covariance.T, upper=False)
@@ -201,7 +201,9 @@ def _distinct(part: SubTable, rows: Rows) -> tuple[Tensor, Tensor]:
 
 def _weighted(points: Tensor, scale: Tensor, observed: Tensor, weights: Tensor) -> Tensor:
     """Weighted sums [n] of the kernel between points [n, d] and m scaled observed points [m, d]."""
-    return torch.cat([_kernel(chunk * scale, observed) @ weights for chunk in points.split(CHUNK)])
+    return torch.cat(
+        [_kernel(chunk * scale, observed) @ weights for chunk in points.split(ROWS_AT_ONCE)]
+    )
 
 
 def _kernel(a: Tensor, b: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def find_run(name: str, root: Path = ROOT) -> Path:
     )
 
 
-def table_of(folder: Path) -> Path:
+def find_trials(folder: Path) -> Path:
     """The table of a run's trials. Raises RecordError if the run has none yet."""
     path = folder / TRIALS
     if not path.is_file():

@@ -16,12 +16,12 @@ from latency_predictor.model import artefact
 from search.config.checks import CONFIG_FILE, check_continues, check_values, write_config
 from search.config.schema import Config, ConfigError
 from search.costs.costs import costs_of
-from search.costs.screening import WHOLE, Pool, Screening, bounded, drawn
+from search.costs.screening import WHOLE, Pool, Screening, bounded, drawn_numbers
 from search.data.photographs import CROP_CACHE, find_photographs, load_photographs
 from search.evaluation.scores import Evaluator, evaluate_reference, outcome
 from search.evaluation.sources import Replayed, Trained, find_table
 from search.report.rank_fidelity import describe_fidelity
-from search.report.report import SAMPLES, write_report
+from search.report.report import SAMPLES_FOLDER, write_report
 from search.study.goal import Band, find_band
 from search.study.journal import Journal, drop_torn_line
 from search.study.loop import Search
@@ -54,7 +54,7 @@ def run(config: Config, console: Console) -> Path:
     check_continues(config, folder)
     band = find_band(config.search)
     named = config.latency_model
-    latency_file = artefact.SHIPPED if named is None else Path(named).expanduser()
+    latency_file = artefact.SHIPPED_MODEL if named is None else Path(named).expanduser()
     fitted = artefact.load(latency_file)
     model, calibration = fitted.model(), fitted.digest(config.device)
     reference_costs = costs_of(space.reference, model, config.device)
@@ -66,7 +66,9 @@ def run(config: Config, console: Console) -> Path:
         find_photographs(config.data.root)
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
-        numbers = table.numbers(space) if table else drawn(space, config.search.screened, rng)
+        numbers = (
+            table.numbers(space) if table else drawn_numbers(space, config.search.screened, rng)
+        )
         screening = Screening(space, model, config.device, constraints, band)
         pool = screening.pool(numbers)
     source = Replayed(config, table) if table else _trained(config, space, folder, console)
@@ -126,13 +128,13 @@ class _Run:
         self, rng: np.random.Generator, best: Numbers, tried: Numbers
     ) -> tuple[Numbers, Known]:
         """Another pool of new draws and neighbours of the `best`, with its known objectives."""
-        numbers = drawn(self.space, self.config.search.screened, rng, best, tried)
+        numbers = drawn_numbers(self.space, self.config.search.screened, rng, best, tried)
         pool = self.screening.pool(numbers)
         return pool.numbers, self.known(pool)
 
     def save_sample(self, architecture: Architecture, score: Score) -> None:
         """Save the reconstructed crop that the report shows."""
-        self.source.keep(score, self.folder / SAMPLES / f"{architecture.id}.png")
+        self.source.keep(score, self.folder / SAMPLES_FOLDER / f"{architecture.id}.png")
 
 
 def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:

@@ -32,7 +32,7 @@ Costs = dict[str, float]
 Numbers = NDArray[np.int64]
 Known = Mapping[int, NDArray[np.float64]]
 """Values [pool] of the objectives that are predicted, by index of the objective."""
-Renewal = Callable[[Numbers, Numbers], tuple[Numbers, Known]]
+NumberRenewal = Callable[[Numbers, Numbers], tuple[Numbers, Known]]
 """Maps the numbers of the front and of all suggested architectures to a pool and `Known` values."""
 
 
@@ -89,7 +89,7 @@ class Proposer:
         price: Callable[[Architecture], Costs | None],
         sampler: Sampler,
         seed: int,
-        renew: Renewal | None = None,
+        renew: NumberRenewal | None = None,
         start: int = START,
     ) -> None:
         """Create a proposer, and ask again for the trials that an earlier driver left running.
@@ -122,7 +122,9 @@ class Proposer:
         self._seen = {trial.user_attrs["id"] for trial in counted(trials)}
         self._enqueue_interrupted(trials)
 
-    def _renewed(self, renew: Renewal, best: Points, tried: Points) -> tuple[pd.DataFrame, Known]:
+    def _renewed(
+        self, renew: NumberRenewal, best: Points, tried: Points
+    ) -> tuple[pd.DataFrame, Known]:
         self._pool, known = renew(self._numbers(best), self._numbers(tried))
         return self._space.points(self._pool), known
 

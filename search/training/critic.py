@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from search.training.checkpoint import below, moments, prefixed, restore_moments
 from search.training.update import Update, synchronised
 
-WIDTHS = (64, 128, 256, 512)
+CRITIC_WIDTHS = (64, 128, 256, 512)
 """Channels after each stride-2 convolution; in total 2.8 million weights."""
 SLOPE = 0.2
 """Slope of the leaky ReLU below 0."""
@@ -29,9 +29,9 @@ class Critic(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, width in zip((3, *WIDTHS), WIDTHS, strict=False):
+        for before, width in zip((3, *CRITIC_WIDTHS), CRITIC_WIDTHS, strict=False):
             layers += [spectral_norm(nn.Conv2d(before, width, 4, 2, 1)), nn.LeakyReLU(SLOPE)]
-        layers.append(spectral_norm(nn.Conv2d(WIDTHS[-1], 1, 3, 1, 1)))
+        layers.append(spectral_norm(nn.Conv2d(CRITIC_WIDTHS[-1], 1, 3, 1, 1)))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> Tensor:

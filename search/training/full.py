@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from search.data.photographs import Crops
 from search.data.text_mask import unpacked
 from search.metrics.loss import distortion
-from search.promotion.recipe import Phase, Recipe
+from search.promotion.recipe import Recipe, RecipePhase
 from search.training import checkpoint, losses
 from search.training.batches import to_tensor
 from search.training.checkpoint import below, moments, prefixed, restore_moments
@@ -99,7 +99,7 @@ class FullTraining:
         self.step += 1
         return figures
 
-    def _batch(self, phase: Phase) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _batch(self, phase: RecipePhase) -> tuple[Tensor, Tensor, Tensor | None]:
         """Random crops, a random quality level for each, and text masks if the phase needs them."""
         rank = distributed.get_rank() if distributed.is_initialized() else 0
         rng = np.random.default_rng((self._seed, self.step, rank))
@@ -114,7 +114,7 @@ class FullTraining:
         return to_tensor(self._training_data.crops[chosen], device), level, mask
 
     def _errors(
-        self, phase: Phase, done: int, image: Tensor, coded: Coded, mask: Tensor | None
+        self, phase: RecipePhase, done: int, image: Tensor, coded: Coded, mask: Tensor | None
     ) -> dict[str, Tensor]:
         """Weighted terms [N] of the phase's distortion, by name."""
         errors = {"metrics": distortion(image, coded.image, phase.loss)}

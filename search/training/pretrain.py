@@ -19,9 +19,9 @@ from search.data.images import to_pillow
 from search.data.photographs import CROP_CACHE, Photographs, load_photographs
 from search.training.checkpoint import SAVE_EVERY_S
 from search.training.start import initialisation_of
-from search.training.supernet import Pretraining, Task
+from search.training.supernet import Pretraining, TrainingTask
 from search.training.supernet_tasks import Entropy, Joint
-from search.training.validation import append_validation, measure
+from search.training.validation import append_validation, measure_curve
 from space.architecture import Architecture
 from space.codec.precision import fastest_branch_dtype
 from space.codec.supernet import Supernet
@@ -30,11 +30,11 @@ from space.search_space import SearchSpace, extreme
 SHIPPED = Path(__file__).parents[1] / "shipped_supernets"
 SHIPPED_SUPERNET = SHIPPED / "pico_large.safetensors"
 """Shipped supernet of the spaces pico_large, pico_decoder, pico_small and pico_ablation."""
-FOLDER = "supernets"
+SUPERNETS_FOLDER = "supernets"
 """Folder below `run.root` with one folder per space, or per `run.name`."""
 SUPERNET, CURVES = "supernet.safetensors", "curves.csv"
-Phase = TypeVar("Phase", bound=PhaseConfig)
-SHOWN = ("psnr", "ssimulacra2")
+PhaseKind = TypeVar("PhaseKind", bound=PhaseConfig)
+VALIDATED_METRICS = ("psnr", "ssimulacra2")
 """Metrics measured at every validation of a supernet."""
 
 
@@ -53,7 +53,7 @@ def find_supernet(
         supernet = _load(space, chosen)
         return supernet, _described(supernet, chosen)
     passed_over = ""
-    for path in (root / FOLDER / space.name / SUPERNET, SHIPPED_SUPERNET):
+    for path in (root / SUPERNETS_FOLDER / space.name / SUPERNET, SHIPPED_SUPERNET):
         if path.is_file():
             supernet = Supernet.load(path)
             if supernet.covers(space):
@@ -91,7 +91,7 @@ def pretrain(config: Config, console: Console) -> Path:
     """
     check_values(config)
     space = SearchSpace.from_config(config.space)
-    folder = Path(config.run.root) / FOLDER / (config.run.name or space.name)
+    folder = Path(config.run.root) / SUPERNETS_FOLDER / (config.run.name or space.name)
     with console.status("Reading the photographs"):
         cache = Path(config.run.root) / CROP_CACHE
         photographs = load_photographs(**vars(config.data), cache=cache)
@@ -130,7 +130,7 @@ def _train(
             run.phase("entropy", supernet, entropy, alone)
 
 
-def _resolved(phase: Phase, device: torch.device) -> Phase:
+def _resolved(phase: PhaseKind, device: torch.device) -> PhaseKind:
     """A phase with the fastest precision of the device if none is configured."""
     return replace(phase, branch_dtype=phase.branch_dtype or fastest_branch_dtype(device))
 
@@ -148,7 +148,9 @@ class _PretrainRun:
     device: torch.device
     bar: Progress
 
-    def phase(self, name: str, supernet: Supernet, task: Task, phase: PhaseConfig) -> Supernet:
+    def phase(
+        self, name: str, supernet: Supernet, task: TrainingTask, phase: PhaseConfig
+    ) -> Supernet:
         """Train a phase to its end, from its checkpoint if one exists; return the averaged weights.
 
         Afterwards `start` is their digest, which is part of the next phase's fingerprint.
@@ -214,7 +216,9 @@ def _validate(
     device = next(iter(supernet.weights.values())).device
     for name, architecture in subnets.items():
         codec = supernet.start(architecture).to(device)
-        curve, sample = measure(codec, photographs.select, config.proxy.qualities, SHOWN)
+        curve, sample = measure_curve(
+            codec, photographs.select, config.proxy.qualities, VALIDATED_METRICS
+        )
         tables.append(pd.DataFrame({"child": name, **curve}))
         to_pillow(sample).save(folder / f"{name}.png")
         middle = len(config.proxy.qualities) // 2

@@ -21,7 +21,7 @@ from search.training.learning_rates import optimiser
 from search.training.losses import log_distortion, objective
 from search.training.start import Start
 from search.training.update import Update
-from search.training.validation import measure
+from search.training.validation import measure_curve
 from space.architecture import Architecture
 from space.codec.codec import SYNTHESIS, Codec, Coded
 
@@ -31,13 +31,13 @@ never mixes two versions."""
 SYNTHESIS_ONLY_LR = 0.03
 """Learning-rate factor for a synthesis transform that the supernet has already trained. At 1 the
 reference of `pico_small` loses 3 % BD-rate in 400 steps."""
-WARM_UP = 50
+WARM_UP_STEPS = 50
 """Steps over which the learning rates of a proxy training rise to their full values."""
 AVERAGED = 4
 """Exponent of the polynomial-decay average of weights (Shamir and Zhang, arXiv 1212.1824). The last
 fifth (1 in `AVERAGED` + 1) of all steps has most of the weight. The number of steps need not be
 known in advance."""
-Progress = Callable[[range], Iterable[int]]
+StepProgress = Callable[[range], Iterable[int]]
 """Iterates over the given training steps, and may display the progress."""
 
 
@@ -96,7 +96,7 @@ class ProxyTraining:
         image, level = batch(crops, self._config.batch, self._rng, device, self._synthesis_only)
         coded = self._codec(image, level.float())
         loss = self._update.backward([self._loss(coded, image, level)], self.step)
-        self._update.apply(min(1.0, (self.step + 1) / WARM_UP))
+        self._update.apply(min(1.0, (self.step + 1) / WARM_UP_STEPS))
         self._averaged.update_parameters(self._codec)
         self._noise = torch.get_rng_state()
         self.step += 1
@@ -132,7 +132,7 @@ def begin(
     return ProxyTraining(codec, start.synthesis_only(architecture), config, seed)
 
 
-def evaluate(
+def score_training(
     training: ProxyTraining,
     train: Crops,
     select: Crops,
@@ -149,7 +149,7 @@ def evaluate(
     while training.step < steps:
         training.advance(train)
     ended = time.perf_counter()
-    curve, sample = measure(training.codec, select, qualities, metrics)
+    curve, sample = measure_curve(training.codec, select, qualities, metrics)
     return Score(steps, curve, ended - started, time.perf_counter() - ended, sample)
 
 
@@ -159,7 +159,7 @@ def trained(
     start: Start,
     config: ProxyConfig,
     seed: int,
-    progress: Progress = iter,
+    progress: StepProgress = iter,
 ) -> Codec:
     """The codec of an architecture after `config.steps` training steps."""
     training = begin(architecture, start, config, seed)

@@ -11,8 +11,8 @@ import yaml
 from latency_predictor.errors import UserError
 from search.config.schema import CONFIGS, ConfigError, ProxyConfig
 from search.data.photographs import Photographs
-from search.study.folders import ROOT, find_run, table_of
-from search.training.proxy import Progress, trained
+from search.study.folders import ROOT, find_run, find_trials
+from search.training.proxy import StepProgress, trained
 from search.training.start import initialisation_of
 from space.architecture import Architecture
 from space.codec.codec import Codec
@@ -57,7 +57,7 @@ def _read_point(path: Path) -> Architecture:
 
 
 def _read_trial(folder: Path, identity: str) -> Architecture:
-    table = table_of(folder)
+    table = find_trials(folder)
     try:
         trials = pd.read_parquet(table, columns=["id", "architecture"])
         found = trials.loc[trials["id"] == identity, "architecture"]
@@ -79,7 +79,7 @@ def train_point(
     photographs: Photographs,
     steps: int,
     seed: int,
-    progress: Progress = iter,
+    progress: StepProgress = iter,
 ) -> Codec:
     """Train an architecture from the initialisation, as in the proxy task.
 

@@ -24,7 +24,7 @@ from space.architecture import CHOICES, Architecture
 from space.codec.supernet import Supernet, codec_name
 from space.search_space import SearchSpace, from_architecture, to_architecture
 
-WARM_UP = 0.03
+WARM_UP_SHARE = 0.03
 """Fraction of all steps over which the learning rates rise to their peak."""
 DECAY = 0.3
 """Fraction of all steps, at the end, over which the learning rates fall to zero. They are constant
@@ -39,7 +39,7 @@ AVERAGE_EVERY = 10
 """Steps between updates of the averaged weights. One update costs as much as half a crop."""
 
 
-class Task(Protocol):
+class TrainingTask(Protocol):
     """The weights that a phase of supernet training changes, and the loss that it minimises."""
 
     def learns(self, name: str) -> bool:
@@ -59,7 +59,12 @@ class Pretraining:
     """Training of a supernet. Equal arguments give equal steps, even after an interruption."""
 
     def __init__(
-        self, supernet: Supernet, space: SearchSpace, task: Task, config: PhaseConfig, seed: int
+        self,
+        supernet: Supernet,
+        space: SearchSpace,
+        task: TrainingTask,
+        config: PhaseConfig,
+        seed: int,
     ) -> None:
         """Prepare to train `supernet` in place; `averaged` holds the weights to use."""
         self.step = 0
@@ -127,7 +132,7 @@ def lr_share(step: int, steps: int) -> float:
 
     It rises linearly, stays constant, and falls linearly.
     """
-    rising, falling = WARM_UP * steps, DECAY * steps
+    rising, falling = WARM_UP_SHARE * steps, DECAY * steps
     return min(1.0, (step + 1) / max(rising, 1), (steps - step) / max(falling, 1))
 
 

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from latency_predictor.writing import write_whole
 from search.data.photographs import Crops
-from search.metrics import find
+from search.metrics import find_metric
 from search.metrics.rate_distortion import Curve
 from search.training.batches import to_tensor
 from space.codec.codec import Codec
 
 
 @torch.no_grad()
-def measure(
+def measure_curve(
     codec: Codec, crops: Crops, qualities: tuple[float, ...], metrics: tuple[str, ...]
 ) -> tuple[Curve, Tensor]:
     """Mean bpp and metrics over `crops` at each quality, and a sample reconstruction.
@@ -28,7 +28,7 @@ def measure(
     """
     codec.eval()
     device = next(codec.parameters()).device
-    chosen = [find(name) for name in metrics]
+    chosen = [find_metric(name) for name in metrics]
     curve: dict[str, list[float]] = {name: [] for name in ("bpp", *metrics)}
     sample, shown = torch.empty(0), most_detailed(crops)
     for quality in qualities:

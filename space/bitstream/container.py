@@ -21,7 +21,7 @@ from space.architecture import LEVELS, QUALITY_STEPS
 from space.bitstream import tiling
 
 MAGIC = b"PCDX"
-VERSION = 1
+CONTAINER_VERSION = 1
 MAX_SIDE = 65535
 """Largest width and height, px."""
 MAX_PIXELS = 2**28
@@ -77,7 +77,7 @@ def quality_steps(quality: float) -> int:
 def write(header: Header, payloads: Sequence[bytes]) -> bytes:
     """The bytes of a file, given one payload of under 2^32 bytes per tile of `tiling.grid`."""
     head = _HEADER.pack(
-        MAGIC, VERSION, header.quality_steps, header.width, header.height, header.model_id
+        MAGIC, CONTAINER_VERSION, header.quality_steps, header.width, header.height, header.model_id
     )
     table = b"".join(_ENTRY.pack(len(payload), crc32(payload)) for payload in payloads)
     return b"".join((_checked(head), _checked(table), *payloads))
@@ -113,8 +113,10 @@ def _read_header(data: bytes) -> Header:
         )
     _need(data, len(MAGIC) + 1, "the version")
     version = data[len(MAGIC)]
-    if version != VERSION:
-        raise BitstreamError(f"format version {version}, but only version {VERSION} can be read")
+    if version != CONTAINER_VERSION:
+        raise BitstreamError(
+            f"format version {version}, but only version {CONTAINER_VERSION} can be read"
+        )
     end = _HEADER.size + _CRC.size
     _need(data, end, "the header")
     _, _, quality_steps, width, height, model_id = _HEADER.unpack(_verified(data[:end], "header"))

@@ -27,7 +27,7 @@ LARGEST_SYMBOL = 2**15
 """Magnitude that the symbols of a working model never reach."""
 
 T = TypeVar("T")
-Progress = Callable[[list[T]], Iterable[T]]
+TileProgress = Callable[[list[T]], Iterable[T]]
 """Yields the items of a list and may display the progress."""
 
 
@@ -42,7 +42,10 @@ class TileSymbols:
 
 
 def encode(
-    pixels: NDArray[np.uint8], model: Model, quality: float, progress: Progress[tiling.Tile] = iter
+    pixels: NDArray[np.uint8],
+    model: Model,
+    quality: float,
+    progress: TileProgress[tiling.Tile] = iter,
 ) -> bytes:
     """Encode an image [H, W, 3] whose sides are 1 to 65,535 pixels.
 
@@ -57,7 +60,7 @@ def encode(
 
 
 def decode(
-    data: bytes, model: Model, progress: Progress[tuple[tiling.Tile, bytes]] = iter
+    data: bytes, model: Model, progress: TileProgress[tuple[tiling.Tile, bytes]] = iter
 ) -> NDArray[np.uint8]:
     """Decode the image [H, W, 3] of a file.
 

@@ -31,7 +31,7 @@ The checkerboard decodes two phases in each step.
 """
 
 
-def split(x: Tensor, pattern: str) -> Sequence[Tensor]:
+def split_groups(x: Tensor, pattern: str) -> Sequence[Tensor]:
     """Groups of `x` [B, M, H, W] in decoding order, all of one shape. Both sides must be even.
 
     A group is [B, M, H/2, W/2] for the grid, [B, 2M, H/2, W/2] for the checkerboard and
@@ -42,7 +42,7 @@ def split(x: Tensor, pattern: str) -> Sequence[Tensor]:
     return x.chunk(DECODING_STEPS[pattern], dim=1)
 
 
-def join(groups: Sequence[Tensor], pattern: str) -> Tensor:
+def join_groups(groups: Sequence[Tensor], pattern: str) -> Tensor:
     """The inverse of `split`."""
     if pattern in ("checkerboard", "grid"):
         phases = [phase for group in groups for phase in group.chunk(4 // len(groups), dim=1)]
@@ -79,7 +79,9 @@ class Context(nn.Module):
 
     def residual(self, latent: Tensor, z: Tensor, levels: Tensor) -> Tensor:
         """The unrounded symbols [B, M, 4h, 4w] of `latent`; `z` is already rounded."""
-        return join([residual for residual, _ in self._coded(latent, z, levels)], self.pattern)
+        return join_groups(
+            [residual for residual, _ in self._coded(latent, z, levels)], self.pattern
+        )
 
     def residual_and_width(
         self, latent: Tensor, z: Tensor, levels: Tensor, fixed_width: Tensor | None = None
@@ -90,16 +92,18 @@ class Context(nn.Module):
         the predicted widths if it is None.
         """
         residuals, widths = zip(*self._coded(latent, z, levels, fixed_width), strict=True)
-        width = join(widths, self.pattern) if self.log_width else None
-        return join(residuals, self.pattern), width
+        width = join_groups(widths, self.pattern) if self.log_width else None
+        return join_groups(residuals, self.pattern), width
 
     def _coded(
         self, latent: Tensor, z: Tensor, levels: Tensor, fixed_width: Tensor | None = None
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Residual and predicted width of every group."""
         decoded: list[Tensor] = []
-        groups = split(latent / self.step.vector(levels), self.pattern)
-        fixed = [None] * len(groups) if fixed_width is None else split(fixed_width, self.pattern)
+        groups = split_groups(latent / self.step.vector(levels), self.pattern)
+        fixed = (
+            [None] * len(groups) if fixed_width is None else split_groups(fixed_width, self.pattern)
+        )
         for group, prior, width in zip(groups, self._priors(z), fixed, strict=True):
             mean, predicted = self._predict(prior, decoded)
             used = predicted if width is None else width
@@ -111,16 +115,16 @@ class Context(nn.Module):
     def forward(self, symbols: Tensor, z: Tensor, levels: Tensor) -> Tensor:
         """The dequantised latent [B, M, 4h, 4w] of `symbols`."""
         decoded: list[Tensor] = []
-        groups = split(symbols, self.pattern)
+        groups = split_groups(symbols, self.pattern)
         for group, prior in zip(groups, self._priors(z), strict=True):
             decoded.append(_dequantise(group, *self._predict(prior, decoded)))
-        return self.step(join(decoded, self.pattern), levels)
+        return self.step(join_groups(decoded, self.pattern), levels)
 
     def _round(self, residual: Tensor) -> Tensor:
         return round_straight_through(residual) if self.training else residual.round()
 
     def _priors(self, z: Tensor) -> Sequence[Tensor]:
-        return split(torch.relu(self.up(torch.relu(self.hidden(z)))), self.pattern)
+        return split_groups(torch.relu(self.up(torch.relu(self.hidden(z)))), self.pattern)
 
     def _predict(self, prior: Tensor, decoded: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Mean and width of the next group."""

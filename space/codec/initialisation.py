@@ -24,7 +24,7 @@ from torch.nn import functional as F  # noqa: N812
 from space.architecture import HYPER_DEPTH, LEVELS, Architecture
 from space.codec.blocks import ConvScale, Downsampling, Upsampling, haar_basis
 from space.codec.codec import RATE_WEIGHTS, Codec
-from space.codec.context import split
+from space.codec.context import split_groups
 from space.codec.perceptual_steps import perceptual_log_steps
 from space.codec.scales import ScalePath
 
@@ -242,7 +242,7 @@ def _start_context(codec: Codec, log_step: Tensor) -> None:
     """
     context = codec.decoder.context
     deviation = torch.exp(-log_step)[None, :, None, None].expand(-1, -1, 2, 2)
-    groups = [group[:, :, 0, 0] for group in split(deviation, context.pattern)]
+    groups = [group[:, :, 0, 0] for group in split_groups(deviation, context.pattern)]
     for before, conv in enumerate(cast("list[ConvScale]", list(context.decoded)), start=1):
         deviations = torch.cat(groups[:before], dim=1)[..., None, None]
         scale = torch.rsqrt(1 + deviations.square())

@@ -18,7 +18,7 @@ from compressai.ans import BufferedRansEncoder, RansDecoder
 from compressai.entropy_models import GaussianConditional
 from numpy.typing import NDArray
 
-from space.codec.scales import SIGMA_MIN, TABLES, table_sigmas
+from space.codec.scales import SIGMA_MIN, TABLE_COUNT, table_sigmas
 
 Symbols = NDArray[np.int32]
 
@@ -53,9 +53,9 @@ class Tables:
             whole = 2 < length <= len(cdf) and used[[0, -1]].tolist() == [0, 2**16]
             if not (whole and (used.diff() > 0).all()):
                 raise ValueError("a table is damaged: frequencies must rise from 0 to 65,536")
-        if not len(self.cdfs) == len(self.offsets) == TABLES:
+        if not len(self.cdfs) == len(self.offsets) == TABLE_COUNT:
             raise ValueError(
-                f"{len(self.cdfs)} tables, {len(self.offsets)} offsets: expected {TABLES} each"
+                f"{len(self.cdfs)} tables, {len(self.offsets)} offsets: expected {TABLE_COUNT} each"
             )
 
     @classmethod

@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812
 from space.architecture import HYPER_DEPTH, QUALITY_STEPS, Architecture
 from space.codec.blocks import ConvScale, LevelScale, SubbandSynthesis
 
-TABLES = 128
+TABLE_COUNT = 128
 """Number of tables that code symbols: zero-mean Gaussians whose sigmas are in geometric steps.
 
 64 tables cost 1 % more bits, since the cost of rare symbols is steep in sigma.
@@ -30,7 +30,7 @@ SIGMA_MIN, SIGMA_MAX = 0.15, 128.0
 
 At 0.15 one symbol in 1,200 is not zero. Predictions below that are overconfident on photographs.
 """
-LOG_STEP = math.log(SIGMA_MAX / SIGMA_MIN) / (TABLES - 1)
+LOG_STEP = math.log(SIGMA_MAX / SIGMA_MIN) / (TABLE_COUNT - 1)
 """Difference of log(sigma) between neighbouring tables."""
 Z_MAX = 127
 """Largest magnitude of a hyper-latent symbol in the scale path; larger ones are clamped."""
@@ -46,7 +46,7 @@ MULTIPLIER_BITS = 24
 
 def table_sigmas() -> Tensor:
     """Standard deviation of each table, shape [TABLES]."""
-    return SIGMA_MIN * torch.exp(LOG_STEP * torch.arange(TABLES, device="cpu"))
+    return SIGMA_MIN * torch.exp(LOG_STEP * torch.arange(TABLE_COUNT, device="cpu"))
 
 
 class ScalePath(nn.Module):
@@ -179,7 +179,7 @@ def _between(table: Tensor, quality_steps: Tensor) -> Tensor:
 
 def _to_index(fixed_point: Tensor) -> Tensor:
     half = 1 << (FRACTION_BITS - 1)
-    return ((fixed_point + half) >> FRACTION_BITS).clamp(0, TABLES - 1)
+    return ((fixed_point + half) >> FRACTION_BITS).clamp(0, TABLE_COUNT - 1)
 
 
 def _to_integers(values: Tensor, step: Tensor | float) -> Tensor:

@@ -5,7 +5,7 @@ measured.
 """
 
 from space.lowering.grid import Grid
-from space.lowering.networks import lower
+from space.lowering.networks import lower_segments
 from space.lowering.op_list import OpList
 
-__all__ = ["Grid", "OpList", "lower"]
+__all__ = ["Grid", "OpList", "lower_segments"]

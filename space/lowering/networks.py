@@ -159,7 +159,7 @@ The table of levels and channels counts as the bias that every convolution has i
 """
 
 
-def lower(segments: Sequence[Segment], figures: Figures) -> OpTable:
+def lower_segments(segments: Sequence[Segment], figures: Figures) -> OpTable:
     """Op lists of `ENCODER`, `DECODER`, `SCALE_PATH` or any of their segments.
 
     The table has one program per architecture.

@@ -22,7 +22,7 @@ from latency_predictor.ops import OpTable
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, Architecture
 from space.bitstream.tiling import TILE
 from space.codec.codec import Codec, EncoderNetwork
-from space.lowering.networks import DECODER, ENCODER, lower
+from space.lowering.networks import DECODER, ENCODER, lower_segments
 from space.search_space import SearchSpace, SpaceError
 
 _SPACES = files("configs") / "space"
@@ -50,7 +50,7 @@ class CodecPrograms:
 
     def lower(self, numbers: NDArray[np.int64], program: str) -> OpTable:
         """Op lists of the encoders or decoders of these architectures."""
-        return lower(SEGMENTS[program], self._space.columns(numbers))
+        return lower_segments(SEGMENTS[program], self._space.columns(numbers))
 
     def build(self, number: int, program: str) -> nn.Module:
         """The folded network, with random parameters whose seed is `number`.

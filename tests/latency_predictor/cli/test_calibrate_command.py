@@ -23,12 +23,12 @@ def test_calibrate_adds_rows_and_leaves_the_shipped_model_alone(
 ) -> None:
     monkeypatch.setattr("latency_predictor.model.recalibrate.cross_validation", lambda _: {})
     monkeypatch.setattr("latency_predictor.model.crossval.FOLDS", 2)
-    shipped = artefact.SHIPPED.read_bytes()
+    shipped = artefact.SHIPPED_MODEL.read_bytes()
     path, out = written(HEADER, ROW), tmp_path / "own.json"
     found = output("calibrate", "--profiles", str(path), "--out", str(out))
     assert found["rows"] == artefact.load().calibration_rows + 1
     assert artefact.load(out).calibration_sha256 != artefact.load().calibration_sha256
-    assert artefact.SHIPPED.read_bytes() == shipped
+    assert artefact.SHIPPED_MODEL.read_bytes() == shipped
 
 
 def test_calibrate_refuses_a_device_of_one_row(

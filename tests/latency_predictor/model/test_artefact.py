@@ -15,7 +15,7 @@ from latency_predictor.profiles import lowered
 
 def test_a_saved_artefact_loads_as_it_was(tmp_path: Path) -> None:
     artefact.save(artefact.load(), tmp_path / "latency.json")
-    assert (tmp_path / "latency.json").read_text() == artefact.SHIPPED.read_text()
+    assert (tmp_path / "latency.json").read_text() == artefact.SHIPPED_MODEL.read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["latency.json"]
 
 
@@ -54,7 +54,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str, message: str) -> Non
 def test_a_damaged_model_is_refused(
     tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
 ) -> None:
-    content = json.loads(artefact.SHIPPED.read_text())
+    content = json.loads(artefact.SHIPPED_MODEL.read_text())
     change(content)
     path = tmp_path / "latency.json"
     path.write_text(json.dumps(content))

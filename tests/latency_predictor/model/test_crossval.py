@@ -17,7 +17,7 @@ from latency_predictor.model.crossval import (
 )
 from latency_predictor.model.recalibrate import calibration_rows, fit_rooflines
 from latency_predictor.profiles import lowered
-from latency_predictor.profiles.measurements import Measurements, join
+from latency_predictor.profiles.measurements import Measurements, join_op_lists
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def phones() -> Measurements:
     rows, _ = calibration_rows(None)
     rows = rows[rows["calibration"].isin(["a14-ane", "a15-ane"])]
     tables, _ = lowered.lower_all(rows["network"], lowered.load())
-    return join(rows, tables)
+    return join_op_lists(rows, tables)
 
 
 def test_families_are_not_torn_apart(phones: Measurements) -> None:

@@ -13,7 +13,7 @@ from latency_predictor.model.interval import Interval
 from latency_predictor.model.recalibrate import calibration_rows, fit_rooflines
 from latency_predictor.ops import COLUMNS
 from latency_predictor.profiles import lowered
-from latency_predictor.profiles.measurements import join
+from latency_predictor.profiles.measurements import join_op_lists
 
 
 def select(table: OpTable, programs: list[int]) -> OpTable:
@@ -31,7 +31,7 @@ def fitted(fit: Fit, name: str) -> LatencyModel:
     rows, _ = calibration_rows(None)
     rows = rows[rows["calibration"].isin(["a14-ane", "a15-ane"])]
     tables, _ = lowered.lower_all(rows["network"], lowered.load())
-    times = fit(join(rows, tables)).times
+    times = fit(join_op_lists(rows, tables)).times
     intervals = dict.fromkeys(times, Interval(noise=0.1, quantile=2, checked=0.1))
     return CalibratedModel(name, times, intervals)  # type: ignore[arg-type]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, build, lower
+from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, build, lower_network
 
 
 def family(name: str) -> str:
@@ -25,7 +25,7 @@ def test_unknown_names_are_refused(name: str) -> None:
 
 def test_a_size_that_a_network_refuses_is_reported() -> None:
     with pytest.raises(UnknownNetwork, match=r"vit_tiny_patch16_224.* at 9x9"):
-        lower(NetworkSpec("vit_tiny_patch16_224", 9, 9))
+        lower_network(NetworkSpec("vit_tiny_patch16_224", 9, 9))
 
 
 def test_reparameterised_networks_are_in_inference_form() -> None:
@@ -36,14 +36,14 @@ def test_reparameterised_networks_are_in_inference_form() -> None:
 
 
 def test_backbone_has_no_classifier() -> None:
-    whole = lower(NetworkSpec("resnet50", 512, 512)).totals()
-    backbone = lower(NetworkSpec("resnet50", 512, 512, backbone=True)).totals()
+    whole = lower_network(NetworkSpec("resnet50", 512, 512)).totals()
+    backbone = lower_network(NetworkSpec("resnet50", 512, 512, backbone=True)).totals()
     assert whole["parameters"] - backbone["parameters"] == 2048 * 1000 + 1000
 
 
 def test_attention_tables_follow_the_resolution() -> None:
     small, large = (
-        lower(NetworkSpec("efficientformer_l1", side, side)).totals()["macs"][0]
+        lower_network(NetworkSpec("efficientformer_l1", side, side)).totals()["macs"][0]
         for side in (224, 512)
     )
     assert large > (512 / 224) ** 2 * small

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, build, lower
+from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, build, lower_network
 from latency_predictor.networks.published import NETWORKS
-from latency_predictor.profiles.table import SHIPPED, read_profiles, usable
+from latency_predictor.profiles.table import SHIPPED_PROFILES, read_profiles, usable
 
 PRINTED = {
     "edgeface_xs": (1.77, 0.154 / 2),
@@ -43,7 +43,7 @@ def test_sizes_are_the_printed_ones(name: str) -> None:
     side = 112 if name.startswith("edgeface") else 224
     spec = NetworkSpec(f"published:{name}" if name in NETWORKS else name, side, side)
     parameters = sum(parameter.numel() for parameter in build(spec).parameters())
-    macs = float(lower(spec).totals()["macs"][0])
+    macs = float(lower_network(spec).totals()["macs"][0])
     printed_parameters, printed_macs = PRINTED[name]
     assert agrees(parameters / 1e6, printed_parameters, tolerance=0.01)
     assert agrees(macs / 1e9, printed_macs, tolerance=0.02)
@@ -51,19 +51,20 @@ def test_sizes_are_the_printed_ones(name: str) -> None:
 
 def test_every_published_network_is_checked_and_timed() -> None:
     assert set(NETWORKS) <= set(PRINTED)
-    rows = pd.read_csv(SHIPPED, dtype=str, keep_default_na=False)
+    rows = pd.read_csv(SHIPPED_PROFILES, dtype=str, keep_default_na=False)
     assert {f"published:{name}" for name in NETWORKS} <= set(rows["timm_name_if_any"])
 
 
 def test_rows_of_published_networks_are_calibrated_with_by_family() -> None:
-    rows = usable(read_profiles(SHIPPED))
+    rows = usable(read_profiles(SHIPPED_PROFILES))
     families = rows.loc[rows["timm_name_if_any"].str.startswith("published:"), "family"]
     assert set(families) == {"mobilevig", "repnext"}
 
 
 def test_a_backbone_ends_in_its_feature_maps() -> None:
     whole, backbone = (
-        lower(NetworkSpec("published:repnext_m3", 512, 512, backbone=b)) for b in (False, True)
+        lower_network(NetworkSpec("published:repnext_m3", 512, 512, backbone=b))
+        for b in (False, True)
     )
     assert len(whole) == len(backbone) + 2
     assert whole.totals()["parameters"] - backbone.totals()["parameters"] == 512 * 1000 + 1000

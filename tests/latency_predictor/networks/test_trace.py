@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from latency_predictor.networks.names import NetworkSpec, build, lower
+from latency_predictor.networks.names import NetworkSpec, build, lower_network
 from latency_predictor.networks.trace import trace
 from latency_predictor.ops import Kind, OpTable
 
@@ -28,7 +28,7 @@ def rows(table: OpTable) -> list[tuple[str, int, int, int, int]]:
     ],
 )
 def test_published_sizes(name: str, side: int, gmacs: float, parameters_m: float) -> None:
-    totals = lower(NetworkSpec(name, side, side)).totals()
+    totals = lower_network(NetworkSpec(name, side, side)).totals()
     assert totals["macs"][0] / 1e9 == pytest.approx(gmacs, rel=0.02)
     assert totals["parameters"][0] / 1e6 == pytest.approx(parameters_m, rel=0.02)
 

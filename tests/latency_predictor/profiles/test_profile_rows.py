@@ -7,7 +7,7 @@ import pytest
 
 from latency_predictor.ops import OpTable
 from latency_predictor.profiles import profile_file
-from latency_predictor.profiles.measurements import join
+from latency_predictor.profiles.measurements import join_op_lists
 from latency_predictor.profiles.profile_file import (
     Device,
     Host,
@@ -46,7 +46,7 @@ def test_a_profile_file_brings_its_op_lists(records: list[ProfileRecord], tmp_pa
     path = tmp_path / "own.jsonl"
     profile_file.write(records, path)
     rows, tables = rows_of_device(path, "iphone15plus")  # the same chip
-    measurements = join(rows, tables)
+    measurements = join_op_lists(rows, tables)
     assert set(rows["calibration"]) == {"a16-ane"}
     np.testing.assert_allclose(measurements.ms, [1, 2, 3, 4, 5, 6])
     for place, one in enumerate(records):

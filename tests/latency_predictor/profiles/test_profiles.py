@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from latency_predictor.model import artefact
-from latency_predictor.networks.names import lower
+from latency_predictor.networks.names import lower_network
 from latency_predictor.profiles import lowered
 from latency_predictor.profiles.row_filters import CALIBRATE, USES, filter_row
 from latency_predictor.profiles.table import (
-    SHIPPED,
+    SHIPPED_PROFILES,
     ProfileError,
     fingerprint,
     read_profiles,
@@ -25,7 +25,7 @@ Written = Callable[..., Path]
 
 @pytest.mark.parametrize("name", ["models.csv", "ops.csv", "chips.csv"])
 def test_every_shipped_row_has_a_source(name: str) -> None:
-    rows = pd.read_csv(SHIPPED.parent / name, dtype=str, keep_default_na=False)
+    rows = pd.read_csv(SHIPPED_PROFILES.parent / name, dtype=str, keep_default_na=False)
     assert len(rows) > 20
     assert (rows["source"] != "").all()
     if "source_ref" in rows.columns:
@@ -33,7 +33,7 @@ def test_every_shipped_row_has_a_source(name: str) -> None:
 
 
 def test_shipped_filters_are_complete_and_follow_the_rules() -> None:
-    rows = pd.read_csv(SHIPPED, dtype=str, keep_default_na=False)
+    rows = pd.read_csv(SHIPPED_PROFILES, dtype=str, keep_default_na=False)
     assert set(rows["use"]) == set(USES)
     assert ((rows["why"] == "") == (rows["use"] == CALIBRATE)).all()
     filtered = [filter_row(row) for row in rows.to_dict("records")]
@@ -41,7 +41,7 @@ def test_shipped_filters_are_complete_and_follow_the_rules() -> None:
 
 
 def test_a_file_without_use_and_why_is_filtered(tmp_path: Path) -> None:
-    rows = pd.read_csv(SHIPPED, dtype=str, keep_default_na=False)
+    rows = pd.read_csv(SHIPPED_PROFILES, dtype=str, keep_default_na=False)
     raw = tmp_path / "raw.csv"
     rows.drop(columns=["use", "why"]).to_csv(raw, index=False)
     assert list(read_profiles(raw)["use"]) == list(rows["use"])
@@ -54,7 +54,7 @@ def test_a_file_may_restrict_but_not_release(written: Written) -> None:
 
 
 def test_shipped_artefact_was_fitted_to_the_shipped_rows() -> None:
-    rows = usable(read_profiles(SHIPPED))
+    rows = usable(read_profiles(SHIPPED_PROFILES))
     shipped = artefact.load()
     assert shipped.calibration_sha256 == fingerprint(rows)
     assert shipped.calibration_rows == len(rows)
@@ -66,7 +66,7 @@ def test_shipped_op_lists_are_those_of_today() -> None:
     known = lowered.load()
     for name in ("resnet18", "mobilenetv2_050", "fastvit_t8"):
         network = next(network for network in known if network.name == name)
-        kept, traced = known[network].totals(), lower(network).totals()
+        kept, traced = known[network].totals(), lower_network(network).totals()
         assert {k: v.tolist() for k, v in kept.items()} == {
             k: v.tolist() for k, v in traced.items()
         }
@@ -103,7 +103,7 @@ def test_unreadable_latencies_are_unfit(written: Written, latency: str) -> None:
 
 
 def test_the_counts_in_the_readme_are_those_of_the_file() -> None:
-    text = (SHIPPED.parent / "README.md").read_text()
-    counts = read_profiles(SHIPPED)["use"].value_counts()
+    text = (SHIPPED_PROFILES.parent / "README.md").read_text()
+    counts = read_profiles(SHIPPED_PROFILES)["use"].value_counts()
     for use in USES:
         assert f"| `{use}` | {counts[use]} |" in text

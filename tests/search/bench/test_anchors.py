@@ -11,7 +11,14 @@ from PIL import Image
 from skimage.data import astronaut
 
 from search.bench import video
-from search.bench.anchors import BUILT_IN, OPTIONAL, BenchCodec, CodecError, Pixels, anchor
+from search.bench.anchors import (
+    DEFAULT_CODECS,
+    OPTIONAL_CODECS,
+    BenchCodec,
+    CodecError,
+    Pixels,
+    anchor,
+)
 
 PHOTO: Pixels = astronaut()[60:172, 180:324]
 SIZES = [(112, 144), (63, 97), (48, 31)]
@@ -21,9 +28,11 @@ START_CODES = {"vvc": b"\0\0\0\1", "av1": b"\x12\0\x0a"}
 """A NAL unit's; a temporal delimiter's, then a sequence header's."""
 
 
-@pytest.fixture(params=[*BUILT_IN, *(pytest.param(n, marks=pytest.mark.slow) for n in OPTIONAL)])
+@pytest.fixture(
+    params=[*DEFAULT_CODECS, *(pytest.param(n, marks=pytest.mark.slow) for n in OPTIONAL_CODECS)]
+)
 def codec(request: pytest.FixtureRequest) -> BenchCodec:
-    if request.param in OPTIONAL:
+    if request.param in OPTIONAL_CODECS:
         pytest.importorskip("imageio_ffmpeg")
     return anchor(request.param)
 
@@ -76,7 +85,7 @@ def test_jpeg_is_420() -> None:
 
 
 def test_settings_name_versions() -> None:
-    for name in BUILT_IN:
+    for name in DEFAULT_CODECS:
         codec = anchor(name)
         assert codec.name == name
         assert re.search(r"\d+\.\d+", codec.settings)

@@ -8,7 +8,7 @@ import pytest
 
 from search.bench.anchors import BenchCodec, anchor
 from search.bench.measure import Photograph
-from search.bench.report import Failure, summarise, write_report
+from search.bench.report import Failure, summarise, write_bench_report
 from search.bench.results import Results
 from search.bench.store import Measured, Store
 
@@ -88,7 +88,7 @@ def test_why_there_is_no_bd_rate(tmp_path: Path) -> None:
 
 def test_the_page(store: Store, tmp_path: Path) -> None:
     results = Results.collect(store, PHOTOS, [ANCHOR, OTHER], ["psnr", "lite0_lpips"])
-    page = single_spaced(write_report(tmp_path, results, ["Summary."]).read_text())
+    page = single_spaced(write_bench_report(tmp_path, results, ["Summary."]).read_text())
     assert page.startswith("# 2 codecs, 3 photographs\n\nSummary.\n")
     assert (
         "| codec | quality | bpp | psnr | lite0_lpips (lower is better) | encode s | decode s |"

@@ -10,8 +10,8 @@ from latency_predictor import LatencyModel, OpTable, UnknownDevice, load_default
 from latency_predictor.interface import Prediction, feature_sums
 from search.config.schema import CONFIGS
 from search.costs.codec_latency import TILES_12MP
-from search.costs.costs import CHUNK, SpaceCosts, costs, costs_of
-from space.lowering.networks import DECODER, lower
+from search.costs.costs import PRICED_AT_ONCE, SpaceCosts, costs, costs_of
+from space.lowering.networks import DECODER, lower_segments
 from space.search_space import SearchSpace
 
 DEVICE = "iphone13"
@@ -42,14 +42,14 @@ class FiveFeatures:
 
 @pytest.mark.parametrize("loaded", [load_default, FiveFeatures])
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-@pytest.mark.parametrize("chunk", [7, CHUNK])
+@pytest.mark.parametrize("chunk", [7, PRICED_AT_ONCE])
 def test_a_space_is_priced_as_its_architectures_one_by_one(
     space: SearchSpace,
     loaded: Callable[[], LatencyModel],
     chunk: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(search.costs.costs, "CHUNK", chunk)
+    monkeypatch.setattr(search.costs.costs, "PRICED_AT_ONCE", chunk)
     model = loaded()
     numbers = space.sample(60, np.random.default_rng(chunk))
     frame = SpaceCosts(space, model, DEVICE).of(numbers)
@@ -62,7 +62,7 @@ def test_a_space_is_priced_as_its_architectures_one_by_one(
 def test_decode_time_is_that_of_48_tiles(tiny: SearchSpace) -> None:
     columns = tiny.columns(np.arange(10))
     frame = costs(columns, load_default(), DEVICE)
-    tile_ms = load_default().predict(lower(DECODER, columns), DEVICE).ms
+    tile_ms = load_default().predict(lower_segments(DECODER, columns), DEVICE).ms
     np.testing.assert_allclose(frame["decode_ms"], TILES_12MP * tile_ms)
     assert (frame["decode_low_ms"] < frame["decode_ms"]).all()
     assert (frame["decode_ms"] < frame["decode_high_ms"]).all()

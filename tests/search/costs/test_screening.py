@@ -5,7 +5,14 @@ import yaml
 from latency_predictor import load_default
 from search.config.schema import CONFIGS, ConstraintConfig, Limits
 from search.costs.costs import costs_of
-from search.costs.screening import EmptyPool, Pool, Screening, bounded, drawn, one_stage_changes
+from search.costs.screening import (
+    EmptyPool,
+    Pool,
+    Screening,
+    bounded,
+    drawn_numbers,
+    one_stage_changes,
+)
 from search.study.goal import Band
 from space.search_space import SearchSpace
 
@@ -37,7 +44,7 @@ def test_rows_of_the_pool_are_the_costs_of_its_architectures(tiny: SearchSpace, 
 
 def test_a_large_space_is_sampled_without_repetition() -> None:
     rng = np.random.default_rng(0)
-    sampled = drawn(LARGE, 100, rng)
+    sampled = drawn_numbers(LARGE, 100, rng)
     changes = np.concatenate(one_stage_changes(LARGE))
     certain = {LARGE.number(LARGE.reference), *changes.tolist()}
     assert len(set(sampled.tolist())) == len(sampled)
@@ -64,13 +71,13 @@ def test_changes_of_one_stage_are_all_that_differ_there_alone(tiny: SearchSpace)
 @pytest.mark.parametrize("name", ["pico_tiny", "pico_decoder"])
 def test_spaces_of_a_few_million_are_taken_whole(name: str) -> None:
     space = named(name)
-    assert len(drawn(space, 100, np.random.default_rng(0))) == space.size
+    assert len(drawn_numbers(space, 100, np.random.default_rng(0))) == space.size
 
 
 def test_a_renewed_pool_has_neighbours_of_the_best_and_what_was_tried() -> None:
     rng = np.random.default_rng(0)
     best, tried = LARGE.sample(3, rng), LARGE.sample(20, rng)
-    numbers = drawn(LARGE, 3000, rng, best, tried)
+    numbers = drawn_numbers(LARGE, 3000, rng, best, tried)
     assert set(tried) <= set(numbers)
     apart = [
         np.sum(np.stack(LARGE.digits(numbers)) != np.stack(LARGE.digits(best[i : i + 1])), axis=0)

@@ -18,7 +18,7 @@ from search.data.photographs import (
     _decode,
     find_photographs,
     load_photographs,
-    split,
+    split_photographs,
 )
 
 SETS = ("select", "report", "train")
@@ -33,7 +33,7 @@ def set_of(content: str) -> str:
 
 def sets(found: set[str]) -> dict[str, str]:
     """Set by content."""
-    return {content: name for name in SETS for content in getattr(split(found), name)}
+    return {content: name for name in SETS for content in getattr(split_photographs(found), name)}
 
 
 def content_of(path: Path) -> str:
@@ -93,7 +93,7 @@ class TestSplit:
 
     @given(st.sets(contents, min_size=2, max_size=12))
     def test_no_set_of_a_small_folder_is_empty(self, found: set[str]) -> None:
-        parts = split(found)
+        parts = split_photographs(found)
         assert parts.select + parts.report + parts.train == sorted(found)
         assert len(parts.select) >= (2 if len(found) >= 6 else 1)
         assert len(parts.report) >= (1 if len(found) >= 3 else 0)
@@ -314,7 +314,7 @@ class TestWithoutAFolder:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before = load_photographs(None, 100, 7, 1, tmp_path / "cache")
-        monkeypatch.setattr(shipped_crops, "FOLDER", tmp_path)
+        monkeypatch.setattr(shipped_crops, "CROPS_FOLDER", tmp_path)
         Image.new("RGB", (CROP, CROP)).save(tmp_path / "00-black-0x0.webp", lossless=True)
         after = load_photographs(None, 100, 7, 1, tmp_path / "cache")
         assert before.digest != after.digest

@@ -1,5 +1,5 @@
 from search.data.photographs import CROP
-from search.data.shipped_crops import FOLDER, find_crops, load_crops, photographs_of
+from search.data.shipped_crops import CROPS_FOLDER, find_crops, load_crops, photographs_of
 
 
 def test_what_ships() -> None:
@@ -18,6 +18,6 @@ def test_the_first_crops_are_of_as_many_photographs_as_possible() -> None:
 
 
 def test_every_photograph_is_attributed() -> None:
-    said = (FOLDER / "ATTRIBUTION.md").read_text()
+    said = (CROPS_FOLDER / "ATTRIBUTION.md").read_text()
     assert "CC0 1.0" in said
     assert all(f"`{name}`" in said for name in photographs_of(find_crops(1000)))

@@ -20,8 +20,8 @@ from latency_predictor.ops import Kind, OpTable, occurrences
 from search.__main__ import main
 from search.export.checks import Run, compare
 from search.export.export import (
-    PACKAGES,
-    TABLES,
+    PACKAGE_FILES,
+    TABLES_FILE,
     TABLES_KEY,
     WRITTEN,
     ExportError,
@@ -98,7 +98,7 @@ class TestFolder:
         self, made: Path, manifest: dict[str, Any]
     ) -> None:
         model = Model.load(made / "small.safetensors")
-        for name, package in PACKAGES.items():
+        for name, package in PACKAGE_FILES.items():
             path, said = made / "small-export" / package, manifest["networks"][name]
             table = read_package(path).table
             predicted = predicted_ops(model, name)
@@ -125,7 +125,7 @@ class TestFolder:
 
     def test_tables_choose_what_the_model_chooses(self, made: Path) -> None:
         model = Model.load(made / "small.safetensors")
-        said, tensors = read_tensors(made / "small-export" / TABLES, TABLES_KEY, ValueError)
+        said, tensors = read_tensors(made / "small-export" / TABLES_FILE, TABLES_KEY, ValueError)
         assert said == {"id": model.id.hex()}
         layers = [
             IntegerLayer(*(tensors.pop(f"scales.layers.{i}.{part}")
@@ -152,7 +152,7 @@ class TestFolder:
 
         class CoreML:
             def __init__(self, name: str) -> None:
-                path = made / "small-export" / PACKAGES[name]
+                path = made / "small-export" / PACKAGE_FILES[name]
                 self._model = quiet_coremltools().models.MLModel(str(path))
 
             def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -178,8 +178,9 @@ class TestCommand:
         """Without ONNX, which is said; what the older export had more is gone."""
         shutil.copy(made / "small.safetensors", tmp_path / "model.safetensors")
         shutil.copytree(made / "small-export", tmp_path / "export")
-        for module in ("search.export.onnx_networks.missing", "search.export.export.missing"):
-            monkeypatch.setattr(module, lambda: ["onnx", "onnxscript"])
+        for module in ("onnx_networks", "export"):
+            place = f"search.export.{module}.missing_packages"
+            monkeypatch.setattr(place, lambda: ["onnx", "onnxscript"])
         capfd.readouterr()
         assert main(["export", str(tmp_path)]) == 0
         said = capfd.readouterr()
@@ -223,7 +224,7 @@ class TestCommand:
             _checks(model, made / "small-export", with_onnx=True)
 
     def test_a_model_beyond_float16(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("search.export.export.missing", lambda: ["onnx"])
+        monkeypatch.setattr("search.export.export.missing_packages", lambda: ["onnx"])
         model = random_model(SMALL)
         model.decoder.synthesis.head.bias.fill_(6e4)
         with pytest.raises(ExportError, match=r"in float16 the images decoded .* contain NaN"):
@@ -325,6 +326,6 @@ def test_every_choice_is_exported(
         SMALL.encoder, SMALL.decoder, 16, 4, activation, resampling, context, quantisation
     )
     """Without ONNX, which takes as long again."""
-    monkeypatch.setattr("search.export.export.missing", lambda: ["onnx"])
+    monkeypatch.setattr("search.export.export.missing_packages", lambda: ["onnx"])
     manifest = export(random_model(architecture), tmp_path / "out")
     assert manifest["model"]["architecture_id"] == architecture.id

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from search.metrics import KNOWN, METRICS, Metric, MetricError
-from search.metrics.external import missing
+from search.metrics.external import why_unavailable
 from search.metrics.loss import MSE_PER_LOSS
 
 QUALITIES = (5, 15, 30, 50, 75, 95)
@@ -18,7 +18,7 @@ Jpeg = Callable[[Tensor, int], Tensor]
 @pytest.fixture(params=KNOWN)
 def metric(request: pytest.FixtureRequest) -> Metric:
     name = request.param
-    reason = None if name in METRICS else missing(name)
+    reason = None if name in METRICS else why_unavailable(name)
     if reason:
         pytest.skip(f"{name} {reason}")
     return KNOWN[name]

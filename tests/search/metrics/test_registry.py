@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from search.metrics import KNOWN, METRICS, MetricError, available, external, find
+from search.metrics import KNOWN, METRICS, MetricError, available, external, find_metric
 
 
 def test_names_find_their_metrics() -> None:
-    assert all(find(name) is metric and metric.name == name for name, metric in available().items())
+    assert all(
+        find_metric(name) is metric and metric.name == name for name, metric in available().items()
+    )
     assert set(METRICS) <= set(available()) <= set(KNOWN)
 
 
@@ -17,18 +19,18 @@ def test_a_near_miss_is_told() -> None:
     with pytest.raises(
         MetricError, match=r"did you mean ssimulacra2\? available: ssimulacra2, ms_"
     ):
-        find("ssimulacra")
+        find_metric("ssimulacra")
     with pytest.raises(MetricError, match="'loudness' is unknown; available: "):
-        find("loudness")
+        find_metric("loudness")
 
 
 def test_an_absent_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(external.PACKAGES, "st_lpips", ("absent_package",))
+    monkeypatch.setitem(external.METRIC_PACKAGES, "st_lpips", ("absent_package",))
     assert "st_lpips" not in available()
     with pytest.raises(
         MetricError, match=r"^metric st_lpips needs absent_package: pip install .* available: "
     ):
-        find("st_lpips")
+        find_metric("st_lpips")
 
 
 @pytest.mark.parametrize("name", ["lpips", "dists"])
@@ -37,7 +39,7 @@ def test_absent_weights_are_named_and_not_downloaded(
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(MetricError, match=f"needs vgg16-397923af.pth and {name}_weights.pt in "):
-        find(name)
+        find_metric(name)
     assert not list(tmp_path.iterdir())
 
 
@@ -50,7 +52,7 @@ def test_weight_files_that_could_run_code_are_refused(
         torch.save({"alpha": print}, tmp_path / "checkpoints" / file)
     image = torch.zeros(1, 3, 64, 64)
     with pytest.raises(MetricError, match="or more than weights"):
-        find("dists")(image, image)
+        find_metric("dists")(image, image)
 
 
 def test_importing_the_metrics_loads_none_of_their_packages() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing, nn
 
 from search.data.photographs import Crops, load_photographs
-from search.promotion.recipe import Phase, Recipe
+from search.promotion.recipe import Recipe, RecipePhase
 from search.training.batches import to_tensor
 from search.training.full import FullTraining, TrainingData
 from search.training.learning_rates import optimiser
@@ -18,7 +18,7 @@ from search.training.update import Update, synchronised
 from space.codec.codec import Codec
 from space.search_space import SearchSpace
 
-RECIPE = Recipe(batch=1, perceptual=Phase(steps=3, loss={"psnr": 1.0}, gan=1e-3))
+RECIPE = Recipe(batch=1, perceptual=RecipePhase(steps=3, loss={"psnr": 1.0}, gan=1e-3))
 
 
 def connect(rank: int, folder: str) -> None:

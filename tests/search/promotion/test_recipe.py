@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from search.config.schema import CONFIGS, ConfigError
-from search.promotion.recipe import Phase, Promotion, Recipe, check
+from search.promotion.recipe import Promotion, Recipe, RecipePhase, check
 
 RECIPES = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
 
@@ -28,7 +28,7 @@ def test_every_shipped_recipe_can_be_trained(name: str) -> None:
 
 @given(st.integers(0, 40), st.integers(1, 400), st.floats(0.1, 2.0))
 def test_rates_rise_once_and_fall_in_each_phase(mse: int, perceptual: int, peak: float) -> None:
-    recipe = Recipe(mse=Phase(steps=mse), perceptual=Phase(steps=perceptual, rate=peak))
+    recipe = Recipe(mse=RecipePhase(steps=mse), perceptual=RecipePhase(steps=perceptual, rate=peak))
     shares = [recipe.lr_share(step) for step in range(mse, recipe.steps)]
     assert max(shares) <= peak * (1 + 1e-12)
     top = shares.index(max(shares))
@@ -42,7 +42,7 @@ def test_rates_rise_once_and_fall_in_each_phase(mse: int, perceptual: int, peak:
 
 
 def test_a_step_belongs_to_its_phase() -> None:
-    recipe = Recipe(mse=Phase(steps=3), perceptual=Phase(steps=2))
+    recipe = Recipe(mse=RecipePhase(steps=3), perceptual=RecipePhase(steps=2))
     assert [recipe.at(step)[1] for step in range(5)] == [0, 1, 2, 0, 1]
     assert [recipe.at(step)[0] is recipe.mse for step in range(5)] == [True] * 3 + [False] * 2
 

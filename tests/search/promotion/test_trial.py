@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from search.data.photographs import Photographs, load_photographs
-from search.promotion.recipe import Phase, Recipe
+from search.promotion.recipe import Recipe, RecipePhase
 from search.promotion.start import Promoted
-from search.promotion.trial import CHECKPOINT, LOSSES, SAMPLE, VALIDATION, Data, Job, train
+from search.promotion.trial import CHECKPOINT, LOSSES, SAMPLE, VALIDATION, Data, Job, train_job
 from search.training.checkpoint import CheckpointError
 from search.training.full import TrainingData
 from search.training.losses import rate_distortion
@@ -20,7 +20,7 @@ from space.bitstream.model_file import MODEL_FILE, Model
 from space.search_space import SearchSpace
 
 RECIPE = Recipe(
-    batch=1, validate_every=2, perceptual=Phase(steps=4, loss={"psnr": 1.0}), average=0.5
+    batch=1, validate_every=2, perceptual=RecipePhase(steps=4, loss={"psnr": 1.0}), average=0.5
 )
 
 
@@ -57,10 +57,10 @@ def test_a_killed_trial_leaves_what_an_uninterrupted_one_does(
         if figures["step"] == 3:
             raise Killed
 
-    train(job(tiny, tmp_path / "whole"), data, reported.append)
+    train_job(job(tiny, tmp_path / "whole"), data, reported.append)
     with pytest.raises(Killed):
-        train(job(tiny, tmp_path / "killed"), data, die_at_three)
-    train(job(tiny, tmp_path / "killed"), data, nothing)
+        train_job(job(tiny, tmp_path / "killed"), data, die_at_three)
+    train_job(job(tiny, tmp_path / "killed"), data, nothing)
     assert [figures["step"] for figures in reported] == [1, 2, 3, 4]
     for name in (LOSSES, VALIDATION, SAMPLE, MODEL_FILE):
         whole, killed = (tmp_path / folder / name for folder in ("whole", "killed"))
@@ -77,16 +77,16 @@ def test_a_killed_trial_leaves_what_an_uninterrupted_one_does(
 def test_an_interrupted_validation_is_repeated(
     tiny: SearchSpace, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(job(tiny, tmp_path / "whole"), data, nothing)
+    train_job(job(tiny, tmp_path / "whole"), data, nothing)
 
     def die(*_: object) -> None:
         raise Killed
 
     with monkeypatch.context() as broken:
-        broken.setattr("search.promotion.trial.measure", die)
+        broken.setattr("search.promotion.trial.measure_curve", die)
         with pytest.raises(Killed):
-            train(job(tiny, tmp_path / "killed"), data, nothing)
-    train(job(tiny, tmp_path / "killed"), data, nothing)
+            train_job(job(tiny, tmp_path / "killed"), data, nothing)
+    train_job(job(tiny, tmp_path / "killed"), data, nothing)
     whole, killed = (tmp_path / folder / VALIDATION for folder in ("whole", "killed"))
     assert whole.read_bytes() == killed.read_bytes()
 
@@ -94,7 +94,7 @@ def test_an_interrupted_validation_is_repeated(
 def test_an_earlier_promotion_is_where_another_starts(
     tiny: SearchSpace, data: Data, tmp_path: Path
 ) -> None:
-    train(job(tiny, tmp_path / "first"), data, nothing)
+    train_job(job(tiny, tmp_path / "first"), data, nothing)
     start = Promoted.load(tmp_path / "first")
     assert not start.synthesis_only(tiny.reference)
     started = Model.of(start.start(tiny.reference).eval())
@@ -107,13 +107,13 @@ def test_an_earlier_promotion_is_where_another_starts(
 
 
 def test_other_settings_do_not_go_on(tiny: SearchSpace, data: Data, tmp_path: Path) -> None:
-    train(job(tiny, tmp_path / "one"), data, nothing)
+    train_job(job(tiny, tmp_path / "one"), data, nothing)
     assert (tmp_path / "one" / CHECKPOINT).is_file()
     other = replace(RECIPE, batch=2)
     with pytest.raises(CheckpointError, match=r"other values of recipe.batch; .* name=NAME"):
-        train(job(tiny, tmp_path / "one", other), data, nothing)
+        train_job(job(tiny, tmp_path / "one", other), data, nothing)
     # The interval of validation changes nothing.
-    train(job(tiny, tmp_path / "one", replace(RECIPE, validate_every=3)), data, nothing)
+    train_job(job(tiny, tmp_path / "one", replace(RECIPE, validate_every=3)), data, nothing)
 
 
 def test_a_training_that_diverges_leaves_its_files_as_they_are(
@@ -132,7 +132,7 @@ def test_a_training_that_diverges_leaves_its_files_as_they_are(
     monkeypatch.setattr("search.training.losses.rate_distortion", spoiled_at_the_third)
     # Every step ends with a validation and a checkpoint.
     with pytest.raises(TrainingDiverged, match="at step 2"):
-        train(job(tiny, tmp_path, replace(RECIPE, validate_every=1)), data, nothing)
+        train_job(job(tiny, tmp_path, replace(RECIPE, validate_every=1)), data, nothing)
     assert set(saved[-1]) == set(written)
     assert {name: (tmp_path / name).read_bytes() for name in written} == saved[-1]
     assert not (tmp_path / MODEL_FILE).exists()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from search.config.schema import ConfigError
-from search.study.folders import TRIALS, find_run, table_of
+from search.study.folders import TRIALS, find_run, find_trials
 from search.study.records import RecordError, RunRecord
 
 
@@ -33,6 +33,6 @@ def test_an_unknown_name_is_answered_with_the_known_ones(root: Path) -> None:
 
 def test_a_run_without_a_table_of_trials(root: Path) -> None:
     with pytest.raises(RecordError, match=r"runs/a/trials.parquet is missing; .* report runs/a`"):
-        table_of(root / "a")
+        find_trials(root / "a")
     (root / "a" / TRIALS).touch()
-    assert table_of(root / "a") == root / "a" / TRIALS
+    assert find_trials(root / "a") == root / "a" / TRIALS

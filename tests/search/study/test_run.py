@@ -21,7 +21,7 @@ from search.report.rank_fidelity import describe_fidelity
 from search.study import run as module
 from search.study.records import ReferenceRecord, RunRecord
 from search.study.run import run
-from search.training.pretrain import FOLDER, SUPERNET
+from search.training.pretrain import SUPERNET, SUPERNETS_FOLDER
 from space.codec.initialisation import fit_initialisation
 from space.codec.supernet import Supernet
 from space.search_space import SearchSpace
@@ -50,7 +50,7 @@ def supernet(tiny: SearchSpace, tmp_path: Path) -> Supernet:
     supernet = Supernet.begin(
         tiny, fit_initialisation(torch.rand(4, 3, 64, 64, generator=generator))
     )
-    path = tmp_path / FOLDER / "pico_tiny" / SUPERNET
+    path = tmp_path / SUPERNETS_FOLDER / "pico_tiny" / SUPERNET
     path.parent.mkdir(parents=True)
     supernet.save(path, {})
     return Supernet.load(path)

@@ -9,7 +9,7 @@ import yaml
 from latency_predictor import load_default
 from search.config.schema import CONFIGS, ConstraintConfig, Limits
 from search.costs.costs import costs_of
-from search.costs.screening import Pool, Screening, drawn
+from search.costs.screening import Pool, Screening, drawn_numbers
 from search.study.goal import Band
 from search.study.starts import first_trials
 from space.search_space import SearchSpace
@@ -23,7 +23,7 @@ def screened(most_ms: float | None = None, band: Band | None = None) -> Pool:
     """Candidates of the large space."""
     limits = ConstraintConfig(max=Limits(decode_ms=most_ms))
     screening = Screening(LARGE, load_default(), DEVICE, limits, band)
-    return screening.pool(drawn(LARGE, 2000, np.random.default_rng(0)))
+    return screening.pool(drawn_numbers(LARGE, 2000, np.random.default_rng(0)))
 
 
 @pytest.fixture(scope="module")

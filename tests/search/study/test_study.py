@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from optuna.trial import TrialState
 
 from search.config.schema import CONFIGS, Sampler
-from search.costs.screening import drawn
+from search.costs.screening import drawn_numbers
 from search.study.goal import Band, Front
 from search.study.journal import Journal, drop_torn_line
 from search.study.study import (
@@ -214,7 +214,7 @@ def test_a_large_space_has_pools_one_after_another_also_when_continued(tmp_path:
     pools: list[Numbers] = []
 
     def renew(best: Numbers, tried: Numbers) -> tuple[Numbers, Known]:
-        pools.append(drawn(large, 100, rng, best, tried))
+        pools.append(drawn_numbers(large, 100, rng, best, tried))
         return pools[-1], known(pools[-1])
 
     def known(numbers: Numbers) -> Known:
@@ -224,7 +224,7 @@ def test_a_large_space_has_pools_one_after_another_also_when_continued(tmp_path:
     ids = []
     for trials in (14, 8):
         study = open_study(Journal.of(tmp_path))
-        first = drawn(large, 100, rng)
+        first = drawn_numbers(large, 100, rng)
         asking = Proposer(
             study, large, first, known(first), price, Sampler.grey_box, seed=0, renew=renew
         )

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from search.data.photographs import Crops, load_photographs
-from search.promotion.recipe import Phase, Recipe
+from search.promotion.recipe import Recipe, RecipePhase
 from search.training.checkpoint import CheckpointError
 from search.training.critic import critic_loss
 from search.training.full import CURVE, FullTraining, TrainingData
@@ -20,8 +20,8 @@ from space.search_space import SearchSpace
 
 WHOLE = Recipe(
     batch=1,
-    mse=Phase(steps=2, loss={"psnr": 1.0}),
-    perceptual=Phase(
+    mse=RecipePhase(steps=2, loss={"psnr": 1.0}),
+    perceptual=RecipePhase(
         steps=3, loss={"psnr": 0.5, "ms_ssim": 0.5}, tiling=0.1, text=0.1, gan=1e-3, gan_warm_up=2
     ),
 )
@@ -80,7 +80,7 @@ def test_terms_are_there_in_their_phase(tiny: SearchSpace, crops: Crops) -> None
 
 
 def test_training_lowers_the_loss(tiny: SearchSpace, crops: Crops) -> None:
-    recipe = Recipe(batch=1, perceptual=Phase(steps=60, loss={"psnr": 1.0}))
+    recipe = Recipe(batch=1, perceptual=RecipePhase(steps=60, loss={"psnr": 1.0}))
     training = begun(tiny, crops[:1], recipe)
     losses = [training.advance()["loss"] for _ in range(recipe.steps)]
     # Levels are drawn at random, so that single losses differ by more than training gains.

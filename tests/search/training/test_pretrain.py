@@ -18,7 +18,7 @@ from search.config.schema import (
     RunConfig,
 )
 from search.training.losses import objective
-from search.training.pretrain import FOLDER, SUPERNET, find_supernet, pretrain
+from search.training.pretrain import SUPERNET, SUPERNETS_FOLDER, find_supernet, pretrain
 from search.training.update import TrainingDiverged
 from space.codec.initialisation import fit_initialisation
 from space.codec.supernet import Supernet, SupernetError
@@ -42,7 +42,7 @@ def test_without_a_supernet_the_command_that_makes_one_is_named(
 def test_the_supernet_of_a_space_is_found_unless_none_is_wanted(
     tiny: SearchSpace, supernet: Supernet, tmp_path: Path
 ) -> None:
-    path = tmp_path / FOLDER / "pico_tiny" / SUPERNET
+    path = tmp_path / SUPERNETS_FOLDER / "pico_tiny" / SUPERNET
     path.parent.mkdir(parents=True)
     supernet.save(path, {})
     found, said = find_supernet(tiny, tmp_path, None)
@@ -70,7 +70,7 @@ def test_a_training_that_diverges_leaves_its_files_as_they_are(
         # Every step ends with a checkpoint and a validation.
         pretrain=PretrainConfig(validate_every=1, joint=JointPhase(steps=3, batch=1)),
     )
-    folder = tmp_path / FOLDER / "pico_tiny"
+    folder = tmp_path / SUPERNETS_FOLDER / "pico_tiny"
     saved: list[dict[str, bytes]] = []
 
     def spoiled_at_the_third(*of: Any) -> Tensor:

@@ -14,9 +14,16 @@ from search.config.schema import CONFIGS, ProxyConfig
 from search.data.photographs import Crops, Photographs, load_photographs
 from search.training.batches import to_tensor
 from search.training.losses import objective
-from search.training.proxy import AVERAGED, ProxyTraining, Score, begin, evaluate, late_average
+from search.training.proxy import (
+    AVERAGED,
+    ProxyTraining,
+    Score,
+    begin,
+    late_average,
+    score_training,
+)
 from search.training.update import TrainingDiverged
-from search.training.validation import measure
+from search.training.validation import measure_curve
 from space.architecture import LEVELS, Architecture
 from space.codec.codec import RATE_WEIGHTS, SYNTHESIS, Codec
 from space.codec.initialisation import Initialisation, fit_initialisation, start_from
@@ -47,7 +54,7 @@ def scored(
 ) -> Score:
     training = begin(architecture, start, config, seed)
     asked = (config.qualities, config.metrics, config.steps)
-    return evaluate(training, data.train, data.select, *asked)
+    return score_training(training, data.train, data.select, *asked)
 
 
 def test_a_trial_ends_with_a_working_codec(
@@ -109,7 +116,7 @@ def test_bpp_is_the_entropy_models(
     tiny: SearchSpace, data: Photographs, initialisation: Initialisation
 ) -> None:
     codec = start_from(Codec(tiny.reference), initialisation)
-    curve, _ = measure(codec, data.select, (3.0, 6.0), ("psnr",))
+    curve, _ = measure_curve(codec, data.select, (3.0, 6.0), ("psnr",))
     original = to_tensor(data.select, torch.device("cpu"))
     with torch.no_grad():
         bits = codec(original, torch.full((2,), 3.0)).bits
@@ -146,9 +153,9 @@ def test_measuring_on_the_way_changes_nothing(
         training = ProxyTraining(initialisation.start(tiny.reference), False, ProxyConfig(), 0)
         for step in range(3):
             if step in measured:
-                measure(training.codec, data.select, (3.0, 6.0), ("psnr",))
+                measure_curve(training.codec, data.select, (3.0, 6.0), ("psnr",))
             training.advance(data.train)
-        return measure(training.codec, data.select, (3.0, 6.0), ("psnr",))[0]
+        return measure_curve(training.codec, data.select, (3.0, 6.0), ("psnr",))[0]
 
     torch.manual_seed(0)
     straight = curve(set())
@@ -165,14 +172,14 @@ def test_a_training_that_goes_on_elsewhere_ends_as_if_it_had_stayed(
         return ProxyTraining(initialisation.start(tiny.reference), synthesis_only, ProxyConfig(), 0)
 
     asked = (data.train, data.select, (3.0, 6.0), ("psnr",))
-    straight = evaluate(begun(), *asked, 4)
+    straight = score_training(begun(), *asked, 4)
     training = begun()
     for steps in (0, 2):
-        assert evaluate(training, *asked, steps).steps == steps
+        assert score_training(training, *asked, steps).steps == steps
         # A worker has its own.
         training = copy.deepcopy(training)
         torch.manual_seed(steps + 1)
-    assert evaluate(training, *asked, 4).curve == straight.curve
+    assert score_training(training, *asked, 4).curve == straight.curve
 
 
 def test_what_is_frozen_stays_and_so_do_the_bits(
@@ -180,7 +187,7 @@ def test_what_is_frozen_stays_and_so_do_the_bits(
 ) -> None:
     codec = initialisation.start(tiny.reference)
     before = {name: value.clone() for name, value in codec.state_dict().items()}
-    curve, _ = measure(codec, data.select, (3.0, 6.0), ("psnr",))
+    curve, _ = measure_curve(codec, data.select, (3.0, 6.0), ("psnr",))
     training = ProxyTraining(codec, True, ProxyConfig(), seed=0)
     for _ in range(3):
         training.advance(data.train)
@@ -191,7 +198,7 @@ def test_what_is_frozen_stays_and_so_do_the_bits(
     ]
     assert moved
     assert all(name.startswith(SYNTHESIS) for name in moved)
-    after, _ = measure(training.codec, data.select, (3.0, 6.0), ("psnr",))
+    after, _ = measure_curve(training.codec, data.select, (3.0, 6.0), ("psnr",))
     assert after["bpp"] == curve["bpp"]
 
 

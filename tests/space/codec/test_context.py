@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from space.architecture import CHOICES, LEVELS, Architecture
-from space.codec.context import DECODING_STEPS, Context, join, split
+from space.codec.context import DECODING_STEPS, Context, join_groups, split_groups
 
 PATTERNS = CHOICES["context"]
 
@@ -36,10 +36,10 @@ class TestConformance:
 
     def test_groups_partition_the_latent(self, pattern: str) -> None:
         x = torch.arange(8 * 6 * 4, dtype=torch.float).reshape(1, 8, 6, 4)
-        groups = split(x, pattern)
+        groups = split_groups(x, pattern)
         assert len(groups) == DECODING_STEPS[pattern]
         assert len({group.shape for group in groups}) == 1
-        assert torch.equal(join(groups, pattern), x)
+        assert torch.equal(join_groups(groups, pattern), x)
 
     @pytest.mark.parametrize("quantisation", CHOICES["quantisation"])
     @torch.no_grad()
@@ -64,11 +64,11 @@ class TestConformance:
         context = context_of(architecture, pattern)
         symbols = torch.randn(1, architecture.latent_channels, 8, 8).round()
         z = torch.zeros(1, architecture.hyper_channels, 2, 2)
-        before = split(context(symbols, z, levels), pattern)
+        before = split_groups(context(symbols, z, levels), pattern)
         for changed in range(DECODING_STEPS[pattern]):
-            groups = [group.clone() for group in split(symbols, pattern)]
+            groups = [group.clone() for group in split_groups(symbols, pattern)]
             groups[changed] += 1
-            after = split(context(join(groups, pattern), z, levels), pattern)
+            after = split_groups(context(join_groups(groups, pattern), z, levels), pattern)
             same = [torch.equal(a, b) for a, b in zip(before, after, strict=True)]
             assert same == [step < changed for step in range(DECODING_STEPS[pattern])]
 
@@ -84,12 +84,12 @@ class TestConformance:
 
 def test_phases_of_the_grid_and_the_checkerboard() -> None:
     places = torch.arange(16.0).reshape(1, 1, 4, 4)
-    assert [group.flatten().tolist() for group in split(places, "grid")] == [
+    assert [group.flatten().tolist() for group in split_groups(places, "grid")] == [
         [0, 2, 8, 10],
         [5, 7, 13, 15],
         [1, 3, 9, 11],
         [4, 6, 12, 14],
     ]
-    white, black = split(places, "checkerboard")
+    white, black = split_groups(places, "checkerboard")
     assert sorted(white.flatten().tolist()) == [0, 2, 5, 7, 8, 10, 13, 15]
     assert sorted(black.flatten().tolist()) == [1, 3, 4, 6, 9, 11, 12, 14]

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from scipy.stats import norm
 
 from space.codec.payload import FLAG_BLOCK, PayloadReader, Symbols, Tables, write_payload
-from space.codec.scales import TABLES, table_sigmas
+from space.codec.scales import TABLE_COUNT, table_sigmas
 
 LISTS = Tables.gaussian().as_lists()
 
@@ -29,9 +29,9 @@ def test_any_symbols_come_back(data: st.DataObject) -> None:
     """Including symbols far outside of their table, and symbols of table 0 that are not zero."""
     shape, z_shape = data.draw(st.sampled_from([((4, 4, 4), (2, 1, 1)), ((4, 8, 16), (3, 2, 4))]))
     latent = data.draw(symbols(shape, -(2**15), 2**15))
-    tables = data.draw(symbols(shape, 0, TABLES - 1))
+    tables = data.draw(symbols(shape, 0, TABLE_COUNT - 1))
     z = data.draw(symbols(z_shape, -300, 300))
-    z_tables = data.draw(symbols(z_shape, 0, TABLES - 1))
+    z_tables = data.draw(symbols(z_shape, 0, TABLE_COUNT - 1))
     found = read(write_payload(z, z_tables, latent, tables, LISTS), z_tables, tables)
     assert np.array_equal(found[0], z)
     assert np.array_equal(found[1], latent)
@@ -39,7 +39,7 @@ def test_any_symbols_come_back(data: st.DataObject) -> None:
 
 def test_the_size_is_the_entropy_of_the_gaussians() -> None:
     rng = np.random.default_rng(0)
-    tables = rng.integers(0, TABLES, size=(64, 32, 32)).astype(np.int32)
+    tables = rng.integers(0, TABLE_COUNT, size=(64, 32, 32)).astype(np.int32)
     sigma = table_sigmas().numpy()[tables]
     latent = np.round(rng.normal(scale=sigma)).astype(np.int32)
     z = np.zeros((8, 8, 8), np.int32)
@@ -51,7 +51,7 @@ def test_the_size_is_the_entropy_of_the_gaussians() -> None:
 def test_the_size_is_what_the_tables_say() -> None:
     """Including symbols far outside of their tables."""
     rng = np.random.default_rng(1)
-    tables = rng.integers(1, TABLES, size=(64, 32, 32)).astype(np.int32)
+    tables = rng.integers(1, TABLE_COUNT, size=(64, 32, 32)).astype(np.int32)
     latent = np.round(rng.laplace(scale=3 * table_sigmas().numpy()[tables])).astype(np.int32)
     z = np.zeros((1, 1, 1), np.int32)
     size = len(write_payload(z, z, latent, tables, LISTS))
@@ -72,7 +72,7 @@ def test_what_table_zero_expects_costs_next_to_nothing() -> None:
 
 def test_tables_are_sixteen_bit_distributions() -> None:
     cdfs, lengths, offsets = LISTS
-    assert len(cdfs) == TABLES
+    assert len(cdfs) == TABLE_COUNT
     for cdf, length, offset in zip(cdfs, lengths, offsets, strict=True):
         assert len(cdf) == length
         assert cdf[0] == 0
@@ -86,8 +86,8 @@ def test_tables_are_sixteen_bit_distributions() -> None:
 def test_a_forged_payload_gives_other_symbols_but_never_a_crash(seed: int) -> None:
     """The checksum protects against accidents. A forged payload must not be read past its end."""
     rng = np.random.default_rng(seed)
-    tables = rng.integers(0, TABLES, size=(16, 16, 16)).astype(np.int32)
-    z_tables = rng.integers(0, TABLES, size=(4, 4, 4)).astype(np.int32)
+    tables = rng.integers(0, TABLE_COUNT, size=(16, 16, 16)).astype(np.int32)
+    z_tables = rng.integers(0, TABLE_COUNT, size=(4, 4, 4)).astype(np.int32)
     kind = seed % 4
     length = int(rng.integers(0, 3000))
     payload = (
@@ -112,11 +112,11 @@ def test_the_bytes_of_version_one() -> None:
     cdf = torch.arange(7, dtype=torch.int32) ** 2 * 1000
     cdf[-1] = 2**16
     tables = Tables(
-        cdf.repeat(TABLES, 1),
-        torch.full((TABLES,), 7, dtype=torch.int32),
-        torch.full((TABLES,), -2, dtype=torch.int32),
+        cdf.repeat(TABLE_COUNT, 1),
+        torch.full((TABLE_COUNT,), 7, dtype=torch.int32),
+        torch.full((TABLE_COUNT,), -2, dtype=torch.int32),
     ).as_lists()
-    z_tables = rng.integers(0, TABLES, size=(4, 2, 2)).astype(np.int32)
+    z_tables = rng.integers(0, TABLE_COUNT, size=(4, 2, 2)).astype(np.int32)
     latent_tables = rng.integers(0, 4, size=(8, 8, 8)).astype(np.int32)
     z = rng.integers(-3, 4, size=z_tables.shape).astype(np.int32)
     latent = rng.integers(-9, 10, size=latent_tables.shape).astype(np.int32)

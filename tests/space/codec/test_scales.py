@@ -12,7 +12,7 @@ from space.codec.codec import level_weights
 from space.codec.scales import (
     SIGMA_MAX,
     SIGMA_MIN,
-    TABLES,
+    TABLE_COUNT,
     IntegerLayer,
     IntegerScales,
     ScalePath,
@@ -73,10 +73,10 @@ class TestConformance:
     ) -> None:
         path = path_of(architecture, form)
         sigma = path(z, level_weights(steps)).clamp(SIGMA_MIN, SIGMA_MAX)
-        exact = torch.log(sigma / SIGMA_MIN) / np.log(SIGMA_MAX / SIGMA_MIN) * (TABLES - 1)
+        exact = torch.log(sigma / SIGMA_MIN) / np.log(SIGMA_MAX / SIGMA_MIN) * (TABLE_COUNT - 1)
         tables = path.integer()(z.long(), steps)
         assert tables.shape == (2, architecture.latent_channels, 20, 28)
-        assert len(tables.unique()) > TABLES // 2
+        assert len(tables.unique()) > TABLE_COUNT // 2
         # Rounding to a table, and rounding to the fixed point.
         assert (tables - exact).abs().max() < 0.55
 
@@ -102,7 +102,7 @@ class TestConformance:
         x = x.reshape(channels, 4 * height, 4 * width)
         base = integer.base.numpy().astype(object)
         mixed = (base[1] * 70 + base[2] * 30) // QUALITY_STEPS
-        expected = ((x + mixed[:, None, None] + 128) // 256).clip(0, TABLES - 1)
+        expected = ((x + mixed[:, None, None] + 128) // 256).clip(0, TABLE_COUNT - 1)
         found = integer(z[:1].long(), torch.tensor([130]))[0].numpy()
         assert (found == expected.astype(int)).all()
 
@@ -132,7 +132,7 @@ def test_table_sigmas_run_from_least_to_most() -> None:
     sigmas = table_sigmas()
     assert sigmas[0].item() == pytest.approx(SIGMA_MIN)
     assert sigmas[-1].item() == pytest.approx(SIGMA_MAX)
-    assert len(sigmas) == TABLES
+    assert len(sigmas) == TABLE_COUNT
 
 
 def test_the_indexes_of_version_one() -> None:

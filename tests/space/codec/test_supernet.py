@@ -13,7 +13,7 @@ from torch import Tensor
 
 from space.architecture import CHOICES, Chain
 from space.codec.blocks import ConvScale, ScaledWeight
-from space.codec.context import split
+from space.codec.context import split_groups
 from space.codec.initialisation import fit_initialisation
 from space.codec.supernet import INT8, Supernet, SupernetError
 from space.search_space import SearchSpace, extreme
@@ -155,7 +155,7 @@ def test_the_context_of_narrow_latents_reads_the_same_channels_of_the_same_phase
         """Labels of every group's entries, which are channel + phase / 10."""
         phases = torch.tensor([[0.0, 0.1], [0.2, 0.3]])
         labels = torch.arange(latent)[None, :, None, None] + phases
-        return [group[0, :, 0, 0] for group in split(labels, pattern)]
+        return [group[0, :, 0, 0] for group in split_groups(labels, pattern)]
 
     supernet = Supernet(space().parameters, dict(trained().weights), trained().initialisation)
     wide, narrow = entries(24), entries(16)

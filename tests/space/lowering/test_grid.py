@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from latency_predictor.ops import COLUMNS
 from space.lowering.grid import Grid, parameters_of
-from space.lowering.networks import DECODER, ENCODER, SCALE_PATH, lower
+from space.lowering.networks import DECODER, ENCODER, SCALE_PATH, lower_segments
 from space.search_space import PARAMETERS, SearchSpace
 
 FILES = sorted((Path(__file__).parents[3] / "configs" / "space").glob("*.yaml"))
@@ -57,7 +57,10 @@ def test_a_segment_lowers_alike_in_its_grid_and_in_an_architecture(space: Search
     for segment in SEGMENTS:
         grid = Grid.of(space, parameters_of(segment, space))
         places = grid.places(space.digits(numbers))
-        cases, programs = lower([segment], grid.columns), lower([segment], space.columns(numbers))
+        cases, programs = (
+            lower_segments([segment], grid.columns),
+            lower_segments([segment], space.columns(numbers)),
+        )
         for column in COLUMNS[1:]:
             of_case = getattr(cases, column).reshape(cases.programs, -1)
             of_program = getattr(programs, column).reshape(programs.programs, -1)

@@ -14,7 +14,7 @@ from latency_predictor.ops import COLUMNS, OpTable
 from space.architecture import CHOICES, LEVELS, Architecture
 from space.bitstream.tiling import TILE
 from space.codec.codec import Codec, EncoderNetwork
-from space.lowering.networks import DECODER, ENCODER, SCALE_PATH, figures_of, lower
+from space.lowering.networks import DECODER, ENCODER, SCALE_PATH, figures_of, lower_segments
 from space.search_space import SearchSpace, named_point
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -40,9 +40,9 @@ def lowers_to_what_runs(architecture: Architecture) -> None:
         codec = Codec(architecture).fold().eval()
     symbols = (1, architecture.latent_channels, TILE // 16, TILE // 16)
     z = (1, architecture.hyper_channels, TILE // 64, TILE // 64)
-    decoder = lower(DECODER, figures_of(architecture))
+    decoder = lower_segments(DECODER, figures_of(architecture))
     assert ops(decoder) == ops(trace(codec.decoder, symbols, z, (1, LEVELS)))
-    encoder = lower(ENCODER, figures_of(architecture))
+    encoder = lower_segments(ENCODER, figures_of(architecture))
     traced = trace(EncoderNetwork(codec), (1, 3, TILE, TILE), (1, LEVELS))
     assert ops(encoder) == ops(traced)
     for table, module in ((decoder, codec.decoder), (encoder, EncoderNetwork(codec))):
@@ -84,7 +84,9 @@ def test_every_op_that_runs_belongs_to_one_segment() -> None:
     decoder = trace(codec.decoder, symbols, z, (1, LEVELS))
     encoder = trace(EncoderNetwork(codec), (1, 3, TILE, TILE), (1, LEVELS))
     for segments, traced in ((DECODER, decoder), (ENCODER, encoder)):
-        of_segments = [ops(lower([segment], figures_of(architecture))) for segment in segments]
+        of_segments = [
+            ops(lower_segments([segment], figures_of(architecture))) for segment in segments
+        ]
         assert all(of_segments)
         assert sorted(itertools.chain(*of_segments)) == ops(traced)
 
@@ -94,23 +96,23 @@ def test_the_scale_path_has_the_weights_that_are_stored(form: str) -> None:
     architecture = replace(SPACES["pico_tiny"].reference, scale_path=form)
     integer = Codec(architecture).scale_path.integer()
     stored = sum(layer.weight.numel() for layer in integer.layers)
-    table = lower(SCALE_PATH, figures_of(architecture))
+    table = lower_segments(SCALE_PATH, figures_of(architecture))
     assert table.per_program(table.weights)[0] == stored
 
 
 def test_programs_of_one_table_are_those_of_each_alone() -> None:
     space = SPACES["pico_large"]
     numbers = space.sample(50, np.random.default_rng(1))
-    together = lower(DECODER, space.columns(numbers)).totals()
+    together = lower_segments(DECODER, space.columns(numbers)).totals()
     for i, number in enumerate(numbers.tolist()):
-        alone = lower(DECODER, figures_of(space.architecture(number))).totals()
+        alone = lower_segments(DECODER, figures_of(space.architecture(number))).totals()
         assert {k: v[i] for k, v in together.items()} == {k: v[0] for k, v in alone.items()}
 
 
 def test_kmac_per_px_of_the_decoder_family() -> None:
     """PICO keeps 500 k of its 1.4 M candidates in [32.7, 48.0] kMAC/px (section 4.3)."""
     space = SPACES["pico_decoder"]
-    table = lower(DECODER, space.columns(space.sample(20_000, np.random.default_rng(0))))
+    table = lower_segments(DECODER, space.columns(space.sample(20_000, np.random.default_rng(0))))
     kmac_per_px = table.totals()["macs"] / TILE**2 / 1e3
     inside = ((kmac_per_px >= 32.7) & (kmac_per_px <= 48.0)).mean()
     assert 0.30 < inside < 0.38
@@ -124,9 +126,9 @@ def test_the_papers_model_has_nearly_its_parameters_and_macs() -> None:
     assert [chain.C for chain in paper.encoder] == [64, 96, 96]
     assert [chain.C for chain in paper.decoder] == [160, 64, 32]
     figures = figures_of(paper)
-    scales = lower(SCALE_PATH, figures).totals()
+    scales = lower_segments(SCALE_PATH, figures).totals()
     for half, parameters_m, kmac_per_px in ((ENCODER, 15.2, 75), (DECODER, 9.6, 46)):
-        totals = lower(half, figures).totals()
+        totals = lower_segments(half, figures).totals()
         total = (totals["parameters"] + scales["parameters"])[0] / 1e6
         assert total == pytest.approx(parameters_m, rel=0.03)
         macs = (totals["macs"] + scales["macs"])[0] / TILE**2 / 1e3
