@@ -27,7 +27,7 @@ from space.architecture import Architecture
 from space.bitstream.model_file import MODEL_FILE, Model
 
 CHECKPOINT = "checkpoint.safetensors"
-LOSSES, VALIDATION = "losses.csv", "looks.csv"
+LOSSES, VALIDATION = "losses.csv", "validation.csv"
 """Tables of the losses of every step and of the validation curves."""
 SAMPLE = "sample.png"
 BOARD = "tensorboard"

@@ -219,7 +219,7 @@ def _validate(
         curve, sample = measure_curve(
             codec, photographs.select, config.proxy.qualities, VALIDATED_METRICS
         )
-        tables.append(pd.DataFrame({"child": name, **curve}))
+        tables.append(pd.DataFrame({"subnet": name, **curve}))
         to_pillow(sample).save(folder / f"{name}.png")
         middle = len(config.proxy.qualities) // 2
         summaries.append(f"{name} {curve['bpp'][middle]:.3f} bpp, {curve['psnr'][middle]:.2f} dB")

@@ -74,16 +74,16 @@ def test_killed_it_ends_as_if_it_had_not_been(folder: Path) -> None:
     # A worker that dies is replaced; a driver that dies takes all with it, until it is repeated.
     worker = models(folder) / f"{FASTEST}-worker"
     process = started(folder, *SMALL, "name=worker")
-    wait_for(worker / "looks.csv")
+    wait_for(worker / "validation.csv")
     kill_worker(process)
     assert process.wait(timeout=280) == 0
     driver = models(folder) / f"{FASTEST}-driver"
     process = started(folder, *SMALL, "name=driver")
-    wait_for(driver / "looks.csv")
+    wait_for(driver / "validation.csv")
     process.kill()
     assert call(folder, *SMALL, "name=driver")[0] == 0
     for broken in (worker, driver):
-        for name in ("losses.csv", "looks.csv", "model.safetensors"):
+        for name in ("losses.csv", "validation.csv", "model.safetensors"):
             assert (broken / name).read_bytes() == (whole / name).read_bytes(), (broken, name)
 
     code, _, error = call(folder, *SMALL, "name=whole", "recipe.batch=2")

@@ -50,7 +50,7 @@ def test_the_last_validation_and_the_bench_are_on_it_when_they_are_there(
     card.write(tmp_path)
     row = {"quality": 4.0, "bpp": 0.5, "ssimulacra2": 60.0, "ms_ssim": 15.0, "psnr": 33.0}
     validation = pd.DataFrame([{"step": 2, **row, "bpp": 0.7}, {"step": 8, **row}])
-    validation.to_csv(tmp_path / "looks.csv", index=False)
+    validation.to_csv(tmp_path / "validation.csv", index=False)
     (tmp_path / "bench.md").write_text("## BD-rate against JPEG, %\n")
     page = write_card(tmp_path).read_text()
     assert "| 4 | 0.500 | 60.00 | 15.00 | 33.00 |" in re.sub(" +", " ", page)
