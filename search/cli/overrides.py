@@ -60,6 +60,9 @@ def composed(call: str, words: Sequence[str]) -> list[Config]:
     `call` is the command line up to the words. Raises ConfigError.
     """
     words = [for_hydra(word, CONFIG_PATHS) for word in words]
+    # Hydra reads the file of --experimental-rerun, also shortened, with pickle: it may run code.
+    if any(word.startswith("--e") for word in words):
+        raise ConfigError("--experimental-rerun: not accepted; expected overrides as key=value")
     check_overrides(words, {"space", *names_of(asdict(Config()))}, ("space.", "proxy.loss."))
     _check_space(words)
     found: list[Config] = []

@@ -35,6 +35,12 @@ def test_refused(word: str, said: str) -> None:
         check_overrides([word], KNOWN, ())
 
 
+@pytest.mark.parametrize("option", ["--experimental-rerun", "--exp"])
+def test_no_pickle_is_read(option: str) -> None:
+    with pytest.raises(ConfigError, match="--experimental-rerun: not accepted"):
+        composed("python -m search run", ["+space=pico_tiny", option, "config.pickle"])
+
+
 def test_paths_are_quoted_for_hydra() -> None:
     assert for_hydra("data.root=~/My Pictures", ("data.root",)) == "data.root='~/My Pictures'"
     assert for_hydra("data.root=it's", ("data.root",)) == r"data.root='it\'s'"
