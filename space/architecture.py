@@ -118,7 +118,7 @@ class Architecture:
 
     @property
     def id(self) -> str:
-        """First 12 hex digits of the SHA-256 of `to_json`."""
+        """First 12 hex digits of the SHA-256 of the architecture's canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     def to_json(self) -> str:

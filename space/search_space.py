@@ -39,7 +39,7 @@ PARAMETERS = (*(f"{chain}.{field}" for chain in CHAINS for field in CHAIN_FIELDS
 
 Value = int | str
 Columns = dict[str, NDArray[Any]]
-"""Maps parameter names to arrays. An array usually has one entry per architecture."""
+"""Maps parameter names to arrays of equal length, usually with one entry per architecture."""
 
 
 class SpaceError(UserError):
@@ -118,9 +118,10 @@ class SearchSpace:
         return math.prod(self._radices)
 
     def digits(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-        """Split architecture numbers [n] into one array [n] of point indices per axis.
+        """Positions of n architectures in the space, given their `numbers` [n].
 
-        Each array says which point of its axis each of the n architectures has.
+        The result has one array [n] per axis. It holds, for each architecture, the index of a point
+        in `axes`.
         """
         return np.unravel_index(numbers, self._radices)
 

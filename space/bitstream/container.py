@@ -25,7 +25,10 @@ CONTAINER_VERSION = 1
 MAX_SIDE = 65535
 """Largest width and largest height of an image, px."""
 MAX_PIXELS = 2**28
-"""Largest number of pixels of an image. It keeps a forged header from claiming all memory."""
+"""Largest number of pixels of an image.
+
+The limit keeps a forged header from claiming all memory.
+"""
 _HEADER = struct.Struct("<4sBHII8s")
 _ENTRY = struct.Struct("<II")
 _CRC = struct.Struct("<I")
@@ -78,9 +81,9 @@ def quality_steps(quality: float) -> int:
 
 
 def write(header: Header, payloads: Sequence[bytes]) -> bytes:
-    """The bytes of a compressed image.
+    """The bytes of a compressed image with this header and these payloads.
 
-    There is one payload per tile, in the order of `tiling.grid`, of less than 2^32 bytes each.
+    There is one payload per tile, in the order of `tiling.grid`. Each has less than 2^32 bytes.
     """
     head = _HEADER.pack(
         MAGIC, CONTAINER_VERSION, header.quality_steps, header.width, header.height, header.model_id

@@ -65,7 +65,7 @@ class ConvScale(ScaledWeight):
         return F.conv2d(x, self.folded_weight(), self.folded_bias(), padding=padding)
 
     def fold(self) -> nn.Conv2d:
-        """The plain convolution of equal output."""
+        """A plain convolution with the same output as this layer."""
         out_channels, in_channels, kernel_size, _ = self.weight.shape
         conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
         return _with_parameters(conv, self.folded_weight(), self.folded_bias())
@@ -113,7 +113,7 @@ class LevelScale(nn.Module):
 
 
 class CSChain(nn.Module):
-    """CS-Chain(C, R, E, F): R blocks, then a learned scale per channel and quality level."""
+    """CS-Chain(C, R, E, F): R ConvScale311 blocks, then a LevelScale."""
 
     def __init__(self, chain: Chain, activation: str, levels: int) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class SubbandAnalysis(nn.Module):
         return F.conv2d(x, self.folded_weight(), self.conv.folded_bias(), stride=stride)
 
     def fold(self) -> nn.Conv2d:
-        """The strided convolution of equal output."""
+        """A plain strided convolution with the same output as this layer."""
         weight, stride = self.folded_weight(), self.basis.shape[-1]
         conv = nn.Conv2d(weight.shape[1], weight.shape[0], stride, stride=stride)
         return _with_parameters(conv, weight, self.conv.folded_bias())
@@ -218,7 +218,7 @@ class SubbandSynthesis(nn.Module):
         return F.conv_transpose2d(x, self.folded_weight(), self.bias, stride=stride)
 
     def fold(self) -> nn.ConvTranspose2d:
-        """The transposed convolution of equal output."""
+        """A plain transposed convolution with the same output as this layer."""
         weight, stride = self.folded_weight(), self.basis.shape[-1]
         conv = nn.ConvTranspose2d(weight.shape[0], weight.shape[1], stride, stride=stride)
         return _with_parameters(conv, weight, self.bias)
@@ -244,7 +244,7 @@ class StridedConv(nn.Module):
         return F.conv2d(x, weight, bias, stride=self.stride, padding=self.stride // 2)
 
     def fold(self) -> nn.Conv2d:
-        """The plain convolution of equal output."""
+        """A plain strided convolution with the same output as this layer."""
         weight, stride = self.conv.folded_weight(), self.stride
         conv = nn.Conv2d(
             weight.shape[1], weight.shape[0], 2 * stride, stride=stride, padding=stride // 2
@@ -279,7 +279,7 @@ class StridedDeconv(nn.Module):
         )
 
     def fold(self) -> nn.ConvTranspose2d:
-        """The plain transposed convolution of equal output."""
+        """A plain transposed convolution with the same output as this layer."""
         weight, stride = self.folded_weight(), self.stride
         conv = nn.ConvTranspose2d(
             weight.shape[0], weight.shape[1], 2 * stride, stride=stride, padding=stride // 2

@@ -17,7 +17,7 @@ from space.codec.rounding import round_straight_through
 from space.codec.scales import ScalePath
 
 RATE_WEIGHTS = torch.logspace(-3.0, -1.0, LEVELS) * 255**2
-"""Lambda of each quality level in bpp + lambda * MSE, for images in [0, 1]."""
+"""Lambda of each quality level in the loss bpp + lambda * MSE, for images in [0, 1]."""
 SYNTHESIS = "decoder.synthesis."
 """Prefix of the names of the synthesis transform's parameters."""
 ENTROPY = ("analysis.hyper.", "decoder.context.", "scale_path.")

@@ -85,7 +85,8 @@ class Initialisation:
     def components(self) -> Tensor:
         """The components at stride 16 as RGB images [MAX_LATENT, 3, 16, 16] of norm 1.
 
-        A symbol of a latent channel adds a multiple of the channel's image to the decoded image.
+        In an untrained codec, a symbol of a latent channel adds a multiple of the channel's image
+        to the decoded image.
         """
         images = torch.einsum("cd,bij->cbdij", torch.eye(3), haar_basis(2)).flatten(0, 1)
         images = torch.einsum("kc,cdij->kdij", torch.from_numpy(self.stride4.basis), images)

@@ -35,7 +35,7 @@ overconfident on photographs.
 LOG_STEP = math.log(SIGMA_MAX / SIGMA_MIN) / (TABLE_COUNT - 1)
 """Difference of log(sigma) between neighbouring tables."""
 Z_MAX = 127
-"""Largest magnitude of a hyper-latent symbol in the scale path; larger ones are clamped."""
+"""Largest magnitude of a hyper-latent symbol in the scale path, which clamps larger symbols."""
 HIDDEN_STEP = 1 / 16
 """Step of the hidden layer's UINT8 activations, which range from 0 to 255 steps."""
 WEIGHT_MAX = 127

@@ -75,7 +75,10 @@ class SupernetError(UserError):
 
 
 class Supernet:
-    """The shared weights by name, and the initialisation from which their training started."""
+    """The weights that all architectures of a space share, by name.
+
+    The supernet also holds the initialisation from which the training of the weights started.
+    """
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class Supernet:
 
     @classmethod
     def begin(cls, space: SearchSpace, initialisation: Initialisation) -> Supernet:
-        """Make the untrained supernet of a space. Its slices are codecs as initialised."""
+        """Make the untrained supernet of a space. Its slices are codecs set to `initialisation`."""
         weights: dict[str, Tensor] = {}
         for architecture in _variants(space.parameters):
             codec = start_from(Codec(architecture), initialisation)

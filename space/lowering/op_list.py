@@ -13,7 +13,7 @@ from space.architecture import LEVELS
 
 @dataclass
 class OpList:
-    """Collects the ops of one program per architecture. Each method adds one kind of op to all.
+    """Collects the ops of one program per architecture. A method such as `conv` adds to each.
 
     Every argument is a number, or an array with one entry per architecture. `inputs` and `outputs`
     are numbers of channels, `px` is the number of spatial positions of the input, and `count` is

@@ -52,7 +52,7 @@ class CodecPrograms:
         return self._space.sample(n, rng)
 
     def lower(self, numbers: NDArray[np.int64], program: str) -> OpTable:
-        """Op lists of one of the two networks of each architecture in `numbers` [n]."""
+        """Op lists of the network `program` of each architecture in `numbers` [n]."""
         return lower_segments(SEGMENTS[program], self._space.columns(numbers))
 
     def build(self, number: int, program: str) -> nn.Module:
@@ -96,14 +96,14 @@ def inputs(architecture: Architecture, program: str) -> Shapes:
 
 
 def names() -> list[str]:
-    """Names of the shipped spaces."""
+    """Names of the spaces that are shipped in `configs/space`."""
     return sorted(
         file.name.removesuffix(".yaml") for file in _SPACES.iterdir() if file.name.endswith(".yaml")
     )
 
 
 def find(name: str) -> ProgramSource:
-    """The codecs of a space. `name` is that of a shipped space, or the path of a YAML space file.
+    """The codecs of a shipped space, or of a YAML space file whose path is `name`.
 
     Raises SpaceError if `name` is neither of these, or if the file does not describe a space.
     Raises OSError if the file cannot be read.
