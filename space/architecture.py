@@ -18,9 +18,12 @@ HYPER_DEPTH = 2
 HYPER_STRIDE = LATENT_STRIDE * 2**HYPER_DEPTH
 """Stride of the hyper-latent relative to the image."""
 LEVELS = 8
-"""Number of trained quality levels, 0 to 7. A quality is a real number in that range."""
+"""Number of trained quality levels, which are numbered 0 to 7.
+
+A quality is a real number from 0 to 7: the codec interpolates between the trained levels.
+"""
 QUALITY_STEPS = 100
-"""Files store the quality in steps of 1 / QUALITY_STEPS of a level."""
+"""Number of quality steps per level: files store the quality as a whole number of steps."""
 
 CHOICES = {
     "activation": ("relu", "leaky_relu", "gelu", "silu"),
@@ -30,12 +33,15 @@ CHOICES = {
     "scales": ("learned", "none"),
     "scale_path": ("uint8", "linear"),
 }
-"""Accepted values of the categorical parameters, which `Architecture` explains.
+"""Accepted values of each categorical parameter. `Architecture` explains the parameters.
 
-PICO fixed its choices by ablation; here they can be searched.
+PICO fixed these choices by ablation; here they can be searched.
 """
 CHANNEL_GROUPS = 4
-"""Number of channel groups of the context pattern `channels`; it divides `latent_channels`."""
+"""Number of channel groups of the context pattern `channels`.
+
+`latent_channels` must be a multiple of this number.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Chain:
 
     A block widens C channels to C*E by a 3x3 convolution, then maps them to C*F and back to C by
     1x1 convolutions. A chain without blocks (R = 0) has no expansions: E and F are set to 1, so
-    that equal codecs compare equal. Raises ValueError for a value out of range.
+    that equal codecs compare equal. Raises ValueError if a value is out of range.
     """
 
     C: int
@@ -65,23 +71,26 @@ class Chain:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One codec of the family.
+    """The architecture of one codec: all sizes and choices that define its networks.
 
     `encoder` holds the chains at strides 4, 8, 16 and `decoder` those at strides 16, 8, 4.
-    `latent_channels` is the width of the latent at stride 16, `hyper_channels` that of the
-    hyper-latent at stride 64. The defaults are PICO's choices. Equal architectures have equal `id`s
-    in every process. Raises ValueError for a value out of range.
+    `latent_channels` is the number of channels of the latent at stride 16, a multiple of
+    CHANNEL_GROUPS. `hyper_channels` is the number of channels of the hyper-latent at stride 64. The
+    defaults are PICO's choices. Equal architectures have equal `id`s in every process. Raises
+    ValueError if a value is out of range.
 
+    - `activation`: the activation function of the residual blocks.
     - `resampling`: the layer between resolutions. It is a Haar transform with a 1x1 convolution, a
       pixel (un)shuffle with a 1x1 convolution, or an overlapping strided (transposed) convolution.
-    - `context`: the symbols decoded earlier that, besides the hyper-latent, predict the mean and
-      the quantisation width of a symbol. They are none, or follow a checkerboard (2 steps), a 2x2
-      grid (4 steps) or groups of channels (4 steps).
+    - `context`: the order in which symbols are decoded. The mean and the quantisation width of a
+      symbol are predicted from the hyper-latent and from the symbols of all earlier steps. The
+      steps follow a checkerboard (2 steps), a 2x2 grid (4 steps) or groups of channels (4 steps);
+      with `none` there is one step, and the hyper-latent alone predicts.
     - `quantisation`: the quantisation width has a learned factor per element, or depends on the
       channel and the quality level alone.
     - `scales`: the input and output scales of ConvScale are learned or stay 1.
-    - `scale_path`: sigma comes from PICO's UINT8 scale decoder or from PULSE's linear predictor of
-      table indexes, both in integers.
+    - `scale_path`: the predictor of each symbol's sigma. It is PICO's UINT8 scale decoder or
+      PULSE's linear predictor of table indexes. Both compute in integers.
     """
 
     encoder: tuple[Chain, Chain, Chain]
@@ -109,11 +118,11 @@ class Architecture:
 
     @property
     def id(self) -> str:
-        """First 12 hex digits of the SHA-256 of the canonical JSON form."""
+        """First 12 hex digits of the SHA-256 of the architecture's canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no white space."""
+        """The architecture as canonical JSON: sorted keys, no white space."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @classmethod

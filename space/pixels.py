@@ -1,4 +1,4 @@
-"""Samples of eight bits as floats in [0, 1], and back."""
+"""Conversion of 8-bit samples to floats in [0, 1], and of floats back to 8-bit pixels."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ def to_floats(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """8-bit samples of any shape as floats in [0, 1], in the same memory layout."""
+    """Convert 8-bit samples of any shape to floats in [0, 1]. The memory layout is kept."""
     # The copy is for torch, which warns of arrays that are read-only.
     return torch.from_numpy(samples.copy(order="K")).to(device, dtype) / 255
 
 
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:
-    """Pixels [H, W, 3] of an image [3, H, W], which is clipped to [0, 1] and rounded."""
+    """Convert a float image [3, H, W] to 8-bit pixels [H, W, 3].
+
+    Values are clipped to [0, 1], multiplied by 255 and rounded.
+    """
     samples = (image.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
     return samples.permute(1, 2, 0).numpy()

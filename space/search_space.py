@@ -1,8 +1,9 @@
 """The search space: value sets from a YAML file, and a number for every architecture.
 
-A space is a product of axes. Each chain is one axis, whose points are its distinct (C, R, E, F),
-and each remaining parameter is another. This numbers the architectures without gaps or duplicates,
-and gives the values of a million of them as columns, without building an object for each.
+A space is a product of axes. Each chain is one axis, and the points of that axis are the distinct
+(C, R, E, F) of the chain. Each parameter outside the chains is an axis of its own. The product
+numbers all architectures without gaps or duplicates. The parameter values of a million numbers can
+be computed as columns, without building an object for each architecture.
 """
 
 from __future__ import annotations
@@ -38,28 +39,32 @@ PARAMETERS = (*(f"{chain}.{field}" for chain in CHAINS for field in CHAIN_FIELDS
 
 Value = int | str
 Columns = dict[str, NDArray[Any]]
-"""Maps each parameter name to an array with one entry per architecture."""
+"""Maps parameter names to arrays of equal length, usually with one entry per architecture."""
 
 
 class SpaceError(UserError):
-    """A space file that does not describe a search space."""
+    """An error in a space or architecture file, or an architecture that is not in a space."""
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Value sets of all parameters, and the reference architecture to compare others with."""
+    """A search space: the value set of each parameter, and a reference architecture.
+
+    All other architectures are compared with the reference.
+    """
 
     name: str
     parameters: Mapping[str, tuple[Value, ...]]
-    """Values of every parameter in `PARAMETERS`. A parameter with one value is fixed."""
+    """Value set of each parameter in `PARAMETERS`. A parameter with one value is fixed."""
     reference: Architecture
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SearchSpace:
-        """Read the content of a space file such as `configs/space/*.yaml`.
+        """Make a space from the content of a space file such as `configs/space/*.yaml`.
 
-        Raises SpaceError that names the unknown, missing, empty or out-of-range parameter and the
-        accepted values.
+        Raises SpaceError if a parameter is unknown, missing, empty or out of range, if the name is
+        missing, or if the reference is not in the space. The message names the parameter and says
+        what is expected.
         """
         unknown = sorted(set(map(str, config)) - {"name", "reference", *SECTIONS})
         if unknown:
@@ -90,7 +95,10 @@ class SearchSpace:
 
     @cached_property
     def axes(self) -> tuple[Columns, ...]:
-        """Values at the points of each axis: (C, R, E, F) of a chain, or of one other parameter."""
+        """Parameter values at the points of each axis, as arrays with one entry per point.
+
+        An axis is either a chain, with its parameters C, R, E and F, or one other parameter.
+        """
         axes: list[Columns] = []
         for chain in CHAINS:
             product = itertools.product(*(self.parameters[f"{chain}.{f}"] for f in CHAIN_FIELDS))
@@ -106,22 +114,27 @@ class SearchSpace:
 
     @cached_property
     def size(self) -> int:
-        """Number of distinct architectures."""
+        """Number of distinct architectures in the space."""
         return math.prod(self._radices)
 
     def digits(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-        """For each axis, the indices [n] of the points of the architectures `numbers` [n]."""
+        """Positions of n architectures in the space, given their `numbers` [n].
+
+        The result has one array [n] per axis. It holds, for each architecture, the index of a point
+        in `axes`.
+        """
         return np.unravel_index(numbers, self._radices)
 
     def columns(self, numbers: NDArray[np.int64]) -> Columns:
-        """Parameter values of the architectures `numbers` [n], each in [0, size)."""
+        """Parameter values of n architectures, given their `numbers` [n] in [0, size)."""
         points = zip(self.axes, self.digits(numbers), strict=True)
         return {name: values[digit] for axis, digit in points for name, values in axis.items()}
 
     def points(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
-        """Searched parameters of the architectures `numbers` [n], as categorical columns.
+        """Values of the searched parameters as a table, one row for each of `numbers` [n].
 
-        The expansions of a chain without blocks are the first values of their sets.
+        A parameter is searched if it has more than one value; its column is categorical. In a chain
+        without blocks (R = 0), E and F are the first values of their value sets.
         """
         columns = {}
         for places, digit in zip(self._places, self.digits(numbers), strict=True):
@@ -133,7 +146,7 @@ class SearchSpace:
 
     @cached_property
     def _places(self) -> tuple[dict[str, NDArray[np.int8]], ...]:
-        """For each axis, the index of each parameter's value in its set, at every point."""
+        """Indices of parameter values in their value sets, at the points of each axis."""
         places = []
         for axis in self.axes:
             empty = [axis[name] == 0 for name in axis if name.endswith(".R")]
@@ -147,12 +160,12 @@ class SearchSpace:
         return tuple(places)
 
     def architecture(self, number: int) -> Architecture:
-        """The architecture with this number."""
+        """The architecture with this number, from 0 to size - 1."""
         columns = self.columns(np.array([number]))
         return to_architecture({name: values[0].item() for name, values in columns.items()})
 
     def number(self, architecture: Architecture) -> int:
-        """The number of an architecture. Raises SpaceError if it lies outside the space."""
+        """The number of an architecture. Raises SpaceError if the space does not contain it."""
         self.values(architecture)
         point = from_architecture(architecture)
         matches = (
@@ -163,9 +176,10 @@ class SearchSpace:
         return int(np.ravel_multi_index(digits, self._radices))
 
     def values(self, architecture: Architecture) -> dict[str, Value]:
-        """The value of every parameter. Raises SpaceError for an architecture outside the space.
+        """Parameter values of an architecture in the space, by parameter name.
 
-        The expansions of a chain without blocks are the first values of their sets.
+        In a chain without blocks (R = 0), E and F are the first values of their value sets. Raises
+        SpaceError if the space does not contain the architecture.
         """
         point = from_architecture(architecture)
         for chain in CHAINS:
@@ -183,9 +197,10 @@ class SearchSpace:
         return rng.integers(self.size, size=n)
 
     def sample_by_parameter(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Numbers of `n` architectures, drawn with replacement, each parameter uniformly by itself.
+        """Numbers of `n` architectures, drawn with replacement, with each parameter uniform.
 
-        Depth 0, a single point of a chain's axis, is then as frequent as any other depth.
+        In `sample` a depth of R = 0 is rare, because it is a single point of a chain's axis. Here
+        it is as frequent as any other depth.
         """
         digits = [rng.choice(len(p), size=n, p=p) for p in self._point_probabilities]
         return np.ravel_multi_index(digits, self._radices)
@@ -207,9 +222,10 @@ class SearchSpace:
     def neighbours(
         self, numbers: NDArray[np.int64], n: int, rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Numbers of `n` neighbours of the architectures `numbers` [b], with replacement.
+        """Numbers of `n` random neighbours of the architectures `numbers` [b].
 
-        Each differs from a random one of `numbers` in at most two axes.
+        A neighbour is a random one of the architectures, changed on at most two axes. The same
+        neighbour may occur several times.
         """
         digits = np.stack(self.digits(rng.choice(numbers, n)))
         for _ in range(2):
@@ -219,7 +235,11 @@ class SearchSpace:
 
 
 def to_architecture(values: Mapping[str, Value]) -> Architecture:
-    """The architecture with these parameter values. Raises ValueError for one out of range."""
+    """Build the architecture that has the given values of all parameters.
+
+    `values` maps every name in `PARAMETERS` to a value. Raises ValueError if a value is out of
+    range.
+    """
 
     def chain(name: str) -> Chain:
         return Chain(*(values[f"{name}.{field}"] for field in CHAIN_FIELDS))  # type: ignore[arg-type]
@@ -232,9 +252,10 @@ def to_architecture(values: Mapping[str, Value]) -> Architecture:
 def extreme(
     space: SearchSpace, like: Architecture, pick: Callable[[Iterable[int]], int]
 ) -> Architecture:
-    """The largest (`pick` = max) or smallest (min) architecture with the choices of `like`.
+    """The largest (`pick` is `max`) or smallest (`pick` is `min`) architecture of a space.
 
-    Only the numbers vary. The choices are the categorical parameters.
+    Every numerical parameter has its largest or smallest value. The categorical parameters have the
+    same values as in `like`.
     """
     return to_architecture(
         {
@@ -245,10 +266,10 @@ def extreme(
 
 
 def named_point(config: Mapping[str, Any]) -> Architecture:
-    """The architecture that a file describes, in the form of a space's `reference`.
+    """The architecture that `config` describes, in the form of `reference` in a space file.
 
-    Such a file gives every parameter one value. Raises SpaceError that names the unknown, missing
-    or out-of-range parameter.
+    In this form every parameter has one value. Raises SpaceError if a parameter is unknown, missing
+    or out of range; the message names the parameter.
     """
     unknown = sorted(set(map(str, config)) - set(SECTIONS))
     if unknown:
@@ -261,7 +282,7 @@ def named_point(config: Mapping[str, Any]) -> Architecture:
 
 
 def from_architecture(architecture: Architecture) -> dict[str, Value]:
-    """The value of every parameter. This is the inverse of `to_architecture`."""
+    """Values of all parameters of an architecture, by name: the inverse of `to_architecture`."""
     chains = zip(CHAINS, (*architecture.encoder, *architecture.decoder), strict=True)
     values: dict[str, Value] = {
         f"{name}.{field}": getattr(chain, field) for name, chain in chains for field in CHAIN_FIELDS

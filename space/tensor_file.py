@@ -1,7 +1,9 @@
-"""Tensors in safetensors files with a kind, a version and metadata. Nothing in them is executed.
+"""Safetensors files that hold tensors, metadata, and the kind and version of the file.
 
-The safetensors header has one key, which names the kind and version, and its value is JSON. With
-several keys a file's bytes would vary, since safetensors does not write them in a fixed order.
+Reading executes nothing in a file. The safetensors header of a file has a single key, such as
+`codec-search model 1`, which names the file's kind and version. The value of the key is the
+metadata as JSON. With several keys, the bytes of a file would vary from one writing to the next,
+because safetensors writes keys in no fixed order.
 """
 
 from __future__ import annotations
@@ -19,17 +21,21 @@ from latency_predictor.writing import write_whole
 
 
 def write_tensors(path: Path, key: str, metadata: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Write a file atomically. `metadata` must fit into JSON. Raises OSError."""
+    """Write tensors and metadata to a file atomically.
+
+    `key` names the file's kind and version. `metadata` must be representable as JSON. Raises
+    OSError if the file cannot be written.
+    """
     write_whole(path, safetensors.torch.save(dict(tensors), {key: json.dumps(metadata)}))
 
 
 def read_tensors(
     path: Path, key: str, error: type[ValueError], kind: str = ""
 ) -> tuple[Any, dict[str, Tensor]]:
-    """Metadata and tensors that `write_tensors` wrote under `key`, such as `codec-search model 1`.
+    """Read the metadata and tensors of a file that `write_tensors` wrote with the same `key`.
 
-    Messages call the file a `kind`, by default the key's second word. Raises `error` for a file
-    that is missing, of another kind or version, or damaged.
+    Error messages call the file a `kind`, which is the second word of `key` by default. Raises
+    `error` if the file is missing, of another kind or version, or damaged.
     """
     kind = kind or key.split()[1]
     try:

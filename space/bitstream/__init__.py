@@ -1,4 +1,4 @@
-"""Coded files and trained models: the container format, its tiles, and the model file."""
+"""Compressed image files, in which an image is coded as tiles, and files of trained models."""
 
 from space.bitstream.container import BitstreamError
 from space.bitstream.files import decode, encode

@@ -1,4 +1,4 @@
-"""The file format of a compressed image: a header, a table of tiles and their payloads.
+"""The file format of a compressed image: a header, a table of tiles, and a payload per tile.
 
 Numbers are little-endian, and every part has its own CRC-32:
 
@@ -23,33 +23,36 @@ from space.bitstream import tiling
 MAGIC = b"PCDX"
 CONTAINER_VERSION = 1
 MAX_SIDE = 65535
-"""Largest width and height, px."""
+"""Largest width and largest height of an image, px."""
 MAX_PIXELS = 2**28
-"""Largest number of pixels of an image, so that a forged header cannot claim all memory."""
+"""Largest number of pixels of an image.
+
+The limit keeps a forged header from claiming all memory.
+"""
 _HEADER = struct.Struct("<4sBHII8s")
 _ENTRY = struct.Struct("<II")
 _CRC = struct.Struct("<I")
 
 
 class BitstreamError(UserError):
-    """A file that cannot be decoded, or an image that cannot be written as one."""
+    """A compressed file that cannot be decoded, or an image or quality that cannot be encoded."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """The size, quality and model that a decoder must know before the first tile.
+    """Header of a compressed image: its size, its quality and the model that wrote it.
 
-    Raises BitstreamError for a size or quality out of range.
+    Raises BitstreamError if the size or the quality is out of range.
     """
 
     width: int
-    """Width from 1 to MAX_SIDE, px."""
+    """Width of the image from 1 to MAX_SIDE, px."""
     height: int
-    """Height from 1 to MAX_SIDE, px."""
+    """Height of the image from 1 to MAX_SIDE, px. Width times height is at most MAX_PIXELS."""
     quality_steps: int
     """Quality level times QUALITY_STEPS, from 0 to (LEVELS - 1) * QUALITY_STEPS."""
     model_id: bytes
-    """Identity of the model that wrote the payloads, 8 bytes."""
+    """Id of the model that wrote the payloads, 8 bytes."""
 
     def __post_init__(self) -> None:
         if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
@@ -68,14 +71,20 @@ class Header:
 
 
 def quality_steps(quality: float) -> int:
-    """The quality in steps of 1 / QUALITY_STEPS. Raises BitstreamError for one out of range."""
+    """Convert a quality level to a whole number of steps, QUALITY_STEPS per level.
+
+    Raises BitstreamError if the quality level is not from 0 to LEVELS - 1.
+    """
     if not 0 <= quality <= LEVELS - 1:
         raise BitstreamError(f"impossible quality {quality}: levels are 0 to {LEVELS - 1}")
     return round(quality * QUALITY_STEPS)
 
 
 def write(header: Header, payloads: Sequence[bytes]) -> bytes:
-    """The bytes of a file, given one payload of under 2^32 bytes per tile of `tiling.grid`."""
+    """The bytes of a compressed image with this header and these payloads.
+
+    There is one payload per tile, in the order of `tiling.grid`. Each has less than 2^32 bytes.
+    """
     head = _HEADER.pack(
         MAGIC, CONTAINER_VERSION, header.quality_steps, header.width, header.height, header.model_id
     )
@@ -84,10 +93,10 @@ def write(header: Header, payloads: Sequence[bytes]) -> bytes:
 
 
 def read(data: bytes) -> tuple[Header, list[bytes]]:
-    """The verified header and payloads of a file.
+    """The header and the payloads of a compressed image, verified by their CRCs.
 
-    Raises BitstreamError for a file of another kind or version, and for one that is damaged,
-    truncated or extended.
+    Raises BitstreamError if the data are of another kind or version, damaged, truncated or
+    extended.
     """
     header = _read_header(data)
     start = _HEADER.size + _CRC.size
@@ -99,7 +108,7 @@ def read(data: bytes) -> tuple[Header, list[bytes]]:
 
 
 def check_model(header: Header, model_id: bytes) -> None:
-    """Raise BitstreamError if another model than `model_id` wrote the file."""
+    """Raise BitstreamError if the file with this header was not written by model `model_id`."""
     if header.model_id != model_id:
         raise BitstreamError(
             f"written by model {header.model_id.hex()}, which model {model_id.hex()} cannot decode"
@@ -124,7 +133,7 @@ def _read_header(data: bytes) -> Header:
 
 
 def _read_payloads(data: bytes, start: int, entries: Iterable[tuple[int, int]]) -> list[bytes]:
-    """Payloads from byte `start` on, given the (length, CRC) of each."""
+    """Payloads from byte `start` on, given the length and the CRC of each payload."""
     lengths, checksums = zip(*entries, strict=True)
     bounds = list(accumulate(lengths, initial=start))
     _need(data, bounds[-1], "all tiles")

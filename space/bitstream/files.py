@@ -1,8 +1,8 @@
 """Coding of whole images to compressed files and back, tile by tile.
 
-Entropy decoding depends on integers alone: a decoder reads the symbols that the encoder wrote with
-any float type, device or number of threads. Networks run on one tile at a time. Besides that tile,
-memory holds only the 8-bit image and its compressed tiles.
+Entropy decoding depends on integers alone. A decoder with any float type, device or number of
+threads therefore reads exactly the symbols that the encoder wrote. Networks run on one tile at a
+time. Besides that tile, memory holds only the 8-bit image and its compressed tiles.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from space.codec.payload import PayloadReader, Symbols, write_payload
 from space.pixels import to_floats, to_pixels
 
 LARGEST_SYMBOL = 2**15
-"""Magnitude that the symbols of a working model never reach."""
+"""Magnitude that symbols of a working model never reach."""
 
 T = TypeVar("T")
 TileProgress = Callable[[list[T]], Iterable[T]]
-"""Yields the items of a list and may display the progress."""
+"""Function that yields the items of a list and may display progress meanwhile."""
 
 
 @dataclass(frozen=True)
 class TileSymbols:
-    """The symbols of one tile."""
+    """The symbols of one tile of h x w px."""
 
     z: Symbols
     """Hyper-latent symbols [N, h/64, w/64]."""
@@ -47,10 +47,11 @@ def encode(
     quality: float,
     progress: TileProgress[tiling.Tile] = iter,
 ) -> bytes:
-    """Encode an image [H, W, 3] whose sides are 1 to 65,535 pixels.
+    """Encode an image [H, W, 3] to the bytes of a compressed file.
 
-    `quality`, from 0 to 7, is rounded to hundredths. Raises BitstreamError for a size or quality
-    out of range, and ModelError if the model's symbols are NaN or too large.
+    The image's sides are 1 to 65,535 px, and it has at most 2^28 pixels. `quality`, from 0 to 7, is
+    rounded to hundredths. Raises BitstreamError if the size or the quality is out of range, and
+    ModelError if the model's symbols are NaN or too large.
     """
     height, width, _ = pixels.shape
     header = Header(width, height, quality_steps(quality), model.id)
@@ -62,10 +63,10 @@ def encode(
 def decode(
     data: bytes, model: Model, progress: TileProgress[tuple[tiling.Tile, bytes]] = iter
 ) -> NDArray[np.uint8]:
-    """Decode the image [H, W, 3] of a file.
+    """Decode the bytes of a compressed file to an image [H, W, 3].
 
-    Raises BitstreamError for data that `encode` did not write with this model, and ModelError if
-    the decoded image contains NaN or infinite values.
+    Raises BitstreamError if the data are damaged or were written by another model, and ModelError
+    if the decoded image contains NaN or infinite values.
     """
     header, payloads = read(data)
     check_model(header, model.id)
@@ -81,7 +82,7 @@ def decode(
 
 
 class TileCoder:
-    """Runs a model's networks and entropy coding on single tiles at one quality."""
+    """Codes single tiles at one quality, with a model's networks and entropy coder."""
 
     def __init__(self, model: Model, quality_steps: int) -> None:
         """`quality_steps` is the quality level times QUALITY_STEPS."""
@@ -93,7 +94,10 @@ class TileCoder:
 
     @torch.inference_mode()
     def analyse(self, pixels: NDArray[np.uint8]) -> TileSymbols:
-        """Run the encoder's network on a tile [h, w, 3] whose sides are multiples of 64."""
+        """Run the encoder network on a tile [h, w, 3] whose sides are multiples of 64.
+
+        Returns the tile's symbols. Raises ModelError if symbols are NaN or too large.
+        """
         image = to_floats(pixels, self._like.device, self._like.dtype)[None].permute(0, 3, 1, 2)
         latent, z = self._model.encoder(image, self._levels)
         for symbols in (latent, z):
@@ -106,7 +110,10 @@ class TileCoder:
 
     @torch.inference_mode()
     def synthesise(self, symbols: TileSymbols) -> NDArray[np.uint8]:
-        """Run the decoder's network, which returns a tile [h, w, 3]."""
+        """Run the decoder network on the symbols of a tile.
+
+        Returns the decoded tile [h, w, 3]. Raises ModelError if it contains NaN or infinite values.
+        """
         latent, z = (torch.from_numpy(x)[None].to(self._like) for x in (symbols.latent, symbols.z))
         image = self._model.decoder(latent, z, self._levels)[0].float()
         if not image.isfinite().all():
@@ -114,13 +121,13 @@ class TileCoder:
         return to_pixels(image)
 
     def write(self, symbols: TileSymbols) -> bytes:
-        """Write the payload of a tile."""
+        """Entropy-code the symbols of a tile to a payload."""
         z_tables = self.hyper_tables(symbols.z.shape)
         tables = self.latent_tables(symbols.z)
         return write_payload(symbols.z, z_tables, symbols.latent, tables, self._tables)
 
     def read(self, payload: bytes, tile: tiling.Tile) -> TileSymbols:
-        """Read the symbols of a payload that `write` made."""
+        """Entropy-decode the symbols of `tile` from a payload that `write` made."""
         architecture = self._model.architecture
         height, width = tile.coded_height, tile.coded_width
         shape = (architecture.hyper_channels, height // HYPER_STRIDE, width // HYPER_STRIDE)
@@ -131,10 +138,10 @@ class TileCoder:
         return TileSymbols(z, reader.latent(self.latent_tables(z)))
 
     def hyper_tables(self, shape: tuple[int, ...]) -> Symbols:
-        """Table of each hyper-latent symbol, for a hyper-latent of `shape` [N, h, w]."""
+        """Table index of each hyper-latent symbol, for a hyper-latent of `shape` (N, h, w)."""
         tables = self._model.scales.hyper_tables(self._steps)[0]
         return tables.expand(shape).int().numpy()
 
     def latent_tables(self, z: Symbols) -> Symbols:
-        """Table [M, 4h, 4w] of each latent symbol, given hyper-latent symbols [N, h, w]."""
+        """Table index [M, 4h, 4w] of each latent symbol, given hyper-latent symbols [N, h, w]."""
         return self._model.scales(torch.from_numpy(z).long()[None], self._steps)[0].int().numpy()

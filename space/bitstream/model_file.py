@@ -19,7 +19,7 @@ from space.codec.scales import IntegerScales, ScalePath
 from space.tensor_file import read_tensors, write_tensors
 
 MODEL_KEY = "codec-search model 1"
-"""Kind and version of the file."""
+"""Kind and version of a model file."""
 MODEL_FILE = "model.safetensors"
 """Name of the model file in a model's folder."""
 ID_BYTES = 8
@@ -33,8 +33,8 @@ class ModelError(UserError):
 class Model:
     """A trained codec that encodes and decodes files.
 
-    Its networks may be converted to any float type and moved to any device. The entropy coder
-    depends on integers alone, which do not change.
+    The networks may be converted to any float type and moved to any device. Entropy coding depends
+    on integers alone, and these stay the same.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Model:
         self.scales = scales
         self.tables = tables
         self.id = identity
-        """Hash of the architecture and all weights and tables as trained, ID_BYTES long."""
+        """First ID_BYTES bytes of the hash of the architecture, weights and tables, as trained."""
 
     @classmethod
     def of(cls, codec: Codec) -> Model:
-        """The model of a trained codec. The codec is not changed."""
+        """Make a model from a trained codec. The codec itself is not changed."""
         folded = copy.deepcopy(codec).cpu().fold()
         model = cls(folded, codec.scale_path.integer(), Tables.gaussian(), b"")
         model.id = _digest(model.architecture, model.tensors())[:ID_BYTES]
@@ -59,9 +59,10 @@ class Model:
 
     @classmethod
     def load(cls, path: Path) -> Model:
-        """Read a file that `save` wrote, or MODEL_FILE in a folder. Nothing in it is executed.
+        """Read a model file that `save` wrote. If `path` is a folder, read MODEL_FILE in it.
 
-        Raises ModelError for a file that is missing, of another kind or version, or damaged.
+        Nothing in the file is executed. Raises ModelError if the file is missing, of another kind
+        or version, or damaged.
         """
         path = path / MODEL_FILE if path.is_dir() else path
         metadata, tensors = read_tensors(path, MODEL_KEY, ModelError)
@@ -72,7 +73,7 @@ class Model:
 
     @classmethod
     def _assembled(cls, metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
-        """The model of a file's metadata and tensors. Raises ValueError if they disagree."""
+        """Make a model of a file's metadata and tensors. Raises ValueError if they disagree."""
 
         def below(prefix: str) -> dict[str, Any]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -89,7 +90,10 @@ class Model:
         return cls(codec, scales, Tables(**below("tables.")), bytes.fromhex(metadata["id"]))
 
     def save(self, path: Path) -> None:
-        """Write the model as safetensors, atomically. Raises OSError."""
+        """Write the model to a safetensors file, atomically.
+
+        Raises OSError if the file cannot be written.
+        """
         tensors = self.tensors()
         metadata = {
             "id": self.id.hex(),
@@ -99,13 +103,13 @@ class Model:
         write_tensors(path, MODEL_KEY, metadata, tensors)
 
     def to(self, *where: Any) -> Model:
-        """Move or convert the networks, in place, as `torch.nn.Module.to` does."""
+        """Move or convert the model's networks, in place, as `torch.nn.Module.to` does."""
         self.encoder.to(*where)
         self.decoder.to(*where)
         return self
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights and tables by name."""
+        """All weights and tables of the model, by name."""
         modules = {
             "analysis": self.encoder.analysis, "decoder": self.decoder, "scales": self.scales
         }  # fmt: skip

@@ -1,7 +1,8 @@
 """Tiles of an image, and the conversion between images and coded tiles.
 
-As in PICO (arXiv 2605.05148, section 3), the contents of the tiles partition the image. Each tile
-is coded with a margin of its real neighbours, so that both sides of a seam see the same pixels.
+As in PICO (arXiv 2605.05148, section 3), every pixel of an image belongs to the content of exactly
+one tile. Each tile is coded with a margin of pixels from its neighbours, so that both sides of a
+seam see the same pixels.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from numpy.typing import NDArray
 from space.architecture import HYPER_STRIDE
 
 STRIDE = 504
-"""Side of a full tile's content, px."""
+"""Side of a full tile's content, without margins, px."""
 MARGIN = 4
-"""Width of the margin that is coded on every side of the content, px."""
+"""Width of the margin that is coded on every side of a tile's content, px."""
 TILE = STRIDE + 2 * MARGIN
 """Side of a full tile with its margins, px."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Position and size of one tile's content, px. Its sides are 1 to STRIDE."""
+    """Position and size of one tile's content, px. The sides of the content are 1 to STRIDE."""
 
     top: int
     left: int
@@ -33,12 +34,18 @@ class Tile:
 
     @property
     def coded_height(self) -> int:
-        """Height with margins, rounded up to a multiple of HYPER_STRIDE, at most TILE px."""
+        """Height of the coded tile, px, which is at most TILE.
+
+        This is the height of the content with margins, rounded up to a multiple of HYPER_STRIDE.
+        """
         return _aligned(self.height)
 
     @property
     def coded_width(self) -> int:
-        """Width with margins, rounded up to a multiple of HYPER_STRIDE, at most TILE px."""
+        """Width of the coded tile, px, which is at most TILE.
+
+        This is the width of the content with margins, rounded up to a multiple of HYPER_STRIDE.
+        """
         return _aligned(self.width)
 
 
@@ -57,9 +64,9 @@ def grid(height: int, width: int) -> list[Tile]:
 
 
 def cut(pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
-    """The coded pixels [coded_height, coded_width, 3] of a tile of an image [H, W, 3].
+    """Cut the pixels [coded_height, coded_width, 3] of a coded tile from an image [H, W, 3].
 
-    Pixels beyond the image repeat its border.
+    The coded tile includes the margins. Beyond the image, its border pixels are repeated.
     """
     rows = np.arange(tile.coded_height) + tile.top - MARGIN
     columns = np.arange(tile.coded_width) + tile.left - MARGIN
@@ -68,7 +75,10 @@ def cut(pixels: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
 
 
 def content(decoded: NDArray[np.uint8], tile: Tile) -> NDArray[np.uint8]:
-    """The content [height, width, 3] of a coded tile [coded_height, coded_width, 3]."""
+    """Cut the content [height, width, 3] of a tile from its decoded pixels.
+
+    `decoded` is [coded_height, coded_width, 3] and includes the margins.
+    """
     return decoded[MARGIN : MARGIN + tile.height, MARGIN : MARGIN + tile.width]
 
 

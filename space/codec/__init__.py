@@ -1,6 +1,6 @@
-"""The codec as torch modules: transforms, hyperprior, context model, scale path and entropy coder.
+"""The codec: transforms, hyperprior, context model and scale path in torch, and entropy coding.
 
-The PCA initialisation and the supernet, of which every architecture is a slice, are here too.
+This package also holds the PCA initialisation, and the supernet of which each codec is a slice.
 """
 
 from space.codec.codec import Codec, Coded, Decoder, EncoderNetwork

@@ -47,14 +47,17 @@ class ScaledWeight(nn.Module):
 
 
 class ConvScale(ScaledWeight):
-    """Convolution with learned scales, at stride 1 and equal size. The bias is s_out * b."""
+    """Convolution with learned scales, stride 1 and an output of the input's size.
+
+    The scaled bias is s_out * b, where b is the learned bias.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 1) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def folded_bias(self) -> Tensor:
-        """The scaled bias [out]."""
+        """The scaled bias s_out * b [out]."""
         return self.scale_out.flatten() * self.bias
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,16 +65,17 @@ class ConvScale(ScaledWeight):
         return F.conv2d(x, self.folded_weight(), self.folded_bias(), padding=padding)
 
     def fold(self) -> nn.Conv2d:
-        """The plain convolution of equal output."""
+        """A plain convolution with the same output as this layer."""
         out_channels, in_channels, kernel_size, _ = self.weight.shape
         conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
         return _with_parameters(conv, self.folded_weight(), self.folded_bias())
 
 
 class ConvScale311(nn.Module):
-    """Residual block ConvScale311(C, E, F): 3x3 to C*E, 1x1 to C*F, 1x1 back to C.
+    """Residual block ConvScale311(C, E, F) with three convolutions and activations between them.
 
-    The last convolution starts at zero, so that an untrained block is the identity.
+    The convolutions are 3x3 to C*E channels, 1x1 to C*F channels and 1x1 back to C channels. The
+    last convolution starts at zero, so that an untrained block is the identity.
     """
 
     def __init__(self, channels: int, E: int, F: int, activation: str) -> None:  # noqa: N803
@@ -91,7 +95,10 @@ class ConvScale311(nn.Module):
 
 
 class LevelScale(nn.Module):
-    """A positive scale per channel and quality level, log-linear between levels."""
+    """Multiplies each channel by a positive scale, which is learned for every quality level.
+
+    Between levels, the log of the scale is interpolated linearly.
+    """
 
     def __init__(self, channels: int, levels: int) -> None:
         super().__init__()
@@ -106,7 +113,7 @@ class LevelScale(nn.Module):
 
 
 class CSChain(nn.Module):
-    """CS-Chain(C, R, E, F): R blocks, then a learned scale per channel and quality level."""
+    """CS-Chain(C, R, E, F): R ConvScale311 blocks, then a LevelScale."""
 
     def __init__(self, chain: Chain, activation: str, levels: int) -> None:
         super().__init__()
@@ -143,7 +150,7 @@ BASES = {"haar": haar_basis, "pixel_shuffle": pixel_basis}
 
 
 class SubbandAnalysis(nn.Module):
-    """Orthonormal transform of blocks of side 2**depth, then a 1x1 ConvScale.
+    """Downsampling by 2**depth: an orthonormal transform to subbands, then a 1x1 ConvScale.
 
     The transform is `depth` Haar levels or a pixel unshuffle. Subband b of input channel c belongs
     to weight column c * 4**depth + b. The layer runs and folds as one convolution whose kernel size
@@ -158,7 +165,7 @@ class SubbandAnalysis(nn.Module):
         self.register_buffer("basis", BASES[resampling](depth), persistent=False)
 
     def folded_weight(self) -> Tensor:
-        """Kernel [out, in, 2**depth, 2**depth]."""
+        """Kernel [out, in, 2**depth, 2**depth] of the strided convolution."""
         weight = self.conv.folded_weight().flatten(1)
         subbands = weight.unflatten(1, (-1, self.basis.shape[0]))
         return torch.einsum("ocb,bij->ocij", subbands, self.basis)
@@ -173,18 +180,18 @@ class SubbandAnalysis(nn.Module):
         return F.conv2d(x, self.folded_weight(), self.conv.folded_bias(), stride=stride)
 
     def fold(self) -> nn.Conv2d:
-        """The strided convolution of equal output."""
+        """A plain strided convolution with the same output as this layer."""
         weight, stride = self.folded_weight(), self.basis.shape[-1]
         conv = nn.Conv2d(weight.shape[1], weight.shape[0], stride, stride=stride)
         return _with_parameters(conv, weight, self.conv.folded_bias())
 
 
 class SubbandSynthesis(nn.Module):
-    """A 1x1 ConvScale to subbands, then the inverse transform: upsampling by 2**depth.
+    """Upsampling by 2**depth: a scaled 1x1 convolution to subbands, then the inverse transform.
 
     Subband b of output channel c belongs to weight row c * 4**depth + b. The layer runs and folds
     as one transposed convolution whose kernel size and stride are 2**depth. The bias is one number
-    per channel, since a bias per subband could not be folded.
+    per output channel, because a bias per subband could not be folded.
     """
 
     basis: Tensor
@@ -211,14 +218,17 @@ class SubbandSynthesis(nn.Module):
         return F.conv_transpose2d(x, self.folded_weight(), self.bias, stride=stride)
 
     def fold(self) -> nn.ConvTranspose2d:
-        """The transposed convolution of equal output."""
+        """A plain transposed convolution with the same output as this layer."""
         weight, stride = self.folded_weight(), self.basis.shape[-1]
         conv = nn.ConvTranspose2d(weight.shape[0], weight.shape[1], stride, stride=stride)
         return _with_parameters(conv, weight, self.bias)
 
 
 class StridedConv(nn.Module):
-    """Overlapping ConvScale, an alternative to Haar: stride 2**depth, kernel twice as wide."""
+    """Downsampling by an overlapping ConvScale, an alternative to SubbandAnalysis.
+
+    The stride is 2**depth, and the kernel is twice as wide as the stride.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, depth: int) -> None:
         super().__init__()
@@ -226,7 +236,7 @@ class StridedConv(nn.Module):
         self.conv = ConvScale(in_channels, out_channels, kernel_size=2 * self.stride)
 
     def start(self, kernel: Tensor) -> None:
-        """Set the weight to `kernel` [out, in, 2**depth, 2**depth], padded with zeros."""
+        """Set the weight to `kernel` [out, in, stride, stride], zero-padded to twice the stride."""
         self.conv.weight.copy_(F.pad(kernel, [self.stride // 2] * 4))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -234,7 +244,7 @@ class StridedConv(nn.Module):
         return F.conv2d(x, weight, bias, stride=self.stride, padding=self.stride // 2)
 
     def fold(self) -> nn.Conv2d:
-        """The plain convolution of equal output."""
+        """A plain strided convolution with the same output as this layer."""
         weight, stride = self.conv.folded_weight(), self.stride
         conv = nn.Conv2d(
             weight.shape[1], weight.shape[0], 2 * stride, stride=stride, padding=stride // 2
@@ -243,7 +253,11 @@ class StridedConv(nn.Module):
 
 
 class StridedDeconv(nn.Module):
-    """Overlapping transposed convolution with learned scales: the counterpart of StridedConv."""
+    """Upsampling by an overlapping transposed convolution with learned scales.
+
+    This is the counterpart of StridedConv: the stride is 2**depth, and the kernel is twice as wide
+    as the stride.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, depth: int) -> None:
         super().__init__()
@@ -256,7 +270,7 @@ class StridedDeconv(nn.Module):
         return self.conv.folded_weight().transpose(0, 1)
 
     def start(self, kernel: Tensor) -> None:
-        """Set the weight to `kernel` [in, out, 2**depth, 2**depth], padded with zeros."""
+        """Set the weight to `kernel` [in, out, stride, stride], zero-padded to twice the stride."""
         self.conv.weight.copy_(F.pad(kernel.transpose(0, 1), [self.stride // 2] * 4))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -265,7 +279,7 @@ class StridedDeconv(nn.Module):
         )
 
     def fold(self) -> nn.ConvTranspose2d:
-        """The plain transposed convolution of equal output."""
+        """A plain transposed convolution with the same output as this layer."""
         weight, stride = self.folded_weight(), self.stride
         conv = nn.ConvTranspose2d(
             weight.shape[0], weight.shape[1], 2 * stride, stride=stride, padding=stride // 2
@@ -280,21 +294,24 @@ Upsampling = SubbandSynthesis | StridedDeconv
 def downsampling(
     in_channels: int, out_channels: int, resampling: str, depth: int = 1
 ) -> Downsampling:
-    """The layer that halves both sides `depth` times."""
+    """Make the layer of kind `resampling` that halves both sides of its input `depth` times."""
     if resampling == "conv":
         return StridedConv(in_channels, out_channels, depth)
     return SubbandAnalysis(in_channels, out_channels, depth, resampling)
 
 
 def upsampling(in_channels: int, out_channels: int, resampling: str, depth: int = 1) -> Upsampling:
-    """The layer that doubles both sides `depth` times."""
+    """Make the layer of kind `resampling` that doubles both sides of its input `depth` times."""
     if resampling == "conv":
         return StridedDeconv(in_channels, out_channels, depth)
     return SubbandSynthesis(in_channels, out_channels, depth, resampling)
 
 
 def fold(module: nn.Module) -> nn.Module:
-    """Replace every reparametrised convolution inside `module`, in place, by its plain form."""
+    """Replace every reparametrised convolution inside `module`, in place, by a plain one.
+
+    The outputs stay the same. Returns `module`.
+    """
     for name, child in module.named_children():
         if isinstance(child, ConvScale | Downsampling | Upsampling):
             setattr(module, name, child.fold())

@@ -17,7 +17,7 @@ from space.codec.rounding import round_straight_through
 from space.codec.scales import ScalePath
 
 RATE_WEIGHTS = torch.logspace(-3.0, -1.0, LEVELS) * 255**2
-"""Lambda of each quality level in bpp + lambda * MSE, for images in [0, 1]."""
+"""Lambda of each quality level in the loss bpp + lambda * MSE, for images in [0, 1]."""
 SYNTHESIS = "decoder.synthesis."
 """Prefix of the names of the synthesis transform's parameters."""
 ENTROPY = ("analysis.hyper.", "decoder.context.", "scale_path.")
@@ -55,7 +55,10 @@ class Analysis(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Maps a dequantised latent [B, M, H/16, W/16] to an image [B, 3, H, W], not yet clipped."""
+    """Maps a dequantised latent [B, M, H/16, W/16] to an image [B, 3, H, W].
+
+    The image is not clipped to [0, 1].
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -80,9 +83,10 @@ class Synthesis(nn.Module):
 
 
 class EncoderNetwork(nn.Module):
-    """The accelerator's part of encoding: analysis, hyper-encoder, context loop, quantisation.
+    """The networks that an accelerator runs to encode: from an image to its symbols.
 
-    It shares its modules with the codec that it is made of.
+    These are the analysis transform, the hyper-encoder and the context loop, with quantisation. The
+    modules are shared with `codec`, not copied.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -98,7 +102,7 @@ class EncoderNetwork(nn.Module):
 
 
 class EntropyModel(nn.Module):
-    """Hyper-encoder, context model and scale path of a codec, without its transforms."""
+    """Hyper-encoder, context model and scale path of a codec, without the codec's transforms."""
 
     def __init__(self, codec: Codec) -> None:
         super().__init__()
@@ -107,7 +111,7 @@ class EntropyModel(nn.Module):
     def forward(
         self, latent: Tensor, levels: Tensor, fixed_width: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Bits [B] of a latent [B, M, H/16, W/16] in training, and the widths of its symbols.
+        """Training bits [B] and quantisation widths of the symbols of a latent [B, M, H/16, W/16].
 
         `Context.residual_and_width` explains the widths and `fixed_width`.
         """
@@ -120,7 +124,10 @@ class EntropyModel(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The accelerator's part of decoding: context loop, dequantisation, synthesis."""
+    """The networks that an accelerator runs to decode: from symbols to an image.
+
+    These are the context loop, with dequantisation, and the synthesis transform.
+    """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -132,18 +139,21 @@ class Decoder(nn.Module):
 
 
 class Coded(NamedTuple):
-    """A reconstruction [B, 3, H, W], clipped to [0, 1] in evaluation, and its bits [B]."""
+    """A batch of reconstructions [B, 3, H, W], and the number of bits [B] of each.
+
+    Reconstructions are clipped to [0, 1] in evaluation, but not in training.
+    """
 
     image: Tensor
     bits: Tensor
 
 
 class Codec(nn.Module):
-    """One model for all rates: `codec(image, quality)` codes and reconstructs an image.
+    """One model for all rates: `codec(image, quality)` codes and reconstructs a batch of images.
 
-    Symbols are always rounded. In training their gradients are those that `round_straight_through`
-    and `Rate` describe. In evaluation the bits are those that a file's symbols cost with its
-    integer scale path and tables.
+    Symbols are always rounded. In training, gradients pass through the rounding as described in
+    `round_straight_through` and `Rate`. In evaluation, the number of bits is what the symbols would
+    take in a file, coded with the integer scale path and the tables.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -160,9 +170,10 @@ class Codec(nn.Module):
                     module.scale_out.requires_grad_(False)
 
     def forward(self, image: Tensor, quality: Tensor) -> Coded:
-        """Code `image` [B, 3, H, W] in [0, 1] of any size at `quality` [B] in [0, LEVELS - 1].
+        """Code and reconstruct images of any size.
 
-        The quality is rounded to steps of 1 / QUALITY_STEPS, as files store it.
+        `image` is [B, 3, H, W] in [0, 1]. `quality` [B] is the quality level of each image, from 0
+        to LEVELS - 1. It is rounded to steps of 1 / QUALITY_STEPS, as in files.
         """
         height, width = image.shape[-2:]
         padded = pad_to_multiple(image, HYPER_STRIDE)
@@ -180,7 +191,10 @@ class Codec(nn.Module):
         return Coded(decoded if self.training else decoded.clamp(0, 1), bits)
 
     def training_bits(self, residual: Tensor, z: Tensor, levels: Tensor) -> Tensor:
-        """Bits [B], with gradients, of unrounded latent and hyper-latent symbols."""
+        """Number of bits [B] of latent symbols `residual` and hyper-latent symbols `z`.
+
+        The symbols are not yet rounded, and the bits have gradients as `Rate` describes.
+        """
         sigma = self.scale_path(round_straight_through(z), levels)
         hyper_sigma = self.scale_path.hyper_sigma(levels).expand_as(z)
         return self.rate(residual, sigma) + self.rate(z, hyper_sigma)
@@ -195,7 +209,7 @@ class Codec(nn.Module):
     def fold(self) -> Codec:
         """Replace all reparametrised convolutions, in place, by plain ones of equal output.
 
-        The scale path is left alone, since files use its integer form, `ScalePath.integer`.
+        The scale path is left as it is, because files use its integer form, `ScalePath.integer`.
         """
         fold(self.analysis)
         fold(self.decoder)
@@ -203,15 +217,18 @@ class Codec(nn.Module):
 
 
 def level_weights(quality_steps: Tensor) -> Tensor:
-    """Linear interpolation weights [B, LEVELS] between the trained levels.
+    """Weights [B, LEVELS] that interpolate linearly between the trained quality levels.
 
-    `quality_steps` [B] is the quality in integer steps of 1 / QUALITY_STEPS.
+    `quality_steps` [B] is the quality level in integer steps of 1 / QUALITY_STEPS.
     """
     grid = torch.arange(LEVELS, device=quality_steps.device)
     return (1 - (quality_steps[:, None] / QUALITY_STEPS - grid).abs()).clamp(min=0)
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples of `multiple`."""
+    """Pad an image until both sides are multiples of `multiple`.
+
+    The padding repeats the image's last row and column.
+    """
     height, width = image.shape[-2:]
     return F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")

@@ -2,8 +2,8 @@
 
 This is PICO's one-shot scheme (arXiv 2605.05148, section 3). Sigma never depends on symbols of the
 latent, so entropy coding needs one pass. Only the mean and the width are refined step by step, by
-networks that stay on the accelerator. A step decodes one group of the latent: a phase of the 2x2
-grid, half of the checkerboard or a quarter of the channels.
+networks that stay on the accelerator. Each step decodes one group of the latent: a phase of the 2x2
+grid, half of the checkerboard, a quarter of the channels or, without context, everything.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from space.codec.rounding import round_straight_through
 DECODING_STEPS = {"none": 1, "checkerboard": 2, "grid": 4, "channels": CHANNEL_GROUPS}
 """Number of decoding steps of each context pattern."""
 GROUP_QUARTERS = {"none": 4, "checkerboard": 8, "grid": 4, "channels": 4 // CHANNEL_GROUPS}
-"""Number of channels of one group, in quarters of the latent's channels."""
+"""Number of channels of a group in each context pattern, in quarters of the latent's channels."""
 MAX_LOG_WIDTH = 2.0
-"""Largest magnitude of the logarithm of the learned factor of the quantisation width."""
+"""Largest magnitude of the log of a predicted quantisation width, where the width is in steps."""
 PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))
-"""Row and column of the 2x2 grid's phases in decoding order.
+"""Row and column of each phase of the 2x2 grid, in decoding order.
 
 The checkerboard decodes two phases in each step.
 """
 
 
 def split_groups(x: Tensor, pattern: str) -> Sequence[Tensor]:
-    """Groups of `x` [B, M, H, W] in decoding order, all of one shape. Both sides must be even.
+    """Split `x` [B, M, H, W] into groups of equal shape, in decoding order.
 
-    A group is [B, M, H/2, W/2] for the grid, [B, 2M, H/2, W/2] for the checkerboard and
-    [B, M/4, H, W] for groups of channels.
+    H and W must be even. A group is [B, M, H/2, W/2] for the pattern `grid`, [B, 2M, H/2, W/2] for
+    `checkerboard`, [B, M/4, H, W] for `channels`, and all of `x` for `none`.
     """
     if pattern in ("checkerboard", "grid"):
         x = torch.cat([x[..., row::2, column::2] for row, column in PHASES], dim=1)
@@ -43,7 +43,7 @@ def split_groups(x: Tensor, pattern: str) -> Sequence[Tensor]:
 
 
 def join_groups(groups: Sequence[Tensor], pattern: str) -> Tensor:
-    """The inverse of `split`."""
+    """Join groups to a tensor [B, M, H, W]. This is the inverse of `split_groups`."""
     if pattern in ("checkerboard", "grid"):
         phases = [phase for group in groups for phase in group.chunk(4 // len(groups), dim=1)]
         by_place = torch.cat([phases[PHASES.index((i // 2, i % 2))] for i in range(4)], dim=1)
@@ -52,11 +52,12 @@ def join_groups(groups: Sequence[Tensor], pattern: str) -> Tensor:
 
 
 class Context(nn.Module):
-    """Context decoder and context model: the latent from its symbols and the hyper-latent.
+    """Context decoder and context model: they convert between a latent and its symbols.
 
-    The latent is [B, M, 4h, 4w], the hyper-latent [B, N, h, w]. All values are in units of a step
-    per channel and quality level, which is the codec's rate control. Both heads start at zero,
-    which means no context: mean 0 and a width of one step.
+    The latent is [B, M, 4h, 4w] and the hyper-latent [B, N, h, w]. Means and widths are in units of
+    a quantisation step, which is learned per channel and quality level and controls the rate. The
+    heads that predict means and widths start at zero. An untrained context model therefore predicts
+    a mean of 0 and a width of one step.
     """
 
     def __init__(self, architecture: Architecture, levels: int) -> None:
@@ -78,7 +79,10 @@ class Context(nn.Module):
             nn.init.zeros_(last.weight)
 
     def residual(self, latent: Tensor, z: Tensor, levels: Tensor) -> Tensor:
-        """The unrounded symbols [B, M, 4h, 4w] of `latent`; `z` is already rounded."""
+        """The unrounded symbols [B, M, 4h, 4w] of `latent`.
+
+        `z` is the hyper-latent, which must already be rounded.
+        """
         return join_groups(
             [residual for residual, _ in self._coded(latent, z, levels)], self.pattern
         )
@@ -86,10 +90,11 @@ class Context(nn.Module):
     def residual_and_width(
         self, latent: Tensor, z: Tensor, levels: Tensor, fixed_width: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """The result of `residual`, and the predicted widths of the symbols.
+        """The unrounded symbols of `latent`, as from `residual`, and their predicted widths.
 
-        The widths are None if all are one step. Symbols are quantised with `fixed_width`, or with
-        the predicted widths if it is None.
+        The predicted widths are None if the codec predicts no widths, so that all are one step.
+        Symbols are quantised with the widths `fixed_width`. If `fixed_width` is None, they are
+        quantised with the predicted widths.
         """
         residuals, widths = zip(*self._coded(latent, z, levels, fixed_width), strict=True)
         width = join_groups(widths, self.pattern) if self.log_width else None

@@ -13,17 +13,18 @@ from space.codec.blocks import ConvScale, downsampling
 from space.codec.scales import SIGMA_MIN
 
 REACH = 5.0
-"""Distance, in standard deviations, beyond which the cost of a symbol no longer grows.
+"""Distance from the mean, in standard deviations, beyond which a symbol's cost no longer grows.
 
-The cost there is 22 bits, about that of the coder's escape code. Symbols beyond it have the
-gradients of this distance, so that training still learns from outliers.
+The cost at this distance is 22 bits, about that of the coder's escape code. Symbols farther out
+still have a gradient, so that training learns from outliers.
 """
 
 
 class HyperEncoder(nn.Module):
     """Maps a latent [B, M, H, W] to its hyper-latent [B, N, H/4, W/4].
 
-    Its input is the latent's values and magnitudes. The rectified layer lets it form logarithms.
+    The first layer receives the values and the magnitudes of the latent. The ReLU after the second
+    layer makes it possible to approximate logarithms of magnitudes.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -42,9 +43,10 @@ class HyperEncoder(nn.Module):
 class Rate(nn.Module):
     """Bits of rounded symbols under a zero-mean Gaussian, for training.
 
-    The bits and the gradient of sigma are those of the rounded symbols. Rounding has no gradient,
-    so the gradient of the symbols is that of the usual uniform noise. With noise alone, sigma would
-    be too large where nearly all symbols are zero, because it would account for the noise.
+    The number of bits, and its gradient with respect to sigma, are those of the rounded symbols.
+    Rounding has no useful gradient, so the gradient with respect to the symbols is computed with
+    uniform noise in place of rounding, as usual. If the bits were also computed with noise, sigma
+    would become too large where nearly all symbols are zero, because it would cover the noise.
     """
 
     def __init__(self) -> None:
@@ -52,7 +54,7 @@ class Rate(nn.Module):
         self.floor = LowerBound(SIGMA_MIN)
 
     def forward(self, symbols: Tensor, sigma: Tensor) -> Tensor:
-        """Bits [batch] of unrounded `symbols` of standard deviation `sigma`."""
+        """Bits [B] of unrounded `symbols` under Gaussians of standard deviation `sigma`."""
         sigma = self.floor(sigma)
         bits = _bits(symbols.detach().round(), sigma)
         noisy = _bits(symbols + torch.rand_like(symbols) - 0.5, sigma.detach())

@@ -1,10 +1,11 @@
 """PCA initialisation: it makes a codec a working transform codec before any training.
 
-The transform is a Haar pyramid whose subbands at strides 4, 8 and 16 are rotated to their principal
-components, fitted once on photographs. Residual branches start at zero, so the trunk of every
-architecture is a slice of one orthonormal transform. Sigma starts at the data's own standard
-deviation and the hyper-latent at the local log-magnitude. The quantisation step of each channel and
-level starts where rate plus distortion is smallest, and is made finer where its error is visible.
+The transform is a Haar pyramid. Its subbands at strides 4, 8 and 16 are rotated to their principal
+components, which are fitted once on photographs. Residual branches start at zero, so that the rest
+of the transforms, the trunk, is a slice of one orthonormal transform in every architecture. Sigma
+starts at the standard deviation of the data, and the hyper-latent at the local log-magnitude. The
+quantisation step of each channel and level starts where rate plus distortion is smallest. It is
+then made finer where quantisation errors are more visible.
 """
 
 from __future__ import annotations
@@ -29,40 +30,52 @@ from space.codec.perceptual_steps import perceptual_log_steps
 from space.codec.scales import ScalePath
 
 MID_GREY = 0.5
-"""Value that is subtracted from images in [0, 1] before the transform."""
+"""Value that the initialised analysis transform subtracts from images in [0, 1]."""
 MAX_LATENT = 256
-"""Number of principal components at stride 16. Further channels of a latent start at zero."""
+"""Number of principal components kept at stride 16. Further latent channels start at zero."""
 INITIALISATION_CROPS = 128
-"""Number of training crops that is enough to fit the initialisation."""
+"""Number of training crops that suffice to fit the initialisation."""
 HYPER_BANDS = 6
-"""Number of bands of latent channels whose local log-magnitudes start the hyper-latent."""
+"""Largest number of bands into which the latent channels are divided for the hyper-latent.
+
+Each band's local log-magnitude is the initial value of one hyper-latent channel.
+"""
 HYPER_LOG_STEP = 0.5
-"""Initial step of the hyper-latent, in nats of local magnitude."""
+"""Initial quantisation step of the hyper-latent, as a change of the log of the local magnitude."""
 HINGES = (0.1, 0.3, 0.9, 2.7)
-"""Magnitudes at which the piecewise linear logarithm changes its slope."""
+"""Magnitudes at which the slope of the piecewise linear logarithm changes.
+
+The initial hyper-encoder approximates the logarithm in this way.
+"""
 LAST_KNOT = 8.0
 """Magnitude at which the last segment of the piecewise linear logarithm meets the logarithm."""
 SIGMA_FLOOR = 1e-3
 """Smallest initial standard deviation of a latent channel, for images in [0, 1]."""
 MAX_STEP_FACTOR = 8.0
-"""Largest initial quantisation step, as a multiple of the high-rate optimum."""
+"""Largest initial quantisation step, as a multiple of the optimal step at high rate."""
 MEAN_MAGNITUDE = 0.7
-"""Mean of |x| over the standard deviation of x: 0.71 for a Laplacian, 0.80 for a Gaussian."""
+"""Assumed ratio of the mean of |x| to the standard deviation of a latent channel x.
+
+The ratio is 0.71 for a Laplacian and 0.80 for a Gaussian.
+"""
 
 
 @dataclass(frozen=True)
 class Components:
-    """Principal components of the subbands at one stride, by falling standard deviation."""
+    """Principal components of the subbands at one stride, in order of falling variance."""
 
     basis: NDArray[np.float32]
-    """Orthonormal rows [kept, subbands]."""
+    """Components [kept, subbands] as orthonormal rows."""
     sigma: NDArray[np.float32]
     """Standard deviation [kept] of each component, at least SIGMA_FLOOR."""
 
 
 @dataclass(frozen=True)
 class Initialisation:
-    """Principal components kept at strides 4 (all 48), 8 (all 192) and 16 (MAX_LATENT of 768)."""
+    """The principal components at strides 4, 8 and 16, from which codecs are initialised.
+
+    All 48 components are kept at stride 4, all 192 at stride 8, and MAX_LATENT of 768 at stride 16.
+    """
 
     stride4: Components
     stride8: Components
@@ -70,7 +83,11 @@ class Initialisation:
 
     @cached_property
     def components(self) -> Tensor:
-        """Images [MAX_LATENT, 3, 16, 16] to which one unit of each latent channel is decoded."""
+        """The components at stride 16 as RGB images [MAX_LATENT, 3, 16, 16] of norm 1.
+
+        In an untrained codec, a symbol of a latent channel adds a multiple of the channel's image
+        to the decoded image.
+        """
         images = torch.einsum("cd,bij->cbdij", torch.eye(3), haar_basis(2)).flatten(0, 1)
         images = torch.einsum("kc,cdij->kdij", torch.from_numpy(self.stride4.basis), images)
         for components in (self.stride8, self.stride16):
@@ -80,16 +97,16 @@ class Initialisation:
         return images
 
     def synthesis_only(self, architecture: Architecture) -> bool:
-        """Whether encoder and entropy model are already trained: here they never are."""
+        """Return False: the encoder and the entropy model need training too."""
         return False
 
     def start(self, architecture: Architecture) -> Codec:
-        """A codec that starts from this initialisation."""
+        """A new codec of `architecture`, set to this initialisation."""
         return start_from(Codec(architecture), self)
 
 
 def fit_initialisation(crops: Iterable[Tensor]) -> Initialisation:
-    """Fit the initialisation on crops [3, H, W] in [0, 1] whose sides are multiples of 16."""
+    """Fit the principal components to crops [3, H, W] in [0, 1] with sides of multiples of 16."""
     images = [crop[None] - MID_GREY for crop in crops]
     fitted = []
     for depth, keep in ((2, 48), (1, 192), (1, MAX_LATENT)):
@@ -123,7 +140,10 @@ def _principal_components(images: list[Tensor], keep: int) -> Components:
 
 @torch.no_grad()
 def start_from(codec: Codec, initialisation: Initialisation) -> Codec:
-    """Set the codec's trunk and entropy model to the initialisation, in place."""
+    """Set the trunk and the entropy model of `codec` to the initialisation, in place.
+
+    The trunk is the transforms without their residual branches. Returns `codec`.
+    """
     _start_trunk(codec, initialisation)
     log_step = starting_log_steps(codec.architecture, initialisation)
     codec.decoder.context.step.log_scale.copy_(log_step)
@@ -187,8 +207,8 @@ def starting_log_steps(architecture: Architecture, initialisation: Initialisatio
     """Log of the initial quantisation step [levels, M] of each latent channel.
 
     The step minimises lambda * MSE + bpp and is then changed by `perceptual_log_steps`. At high
-    rate step**2 = 18 / (lambda * ln 2) in the image, where a channel of unit variance has the
-    standard deviation `_decoded_std`.
+    rate the best step, measured in the decoded image, is sqrt(18 / (lambda * ln 2)). A latent
+    channel has unit variance, and its standard deviation in the decoded image is `_decoded_std`.
     """
     sigma = _decoded_std(architecture, initialisation)
     high_rate = torch.sqrt(18 / (RATE_WEIGHTS * math.log(2)))[:, None]
@@ -199,11 +219,11 @@ def starting_log_steps(architecture: Architecture, initialisation: Initialisatio
 
 
 def best_step_factor(ratio: Tensor) -> Tensor:
-    """Best quantisation step of a Laplacian, as a multiple of the high-rate optimum.
+    """Best quantisation step for a Laplacian, as a multiple of the optimal step at high rate.
 
-    `ratio` is the Laplacian's standard deviation divided by that optimum. If the step is wide
-    compared with the distribution, an even wider step, up to MAX_STEP_FACTOR times the optimum,
-    saves more in rate than it costs in distortion.
+    `ratio` is the Laplacian's standard deviation divided by the optimal step at high rate. If this
+    step is wide compared with the distribution, an even wider step saves more in rate than it costs
+    in distortion. The result is at most MAX_STEP_FACTOR.
     """
     grid, factors = _best_step_factors()
     place = torch.bucketize(ratio, grid).clamp(max=len(grid) - 1)
@@ -212,7 +232,7 @@ def best_step_factor(ratio: Tensor) -> Tensor:
 
 @cache
 def _best_step_factors() -> tuple[Tensor, Tensor]:
-    """A grid of ratios [97] and the best factor [97] for each."""
+    """A grid of ratios [97], and the best factor [97] for each ratio."""
     factors = torch.logspace(0, math.log10(MAX_STEP_FACTOR), 33)
     grid = torch.logspace(-2, 1, 97)
     scale = grid[:, None, None] / math.sqrt(2)

@@ -1,8 +1,9 @@
 """Entropy coding of one tile's symbols: rANS with the tables that the scale path chose.
 
-A payload is one rANS stream of the hyper-latent, the flags and the latent. Nearly all symbols of
-table 0 are zero. They are grouped into blocks, and a flag says whether a block holds any other
-value. This way most of the latent costs almost no bits and no time.
+A payload is one rANS stream: hyper-latent symbols, flags and latent symbols, in this order. Nearly
+all latent symbols of table 0 are zero. They are grouped into blocks, and each block has a flag. The
+flag says whether the block holds a symbol other than zero; if not, its symbols are not coded. Most
+of the latent therefore costs almost no bits and no time.
 """
 
 from __future__ import annotations
@@ -23,29 +24,37 @@ from space.codec.scales import SIGMA_MIN, TABLE_COUNT, table_sigmas
 Symbols = NDArray[np.int32]
 
 FLAG_BLOCK = 64
-"""Number of symbols of table 0 that share a flag, in the order of the latent."""
+"""Number of latent symbols of table 0, taken in order, that share a flag."""
 FLAG_TABLE = 10
-"""Table that codes the flags, with sigma 0.26: a 1 costs 5 bits and a 0 costs 0.08 bits."""
+"""Index of the table that codes the flags. Its sigma is 0.26.
+
+A flag of 1 costs 5 bits and a flag of 0 costs 0.08 bits.
+"""
 FLAGGED_TABLE = 6
-"""Table that codes the symbols of a flagged block, with sigma 0.21: one in 50 is not zero."""
+"""Index of the table that codes the symbols of a block whose flag is 1. Its sigma is 0.21.
+
+About one in 50 of these symbols is not zero.
+"""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Cumulative frequencies of 16 bits, as stored with a model.
+    """The entropy coder's tables: cumulative frequencies of 16 bits, as stored with a model.
 
-    Raises ValueError for tables with which the entropy coder would divide by zero.
+    Raises ValueError if there are not TABLE_COUNT tables, or if the frequencies of a table do not
+    rise strictly from 0 to 2**16.
     """
 
     cdfs: torch.Tensor
-    """Cumulative frequencies [TABLES, longest] from 0 to 2**16, int32.
+    """Cumulative frequencies [TABLE_COUNT, longest] from 0 to 2**16, int32.
 
-    The last entry of a table stands for all values outside it, which an escape code completes.
+    The last interval of a table stands for all symbols outside the table. An escape code follows it
+    and gives the symbol.
     """
     lengths: torch.Tensor
-    """Number of used entries [TABLES] of each table, int32."""
+    """Number of used cumulative frequencies [TABLE_COUNT] of each table, int32."""
     offsets: torch.Tensor
-    """Symbol [TABLES] that the first entry of each table stands for, int32."""
+    """Symbol [TABLE_COUNT] that the first interval of each table stands for, int32."""
 
     def __post_init__(self) -> None:
         for cdf, length in zip(self.cdfs, self.lengths.tolist(), strict=True):
@@ -61,7 +70,7 @@ class Tables:
     @classmethod
     @cache
     def gaussian(cls) -> Tables:
-        """The tables of zero-mean Gaussians with `scales.table_sigmas`."""
+        """The tables of zero-mean Gaussians whose standard deviations are `table_sigmas`."""
         model = GaussianConditional(table_sigmas().tolist(), scale_bound=SIGMA_MIN)
         model.update()
         return cls(model.quantized_cdf.int(), model.cdf_length.int(), model.offset.int())
@@ -71,7 +80,10 @@ class Tables:
         return 16 - torch.log2(self.cdfs.diff(dim=1).clamp(min=1))
 
     def bits(self, symbols: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
-        """Bits that each symbol costs with its table; both are int64 of one shape."""
+        """Number of bits that each symbol costs with its table.
+
+        `symbols` and the table indexes `tables` are int64 tensors of equal shape.
+        """
         last = self.lengths.long()[tables] - 2
         place = symbols - self.offsets.long()[tables]
         # The coder's escape is the last entry, then a count of four-bit digits and the digits.
@@ -94,7 +106,11 @@ TableLists = tuple[Sequence[Sequence[int]], Sequence[int], Sequence[int]]
 def write_payload(
     z: Symbols, z_tables: Symbols, symbols: Symbols, symbol_tables: Symbols, tables: TableLists
 ) -> bytes:
-    """Encode hyper-latent and latent symbols, each with an array of the tables of its symbols."""
+    """Encode hyper-latent symbols `z` and latent symbols `symbols` to a payload.
+
+    `z_tables` and `symbol_tables` hold the table index of each symbol. `tables` is the result of
+    `Tables.as_lists`.
+    """
     z, z_tables, symbols, symbol_tables = (x.ravel() for x in (z, z_tables, symbols, symbol_tables))
     flags = _blocks(symbols[symbol_tables == 0]).any(axis=1).astype(np.int32)
     coded = _coded(symbol_tables, flags)
@@ -110,10 +126,13 @@ def write_payload(
 
 
 class PayloadReader:
-    """Reads a payload: first the hyper-latent, which determines the tables of the latent."""
+    """Reads the symbols of a payload.
+
+    Call `hyper_latent` before `latent`: the hyper-latent determines the tables of the latent.
+    """
 
     def __init__(self, payload: bytes, symbols: int, tables: TableLists) -> None:
-        """`symbols` is the number of symbols; `tables` are those that wrote the payload."""
+        """`symbols` is the number of symbols. `write_payload` must have used the same `tables`."""
         self._tables = tables
         self._decoder = RansDecoder()
         # The coder does not check for the stream's end, and a forged stream makes it read on. The
@@ -121,11 +140,11 @@ class PayloadReader:
         self._decoder.set_stream(payload + bytes(8 * symbols + 16 * len(payload)))
 
     def hyper_latent(self, z_tables: Symbols) -> Symbols:
-        """The hyper-latent symbols, in the shape of `z_tables`."""
+        """Read the hyper-latent symbols. The result has the shape of the table indexes."""
         return self._decode(z_tables.ravel()).reshape(z_tables.shape)
 
     def latent(self, symbol_tables: Symbols) -> Symbols:
-        """The latent symbols, in the shape of `symbol_tables`."""
+        """Read the latent symbols. The result has the shape of the table indexes."""
         flat = symbol_tables.ravel()
         blocks = _blocks(flat[flat == 0])
         coded = _coded(flat, self._decode(np.full(len(blocks), FLAG_TABLE)))

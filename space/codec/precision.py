@@ -21,7 +21,10 @@ _branch_dtype: ContextVar[torch.dtype] = ContextVar("branch_dtype", default=torc
 
 @contextmanager
 def branches_in(dtype: str) -> Iterator[None]:
-    """Inside the `with` block, `branch` computes in this precision, a name in BRANCH_DTYPES."""
+    """Make `branch` compute in the precision `dtype` inside the `with` block.
+
+    `dtype` is a name in BRANCH_DTYPES.
+    """
     token = _branch_dtype.set(BRANCH_DTYPES[dtype])
     try:
         yield
@@ -30,7 +33,10 @@ def branches_in(dtype: str) -> Iterator[None]:
 
 
 def branch(module: nn.Module, x: Tensor) -> Tensor:
-    """`module(x)`, computed in the precision of `branches_in`. The result has the dtype of `x`."""
+    """Compute `module(x)` in the precision that `branches_in` sets, by default float32.
+
+    The result has the dtype of `x`.
+    """
     dtype = _branch_dtype.get()
     if dtype is torch.float32:
         return module(x)

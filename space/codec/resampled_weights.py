@@ -1,7 +1,8 @@
-"""Conversion of a resampling layer's weights to the other parametrisations of its kernel.
+"""Conversion of a resampling layer's weights between parametrisations of the layer's kernel.
 
-Haar subbands and pixel (un)shuffle parametrise the same kernels. The kernel of an overlapping
-convolution is twice as wide: such a kernel, padded with zeros, plus a learned margin.
+Haar subbands and pixel (un)shuffle parametrise the same kernels, whose sides are the stride. An
+overlapping convolution has a kernel with sides of twice the stride. This kernel is the smaller one,
+padded with zeros, plus a learned tensor, the margin.
 """
 
 from __future__ import annotations
@@ -18,25 +19,29 @@ from space.codec.blocks import BASES
 DOWNSAMPLING, UPSAMPLING = "analysis.downs.", "decoder.synthesis.ups."
 """Prefixes of the names of a codec's resampling layers."""
 STORED = "haar"
-"""The parametrisation in which a supernet holds these weights."""
+"""The value of `resampling` in whose parametrisation a supernet holds its resampling layers."""
 KERNEL_MARGIN = "margin"
-"""Name of the supernet's tensor that an overlapping convolution adds to its kernel."""
+"""Name, within a layer, of the supernet's tensor that only overlapping convolutions use.
+
+The tensor is added to the zero-padded kernel and has the same shape.
+"""
 
 Tensors = dict[str, Tensor]
 
 
 def layers(names: Iterable[str]) -> list[str]:
-    """Names of the resampling layers, given the names of a codec's tensors."""
+    """Names of a codec's resampling layers, given the `names` of the codec's tensors."""
     prefixes = (DOWNSAMPLING, UPSAMPLING)
     return sorted({".".join(n.split(".")[:-2]) for n in names
                    if n.startswith(prefixes) and n.endswith(".conv.weight")})  # fmt: skip
 
 
 def resampled(layer: str, haar: Tensors, resampling: str, margin: Tensor | None) -> Tensors:
-    """Tensors of a layer in another parametrisation, which computes the same as `haar`.
+    """Convert the tensors `haar` of a resampling layer to the parametrisation `resampling`.
 
-    `haar` has `conv.weight`, `conv.scale_in`, `conv.scale_out`, `basis` and the bias. An
-    overlapping convolution (`resampling` "conv") also adds `margin` to its kernel.
+    `haar` has `conv.weight`, `conv.scale_in`, `conv.scale_out`, `basis` and the bias. The layer's
+    output is unchanged, except that `margin` is added to the kernel of an overlapping convolution
+    (`resampling` is `conv`). In the other parametrisations `margin` is None.
     """
     transform = _downsampling if layer.startswith(DOWNSAMPLING) else _upsampling
     return transform(haar, resampling, margin)

@@ -14,8 +14,9 @@ ROUNDING_SHARPNESS = 5.0
 def round_straight_through(x: Tensor) -> Tensor:
     """Round `x`, with the gradient of soft rounding (Agustsson and Theis, 2020).
 
-    The gradient is steep at the thresholds and flat between them. With a gradient of 1 everywhere,
-    a finer step seems to help even where all symbols are zero, and training wastes bits there.
+    The gradient is large near the thresholds of rounding and small between them. If it were 1
+    everywhere, a finer quantisation step would seem to help even where all symbols are zero, and
+    training would waste bits there.
     """
     fraction = (x - x.floor() - 0.5) * ROUNDING_SHARPNESS
     peak = ROUNDING_SHARPNESS / (2 * math.tanh(ROUNDING_SHARPNESS / 2))

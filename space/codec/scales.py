@@ -1,11 +1,11 @@
-"""The scale path: it predicts sigma, and so the table of each symbol, from the hyper-latent.
+"""The scale path: it predicts the sigma of each symbol, and so its table, from the hyper-latent.
 
 Encoder and decoder must choose the same tables on any two machines. A trained scale path is
-therefore converted to integer weights once, and table indexes are computed from these and the
-integers of the hyper-latent alone. PICO runs a UINT8 scale decoder (arXiv 2605.05148, section 3);
-PULSE (arXiv 2609.18602) predicts table indexes linearly. In both, a meta prior chooses the tables
-of the hyper-latent itself. We read the paper so that this prior depends on the channel and the
-quality level.
+therefore converted to integer weights once. Table indexes are computed from these weights and the
+integer symbols of the hyper-latent alone. PICO runs a UINT8 scale decoder (arXiv 2605.05148,
+section 3); PULSE (arXiv 2609.18602) predicts table indexes linearly. In both, a meta prior chooses
+the tables of the hyper-latent itself. We understand PICO's paper to mean that this prior depends on
+the channel and the quality level.
 """
 
 from __future__ import annotations
@@ -21,39 +21,42 @@ from space.architecture import HYPER_DEPTH, QUALITY_STEPS, Architecture
 from space.codec.blocks import ConvScale, LevelScale, SubbandSynthesis
 
 TABLE_COUNT = 128
-"""Number of tables that code symbols: zero-mean Gaussians whose sigmas are in geometric steps.
+"""Number of tables that code symbols.
 
-64 tables cost 1 % more bits, since the cost of rare symbols is steep in sigma.
+Each table is a zero-mean Gaussian, and the sigmas of the tables grow geometrically. With 64 tables
+files would be 1 % larger, because the cost of rare symbols changes steeply with sigma.
 """
 SIGMA_MIN, SIGMA_MAX = 0.15, 128.0
 """Standard deviations of the first and the last table, in units of the quantisation width.
 
-At 0.15 one symbol in 1,200 is not zero. Predictions below that are overconfident on photographs.
+At a sigma of 0.15, one symbol in 1,200 is not zero. Predictions of a smaller sigma would be
+overconfident on photographs.
 """
 LOG_STEP = math.log(SIGMA_MAX / SIGMA_MIN) / (TABLE_COUNT - 1)
 """Difference of log(sigma) between neighbouring tables."""
 Z_MAX = 127
-"""Largest magnitude of a hyper-latent symbol in the scale path; larger ones are clamped."""
+"""Largest magnitude of a hyper-latent symbol in the scale path, which clamps larger symbols."""
 HIDDEN_STEP = 1 / 16
-"""Step of the UINT8 activations, which range from 0 to 255 steps."""
+"""Step of the hidden layer's UINT8 activations, which range from 0 to 255 steps."""
 WEIGHT_MAX = 127
 """Largest magnitude of an INT8 weight. Each output channel has its own step."""
 FRACTION_BITS = 8
 """Number of fraction bits of a table index before it is rounded."""
 MULTIPLIER_BITS = 24
-"""Number of fraction bits of the factor that turns an accumulator into its layer's output."""
+"""Number of fraction bits of the factor by which an `IntegerLayer` multiplies its accumulators."""
 
 
 def table_sigmas() -> Tensor:
-    """Standard deviation of each table, shape [TABLES]."""
+    """Standard deviations of the tables, shape [TABLE_COUNT]."""
     return SIGMA_MIN * torch.exp(LOG_STEP * torch.arange(TABLE_COUNT, device="cpu"))
 
 
 class ScalePath(nn.Module):
-    """Maps hyper-latent symbols [B, N, h, w] to sigma [B, M, 4h, 4w], in quantisation widths.
+    """Maps hyper-latent symbols [B, N, h, w] to the sigma [B, M, 4h, 4w] of the latent symbols.
 
-    This is the form for training: weights and activations are rounded as in the integer form, and
-    gradients pass through the rounding unchanged. `integer` returns the form that codes files.
+    Sigma is in units of the quantisation width. This is the form for training: weights and
+    activations are rounded as in the integer form, and gradients pass through the rounding
+    unchanged. `integer` returns the form that codes files.
     """
 
     def __init__(self, architecture: Architecture, levels: int) -> None:
@@ -83,7 +86,7 @@ class ScalePath(nn.Module):
 
     @torch.no_grad()
     def integer(self) -> IntegerScales:
-        """The form that codes files: the same path in integers, on the CPU."""
+        """The form that codes files: this scale path in integers, on the CPU."""
         layers = []
         out_step = LOG_STEP / 2**FRACTION_BITS
         up = _as_pointwise(self.up.folded_weight())
@@ -99,7 +102,10 @@ class ScalePath(nn.Module):
 
 
 class IntegerLayer(nn.Module):
-    """An integer convolution with INT8 weights, exact accumulators and a fixed-point factor."""
+    """An integer convolution with INT8 weights and exact accumulators.
+
+    A fixed-point factor per output channel converts accumulators to outputs.
+    """
 
     weight: Tensor
     bias: Tensor
@@ -116,7 +122,11 @@ class IntegerLayer(nn.Module):
     def of(
         cls, weight: Tensor, bias: Tensor | None, in_step: float, out_step: float
     ) -> IntegerLayer:
-        """The integer layer nearest to a float layer, whose inputs and outputs count steps."""
+        """Convert a float layer to the nearest integer layer.
+
+        Inputs of the integer layer are counted in units of `in_step`, its outputs in units of
+        `out_step`.
+        """
         step = int8_step(weight.double().cpu())
         integers = (weight.double().cpu() / step).round().to(torch.int8)
         accumulator = step.flatten() * in_step
@@ -136,9 +146,10 @@ class IntegerLayer(nn.Module):
 
 
 class IntegerScales(nn.Module):
-    """Table indexes by integer arithmetic alone, identical on every machine.
+    """Computes table indexes in integer arithmetic alone.
 
-    Converting the module to another float type does not change it.
+    The indexes are identical on every machine. Converting the module to another float type
+    does not change it.
     """
 
     base: Tensor
@@ -152,7 +163,7 @@ class IntegerScales(nn.Module):
         self.register_buffer("meta", meta)
 
     def forward(self, z: Tensor, quality_steps: Tensor) -> Tensor:
-        """Table [B, M, 4h, 4w] of each symbol, in [0, TABLES), int64.
+        """Table index [B, M, 4h, 4w] of each latent symbol, in [0, TABLE_COUNT), int64.
 
         `z` [B, N, h, w] are the hyper-latent symbols. `quality_steps` [B] is the quality in
         hundredths of a level. Both are integers.
@@ -164,7 +175,7 @@ class IntegerScales(nn.Module):
         return _to_index(x + _between(self.base, quality_steps))
 
     def hyper_tables(self, quality_steps: Tensor) -> Tensor:
-        """Table [B, N, 1, 1] of each channel of the hyper-latent, in [0, TABLES)."""
+        """Table index [B, N, 1, 1] of each channel of the hyper-latent, in [0, TABLE_COUNT)."""
         return _to_index(_between(self.meta, quality_steps))
 
 
@@ -192,7 +203,7 @@ def _as_pointwise(weight: Tensor) -> Tensor:
 
 
 def int8_step(weight: Tensor) -> Tensor:
-    """Step [out, 1, 1, 1] of the INT8 weights of each output channel."""
+    """Quantisation step [out, 1, 1, 1] with which a weight [out, in, k, k] is rounded to INT8."""
     largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True)
     return (largest / WEIGHT_MAX).clamp(min=1e-6)
 

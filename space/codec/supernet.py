@@ -35,29 +35,33 @@ from space.search_space import PARAMETERS, SearchSpace, Value, to_architecture
 from space.tensor_file import read_tensors, write_tensors
 
 SUPERNET_KEY = "codec-search parent 2"
-"""Kind and version of the file. The version rises when the meaning of slices changes."""
+"""Kind and version of a supernet file. The version rises when the meaning of slices changes."""
 VARIANTS = {"decoder.context.": "context", "scale_path.": "scale_path"}
-"""Modules, by prefix, that the supernet holds once for every value of the parameter named here.
+"""Modules of which the supernet holds one copy for every value of a categorical parameter.
 
-None of these is a slice of another. All other modules are shared by the values of a choice:
-activations and the quantisation `level` have no weights of their own, scales that are not learned
-are folded into the weights, and resampling layers share a kernel (`space.codec.resampled_weights`).
-In the context pattern `channels`, a group of a narrow latent inherits from the same group of a wide
+This maps the prefix of a module's tensor names to the parameter. The copies are not slices of one
+another. All other modules are the same for every value of every categorical parameter: activations
+and the quantisation `level` have no weights of their own, scales that are not learned are folded
+into the weights, and resampling layers share a kernel (`space.codec.resampled_weights`). In the
+context pattern `channels`, a group of a narrow latent inherits from the same group of a wide
 latent, although the two hold different channels.
 """
 SHARED = {"none": "grid"}
-"""Context patterns that use the weights of another one.
+"""Maps a context pattern without weights of its own to the pattern whose weights it uses.
 
-A codec without context predicts every symbol as the grid's first step does.
+A codec without context (`none`) predicts every symbol as the first step of `grid` does.
 """
 LOG_STEP_SIGNS = {"decoder.context.step.log_scale": 1, "scale_path.base.log_scale": -1}
-"""Tensors with the log of each channel's quantisation step; the sign is -1 where it is negated."""
-FILE_PARTS = ("weights", "int8_steps", "skeleton")
-"""Prefixes of tensor names in a file: weights, steps of eight-bit weights, PCA initialisation."""
-INT8 = (".branch.", "decoder.context.decoded.")
-"""Parts of the names of convolutions that files store in eight bits.
+"""Names of the tensors that hold the log of each channel's quantisation step, and their signs.
 
-They are most of a supernet, and they tolerate the rounding.
+The sign is -1 if the tensor holds the negative of the log.
+"""
+FILE_PARTS = ("weights", "int8_steps", "skeleton")
+"""Prefixes of tensor names in a supernet file: weights, steps of 8-bit weights, initialisation."""
+INT8 = (".branch.", "decoder.context.decoded.")
+"""Substrings by which the names of convolutions that a file stores in 8 bits are recognised.
+
+These convolutions are most of a supernet, and they tolerate the rounding.
 """
 INITIALISATION_SHAPES = {
     "stride4.basis": (48, 48), "stride4.sigma": (48,),
@@ -71,7 +75,10 @@ class SupernetError(UserError):
 
 
 class Supernet:
-    """Shared weights by name, and the initialisation from which they were trained."""
+    """The weights that all architectures of a space share, by name.
+
+    The supernet also holds the initialisation from which the training of the weights started.
+    """
 
     def __init__(
         self,
@@ -80,7 +87,7 @@ class Supernet:
         initialisation: Initialisation,
         metadata: Mapping[str, int] | None = None,
     ) -> None:
-        """`values` are those of all parameters; `weights` are named as in `begin`."""
+        """`values` are the value sets of all parameters. `weights` are named as in `begin`."""
         self.values = values
         self.metadata = dict(metadata or {})
         """Metadata saved with the supernet, such as its number of training steps."""
@@ -90,7 +97,7 @@ class Supernet:
 
     @classmethod
     def begin(cls, space: SearchSpace, initialisation: Initialisation) -> Supernet:
-        """The untrained supernet of a space: its subnets are initialised codecs."""
+        """Make the untrained supernet of a space. Its slices are codecs set to `initialisation`."""
         weights: dict[str, Tensor] = {}
         for architecture in _variants(space.parameters):
             codec = start_from(Codec(architecture), initialisation)
@@ -100,13 +107,13 @@ class Supernet:
         return cls(space.parameters, weights | margins, initialisation)
 
     def copy(self) -> Supernet:
-        """A supernet with its own copy of the weights."""
+        """An equal supernet with its own copy of the weights."""
         weights = {name: value.detach().clone() for name, value in self.weights.items()}
         return Supernet(self.values, weights, self.initialisation, self.metadata)
 
     @property
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of parameter values, weights and initialisation."""
+        """First 16 hex digits of a SHA-256 of the value sets, weights and initialisation."""
         total = hashlib.sha256(repr(sorted(self.values.items())).encode())
         for name, value in sorted((self.weights | self._initialisation_tensors()).items()):
             total.update(f"{name} {tuple(value.shape)}".encode())
@@ -114,11 +121,18 @@ class Supernet:
         return total.hexdigest()[:16]
 
     def synthesis_only(self, architecture: Architecture) -> bool:
-        """Whether encoder and entropy model are already trained and need no further training."""
+        """Whether only the synthesis transform of a slice needs further training.
+
+        This is true once the supernet has been trained, for every architecture.
+        """
         return self.metadata.get("steps", 0) > 0
 
     def covers(self, space: SearchSpace) -> bool:
-        """Whether every architecture of `space` is a slice whose sizes lie in the trained range."""
+        """Whether every architecture of `space` is a slice of this supernet.
+
+        Each numerical value must lie between the smallest and the largest trained value of its
+        parameter. The supernet must have weights for each categorical value.
+        """
         return all(
             self._has(name, values) if name in CHOICES else self._spans(name, values)
             for name, values in space.parameters.items()
@@ -142,12 +156,15 @@ class Supernet:
         return wanted <= trained
 
     def to(self, device: torch.device) -> Supernet:
-        """Move the weights, in place."""
+        """Move the weights to `device`, in place."""
         self.weights = {name: value.to(device) for name, value in self.weights.items()}
         return self
 
     def trainable(self) -> dict[str, Tensor]:
-        """The weights that training may change: all but constants of resampling and rounding."""
+        """The weights that training may change, by name.
+
+        The other tensors are constants, such as the bases of the resampling layers.
+        """
         names: set[str] = set()
         for architecture in _variants(self.values):
             named = _blank(architecture).named_parameters()
@@ -158,9 +175,10 @@ class Supernet:
     def slices(
         self, architecture: Architecture, prefixes: str | tuple[str, ...] = ""
     ) -> dict[str, Tensor]:
-        """Tensors of a codec of `architecture` by name, differentiable with respect to `weights`.
+        """Slice the tensors of a codec of `architecture`, by name, from the supernet.
 
-        Only tensors whose names begin with one of `prefixes` are included.
+        The tensors are differentiable with respect to `weights`. Only tensors whose names begin
+        with one of `prefixes` are included.
         """
         stored = replace(architecture, resampling=STORED)
         sliced = {
@@ -191,7 +209,7 @@ class Supernet:
             sliced |= {f"{layer}.{name}": tensor for name, tensor in changed.items()}
 
     def code(self, architecture: Architecture, image: Tensor, quality: Tensor) -> Coded:
-        """Code images with the subnet of `architecture`, as `Codec.forward` does in training."""
+        """Code images with the slice of `architecture`, as `Codec.forward` does in training."""
         sliced = self.slices(architecture)
         coded: Coded = functional_call(_blank(architecture), sliced, (image, quality))
         return coded
@@ -203,7 +221,10 @@ class Supernet:
         levels: Tensor,
         fixed_width: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Bits and quantisation widths of latents, as `EntropyModel.forward` gives them."""
+        """Bits and quantisation widths of latents under the slice of `architecture`.
+
+        `EntropyModel.forward` explains the arguments and the result.
+        """
         sliced = self.slices(architecture, ENTROPY)
         tensors = {f"codec.{name}": tensor for name, tensor in sliced.items()}
         model = EntropyModel(_blank(architecture))
@@ -213,7 +234,7 @@ class Supernet:
 
     @torch.no_grad()
     def start(self, architecture: Architecture) -> Codec:
-        """A codec with its own copy of the supernet's trained weights."""
+        """A codec of `architecture` with its own copy of the weights of its slice."""
         codec = Codec(architecture)
         sliced = self.slices(architecture)
         if architecture.scales == "none":
@@ -224,10 +245,11 @@ class Supernet:
         return codec
 
     def save(self, path: Path, metadata: Mapping[str, int]) -> None:
-        """Write the supernet and its `metadata` as safetensors, atomically.
+        """Write the supernet and the given metadata to a safetensors file, atomically.
 
-        Trained weights are stored in half precision, the convolutions of `INT8` in eight bits with
-        a step per output channel. Raises OSError.
+        The convolutions that match `INT8` are stored in 8 bits, with a step per output channel. All
+        other trainable weights are stored in half precision. Raises OSError if the file cannot be
+        written.
         """
         tensors = self._initialisation_tensors()
         trained = self.trainable()
@@ -246,7 +268,7 @@ class Supernet:
     def load(cls, path: Path) -> Supernet:
         """Read a supernet that `save` wrote. Nothing in the file is executed.
 
-        Raises SupernetError for a file that is missing, of another kind or version, or damaged.
+        Raises SupernetError if the file is missing, of another kind or version, or damaged.
         """
         header, tensors = read_tensors(path, SUPERNET_KEY, SupernetError, kind="supernet")
         try:
@@ -308,7 +330,7 @@ class Supernet:
 
 @lru_cache(maxsize=8)
 def _blank(architecture: Architecture) -> Codec:
-    """A codec on the meta device, for its shapes and to be called with other tensors."""
+    """A codec on the meta device. It gives the shapes, and is called with other tensors."""
     with torch.device("meta"):
         return Codec(architecture)
 
@@ -327,7 +349,7 @@ def _variants(values: Mapping[str, tuple[Value, ...]]) -> Iterator[Architecture]
 
 
 def _widest(values: Mapping[str, tuple[Value, ...]]) -> Architecture:
-    """The architecture with the largest numbers, and scales and widths that are learned."""
+    """The architecture with the largest numbers, in which scales and widths are learned."""
     widest: dict[str, Value] = {
         name: v[0] if name in CHOICES else max(map(int, v)) for name, v in values.items()
     }
@@ -355,12 +377,12 @@ def _key(name: str, architecture: Architecture) -> str:
 
 
 def codec_name(name: str) -> str:
-    """Name that a weight of the supernet has in a codec."""
+    """Convert the name of a weight in the supernet to the weight's name in a codec."""
     return name.partition("@")[0]
 
 
 def _first(tensor: Tensor, shape: torch.Size, groups: tuple[int, int]) -> Tensor:
-    """The first entries of each dimension, or of each of its `groups` in the first two."""
+    """The first entries of each dimension. The first two dimensions are sliced within `groups`."""
     for dim, size in enumerate(shape):
         if tensor.shape[dim] != size:
             per_group = groups[dim] if dim < len(groups) else 1

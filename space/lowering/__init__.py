@@ -1,7 +1,7 @@
-"""Op lists of codecs in closed form, for one architecture or for a whole grid.
+"""Op lists of codecs, computed in closed form for many architectures at once.
 
-The latency predictor turns them into times. `programs` builds the same networks as modules, to be
-measured.
+The latency predictor turns op lists into times. The module `programs` builds the same networks as
+torch modules, so that their times can be measured.
 """
 
 from space.lowering.grid import Grid

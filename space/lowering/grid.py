@@ -1,7 +1,8 @@
-"""The distinct cases of a program's segment over all architectures of a space.
+"""Numbering of the distinct cases of a program's segment in a search space.
 
-A segment depends on few parameters, so it has tens or hundreds of cases in a space of 10^14
-architectures. Its cost is computed once per case and looked up for each architecture.
+A program, such as the decoder, is a sequence of segments. A segment depends on few parameters, so
+it has only tens or hundreds of distinct cases in a space of 10^14 architectures. The cost of a
+segment is computed once per case and looked up for each architecture.
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ from space.search_space import Columns, SearchSpace
 
 @dataclass(frozen=True)
 class Grid:
-    """All distinct combinations of some parameters of a space, numbered."""
+    """All distinct combinations of the values of some parameters of a space, numbered from 0."""
 
     columns: Columns
-    """Values of these parameters, one entry per combination."""
+    """Values of these parameters, as arrays with one entry per combination."""
     size: int
     """Number of combinations."""
     steps: tuple[tuple[int, NDArray[np.int64]], ...]
-    """For each axis with such parameters: its index, and the offset of each of its points in the
-    grid."""
+    """Axes of the space that contain any of these parameters: pairs of axis index and offsets.
+
+    The offsets have one entry per point of the axis. The number of a combination is the sum of the
+    offsets of its points.
+    """
 
     @classmethod
     def of(cls, space: SearchSpace, names: Collection[str]) -> Grid:
-        """The grid of the parameters `names`."""
+        """The grid of all value combinations of the parameters `names` in a space."""
         columns: Columns = {}
         steps = []
         size = 1
@@ -48,19 +52,19 @@ class Grid:
         return cls(columns, size, tuple(steps))
 
     def places(self, digits: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """Number [n] of each architecture's combination, given its `SearchSpace.digits`."""
+        """Combination numbers [n] of n architectures, given their `SearchSpace.digits`."""
         return np.sum([step[digits[axis]] for axis, step in self.steps], axis=0)
 
 
 def parameters_of(segment: Segment, space: SearchSpace) -> frozenset[str]:
-    """Names of the parameters on which a segment depends."""
+    """Names of the parameters on which the ops of a segment depend."""
     figures = _RecordingFigures(figures_of(space.reference))
     segment(OpList(1), figures)
     return frozenset(figures.read)
 
 
 class _RecordingFigures(UserDict[str, NDArray[Any]]):
-    """Parameter values that record which of them were read."""
+    """Parameter values that record which parameters were read."""
 
     def __init__(self, figures: Figures) -> None:
         super().__init__(figures)

@@ -1,9 +1,9 @@
-"""Closed-form op lists: the ops that a phone runs for an architecture, without building a module.
+"""Op lists in closed form: the ops that a phone runs for an architecture.
 
-The functions take columns of values (`search_space.Columns`) with one entry per architecture, and
-return one table with one program per architecture. The ops are exactly those that
-`latency_predictor.networks.trace` finds in the folded codec. A program is a sequence of segments,
-each of which depends on few parameters.
+No torch module is built. The ops are exactly those that `latency_predictor.networks.trace` finds in
+the folded codec. The functions take parameter values as columns with one entry per architecture,
+and return one table with one program per architecture. A program is a sequence of segments, and
+each segment depends on few parameters.
 """
 
 from __future__ import annotations
@@ -131,7 +131,10 @@ def _scale_path(ops: OpList, figures: Figures) -> None:
 
 
 Segment = Callable[[OpList, Figures], None]
-"""Adds the ops of one part of a program. It reads the same parameters for all architectures."""
+"""Function that adds the ops of one part of a program to an op list.
+
+It reads the same parameters for all architectures.
+"""
 
 
 def _encoder() -> Iterator[Segment]:
@@ -149,20 +152,22 @@ def _decoder() -> Iterator[Segment]:
 
 
 ENCODER = tuple(_encoder())
-"""Segments of `codec.EncoderNetwork` on one tile."""
+"""Segments of the encoder program: the ops of `codec.EncoderNetwork` on one tile."""
 DECODER = tuple(_decoder())
-"""Segments of `codec.Decoder` on one tile."""
+"""Segments of the decoder program: the ops of `codec.Decoder` on one tile."""
 SCALE_PATH: tuple[Segment, ...] = (_scale_path,)
-"""Segment of `scales.IntegerScales` on one tile, which encoder and decoder run on the CPU.
+"""The single segment of the scale path: the ops of `scales.IntegerScales` on one tile.
 
-The table of levels and channels counts as the bias that every convolution has in an op list.
+Both the encoder and the decoder run the scale path on the CPU. Adding `IntegerScales.base` is not
+an op of its own: it counts as the bias that every convolution has in an op list.
 """
 
 
 def lower_segments(segments: Sequence[Segment], figures: Figures) -> OpTable:
-    """Op lists of `ENCODER`, `DECODER`, `SCALE_PATH` or any of their segments.
+    """Op lists of the given segments for the architectures in `figures`.
 
-    The table has one program per architecture.
+    `segments` is `ENCODER`, `DECODER`, `SCALE_PATH` or some segments of one of these. The table has
+    one program per architecture.
     """
     ops = OpList(len(next(iter(figures.values()))))
     for segment in segments:
@@ -171,10 +176,10 @@ def lower_segments(segments: Sequence[Segment], figures: Figures) -> OpTable:
 
 
 def _each(choices: NDArray[np.str_], values: Mapping[str, int]) -> NDArray[np.int64]:
-    """The value that belongs to every entry of a categorical column."""
+    """Replace every entry of a categorical column by its value in `values`."""
     return np.sum([(choices == name) * value for name, value in values.items()], axis=0)
 
 
 def figures_of(architecture: Architecture) -> Figures:
-    """Columns of a single architecture, as an argument of `lower`."""
+    """Parameter values of a single architecture, in the form that `lower_segments` takes."""
     return {name: np.array([value]) for name, value in from_architecture(architecture).items()}

@@ -13,10 +13,11 @@ from space.architecture import LEVELS
 
 @dataclass
 class OpList:
-    """Collects ops. Every argument is a number or an array with one entry per architecture.
+    """Collects the ops of one program per architecture. A method such as `conv` adds to each.
 
-    `inputs` and `outputs` are numbers of channels, `px` is the number of positions read, and
-    `count` is the number of times that the op occurs.
+    Every argument is a number, or an array with one entry per architecture. `inputs` and `outputs`
+    are numbers of channels, `px` is the number of spatial positions of the input, and `count` is
+    the number of times that the op occurs in a program.
     """
 
     architectures: int
@@ -34,7 +35,7 @@ class OpList:
         stride: int = 1,
         count: ArrayLike = 1,
     ) -> None:
-        """Add one op with these columns of an `OpTable`."""
+        """Add one op. `OpTable` has columns of the same names and explains them."""
         figures: dict[str, ArrayLike] = {
             "kind": int(kind), "count": count,
             "in_channels": in_channels, "out_channels": out_channels,
@@ -53,20 +54,26 @@ class OpList:
         kernel: int = 1,
         count: ArrayLike = 1,
     ) -> None:
-        """Add a convolution at stride 1 with `kernel` taps."""
+        """Add a convolution with stride 1 and `kernel` taps (9 for 3x3)."""
         self.add(Kind.CONV, inputs, outputs, px, px, kernel=kernel, count=count)
 
     def down(
         self, inputs: ArrayLike, outputs: ArrayLike, px: int, stride: int, overlap: ArrayLike = 0
     ) -> None:
-        """Add a convolution of this stride. If it overlaps, the kernel's sides are 2 * `stride`."""
+        """Add a strided convolution that downsamples by `stride`.
+
+        The kernel's sides are `stride`, or 2 * `stride` where `overlap` is true.
+        """
         taps = stride**2 * (1 + 3 * np.asarray(overlap))
         self.add(Kind.CONV, inputs, outputs, px, px // stride**2, kernel=taps, stride=stride)
 
     def up(
         self, inputs: ArrayLike, outputs: ArrayLike, px: int, stride: int, overlap: ArrayLike = 0
     ) -> None:
-        """Add a transposed convolution of this stride, which may overlap as in `down`."""
+        """Add a transposed convolution that upsamples by `stride`.
+
+        The kernel's sides are `stride`, or 2 * `stride` where `overlap` is true.
+        """
         taps, out_px = stride**2 * (1 + 3 * np.asarray(overlap)), px * stride**2
         self.add(Kind.TRANSPOSED_CONV, inputs, outputs, px, out_px, kernel=taps, stride=stride)
 
@@ -77,20 +84,21 @@ class OpList:
         operand_px: ArrayLike | None = None,
         count: ArrayLike = 1,
     ) -> None:
-        """Add a sum or product of two operands.
+        """Add an elementwise sum or product of two operands.
 
-        `operand_px` is the number of positions of the second operand, by default `px`.
+        The first operand and the result have `px` positions. The second operand has `operand_px`
+        positions, by default `px`.
         """
         in_px = np.add(px, px if operand_px is None else operand_px)
         self.add(Kind.ELEMENTWISE, channels, channels, in_px, px, count=count)
 
     def level_scale(self, channels: ArrayLike, px: int) -> None:
-        """Add a `blocks.LevelScale`, a factor per channel that depends on the quality level."""
+        """Add the ops of `blocks.LevelScale`, which scales each channel by the quality level."""
         self.conv(LEVELS, channels, px=1)
         self.binary(channels, px, operand_px=1)
 
     def table(self) -> OpTable:
-        """All ops, program after program."""
+        """The collected ops as a table, program after program."""
         columns = {
             name: np.stack([row[name] for row in self.rows], axis=1).reshape(-1)
             for name in self.rows[0]

@@ -1,6 +1,6 @@
 """The codecs of a search space as programs that the latency predictor can measure.
 
-`latency_predictor.measure.programs` finds them here, by the name of this module.
+`latency_predictor.measure.programs` imports this module by its name.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ _SPACES = files("configs") / "space"
 _SMALL = 0.02
 """Standard deviation of biases and of the logarithms of scales."""
 SEGMENTS = {"encoder": ENCODER, "decoder": DECODER}
-"""The op list of each network, for `lowering.lower`."""
+"""Segments of each network, from which `lower_segments` makes its op list."""
 OUTPUTS = {"encoder": ("symbols", "z"), "decoder": ("image",)}
 """Names of the outputs of each network, in order."""
 
 
 class CodecPrograms:
-    """Encoder and decoder networks on one tile, for every architecture of a space."""
+    """Programs of a space: each architecture's encoder and decoder networks on one tile.
+
+    The argument `program` of the methods is `encoder` or `decoder`.
+    """
 
     programs = tuple(SEGMENTS)
 
@@ -49,13 +52,14 @@ class CodecPrograms:
         return self._space.sample(n, rng)
 
     def lower(self, numbers: NDArray[np.int64], program: str) -> OpTable:
-        """Op lists of the encoders or decoders of these architectures."""
+        """Op lists of the network `program` of each architecture in `numbers` [n]."""
         return lower_segments(SEGMENTS[program], self._space.columns(numbers))
 
     def build(self, number: int, program: str) -> nn.Module:
-        """The folded network, with random parameters whose seed is `number`.
+        """The folded network of architecture `number`, with random parameters.
 
-        The parameters of an untrained codec contain zeros, which a device may skip.
+        `number` is also the random seed. Parameters of an untrained codec would not do, because
+        many of them are zero and a device may skip zeros.
         """
         codec = Codec(self._space.architecture(number)).fold().eval()
         network = EncoderNetwork(codec) if program == "encoder" else codec.decoder
@@ -63,21 +67,24 @@ class CodecPrograms:
         return network
 
     def inputs(self, number: int, program: str) -> Shapes:
-        """Shapes of the network's inputs by name, in order."""
+        """Shapes of the network's inputs by name, in the order of its arguments."""
         return inputs(self._space.architecture(number), program)
 
     def describe(self, number: int) -> dict[str, Any]:
-        """The architecture as JSON."""
+        """The architecture with this number as a JSON object."""
         described: dict[str, Any] = json.loads(self._space.architecture(number).to_json())
         return described
 
     def identify(self, number: int) -> str:
-        """The architecture's id."""
+        """The id of the architecture with this number."""
         return self._space.architecture(number).id
 
 
 def inputs(architecture: Architecture, program: str) -> Shapes:
-    """Shapes of a network's inputs for one tile, by name and in order."""
+    """Shapes of a network's inputs for one tile, by name and in the order of its arguments.
+
+    The network is the one that `program` names, `encoder` or `decoder`.
+    """
     if program == "encoder":
         return {"image": (1, 3, TILE, TILE), "levels": (1, LEVELS)}
     latent, hyper = TILE // LATENT_STRIDE, TILE // HYPER_STRIDE
@@ -89,17 +96,17 @@ def inputs(architecture: Architecture, program: str) -> Shapes:
 
 
 def names() -> list[str]:
-    """Names of the shipped spaces."""
+    """Names of the spaces that are shipped in `configs/space`."""
     return sorted(
         file.name.removesuffix(".yaml") for file in _SPACES.iterdir() if file.name.endswith(".yaml")
     )
 
 
 def find(name: str) -> ProgramSource:
-    """The codecs of a shipped space or of a YAML space file.
+    """The codecs of a shipped space, or of a YAML space file whose path is `name`.
 
-    Raises SpaceError for any other name and for a file that does not describe a space, and OSError
-    for a file that cannot be read.
+    Raises SpaceError if `name` is neither of these, or if the file does not describe a space.
+    Raises OSError if the file cannot be read.
     """
     if name in names():
         return _read((_SPACES / f"{name}.yaml").read_text())
@@ -126,9 +133,11 @@ def _read(text: str) -> CodecPrograms:
 
 
 def randomise(network: nn.Module, seed: int) -> None:
-    """Draw all parameters at random: weights that keep a signal's size, the others small.
+    """Draw all parameters of a network at random, in place.
 
-    No parameter is zero and no two are equal, since a converter would optimise these away.
+    The weights of convolutions have a size that neither amplifies nor damps signals. All other
+    parameters are small. No parameter is zero and no two parameters are equal, because a converter
+    would optimise zeros and duplicates away.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
