@@ -22,16 +22,17 @@ Half = Literal["decode", "encode"]
 TILES_12MP = 48
 """Number of tiles of a 4032x3024 photograph: 8x6 at a stride of 504 px (PICO, section 3)."""
 SYMBOLS_PER_MS: dict[Half, float] = {"decode": 119_000, "encode": 67_500}
-"""Symbols of latent and hyper-latent per millisecond that the rANS coder processes at quality 4,
-including those of skipped blocks.
+"""Number of symbols of latent and hyper-latent that the rANS coder processes per millisecond at
+quality 4. Symbols of skipped blocks are included.
 
 Measured by `benchmarks/coding_speed.py` with two briefly trained models on four photographs, on one
 thread of a server's processor (AMD EPYC, Zen 4), for calls of the coder alone. This project's own
 code takes two to four times as long because of Python's lists. No phone's CPU was measured.
 """
 SCALE_MACS_PER_MS = 1.2e8
-"""Multiply-accumulates of the scale path per millisecond in UINT8, measured by the same benchmark.
-This project's own code computes in 64 bits and takes thirty times as long."""
+"""Number of multiply-accumulates of the scale path that the CPU computes per millisecond in UINT8,
+also measured by `benchmarks/coding_speed.py`. This project's own code computes the scale path in 64
+bits and takes thirty times as long."""
 
 
 def symbols_per_tile(figures: Figures) -> NDArray[np.int64]:
@@ -42,15 +43,20 @@ def symbols_per_tile(figures: Figures) -> NDArray[np.int64]:
 
 
 def cpu_ms(half: Half, symbols: NDArray[Any], scale_macs: NDArray[Any]) -> NDArray[np.float64]:
-    """CPU time per tile: entropy coding of its `symbols` and the scale path's arithmetic."""
+    """CPU time per tile, in ms.
+
+    It is the time to code `symbols` symbols and to compute `scale_macs` multiply-accumulates of the
+    scale path.
+    """
     return np.asarray(symbols / SYMBOLS_PER_MS[half] + scale_macs / SCALE_MACS_PER_MS)
 
 
 def pipelined_ms(
     tiles: int, network_ms: NDArray[np.float64], coding_ms: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Time for one or more `tiles`, each of which needs the accelerator and the CPU in turn.
+    """Time to code one or more `tiles`, in ms.
 
-    The first tile takes the sum of both times; every further tile takes the longer of both.
+    Each tile needs the accelerator for `network_ms` and the CPU for `coding_ms`, one after the
+    other. The first tile takes the sum of both times, and every further tile the longer of both.
     """
     return network_ms + coding_ms + (tiles - 1) * np.maximum(network_ms, coding_ms)

@@ -1,7 +1,7 @@
 """Size on disk of one half of a codec: its Core ML network, the scale path and the coder's tables.
 
-The network is stored in float16. Both halves need the scale path and the tables, which are stored
-as by `space.bitstream.model_file`.
+The network is stored in float16. Each half contains the scale path and the tables, stored as in the
+file that `space.bitstream.model_file` writes.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from space.architecture import LEVELS
 from space.lowering.networks import Figures
 
 TABLE_BYTES = 804_352
-"""Bytes of `payload.Tables`: 128 tables of up to 1,569 cumulative frequencies in 32 bits."""
+"""Bytes of `space.codec.payload.Tables`: for each of 128 tables, a length, an offset and up to
+1,569 cumulative frequencies, all in 32 bits."""
 _WIDE = 8
-"""Bytes of each integer of the scale path that is not a weight; a weight takes one byte."""
+"""Bytes of each integer of the scale path that is no weight. A weight takes one byte."""
 
 
 def scale_path_bytes(
     weights: NDArray[np.float64], outputs: NDArray[np.float64], figures: Figures
 ) -> NDArray[np.float64]:
-    """Size in bytes of a stored `scales.IntegerScales`.
+    """Size in bytes of a stored scale path, a `space.codec.scales.IntegerScales`.
 
-    `weights` is the number of weights of its layers, `outputs` the number of their output channels,
-    each of which has a bias and a factor. Its two tables have an entry per level and channel.
+    The layers of the scale path have `weights` weights and `outputs` output channels in total. Each
+    output channel has a bias and a factor. The scale path also has two tables, one for the latent
+    and one for the hyper-latent, with an entry per quality level and channel.
     """
     entries = LEVELS * (figures["latent_channels"] + figures["hyper_channels"])
     return np.asarray(weights + _WIDE * (2 * outputs + entries))
@@ -34,5 +36,9 @@ def scale_path_bytes(
 def size_mb(
     parameters: NDArray[np.float64], scale_path_bytes: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Size in MB of a half whose network has this number of `parameters`."""
+    """Size in MB of one half of a codec.
+
+    `parameters` is the number of parameters of the half's network, and `scale_path_bytes` is the
+    size of the scale path.
+    """
     return (BYTES_PER_VALUE * parameters + scale_path_bytes + TABLE_BYTES) / 1e6

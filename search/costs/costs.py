@@ -35,15 +35,16 @@ PRICED_AT_ONCE = 20_000
 SYMBOL_WIDTHS = ("latent_channels", "hyper_channels")
 """Parameters that determine the number of symbols of a tile."""
 HALVES: tuple[tuple[Half, str], ...] = (("decode", ""), ("encode", "encoder_"))
-"""Both halves of a codec, with the prefix of the names of their sizes."""
+"""Both halves of a codec. Each comes with the prefix of its costs that are not times, such as
+`encoder_size_mb`."""
 
 PARTS: dict[str, tuple[Segment, ...]] = {
     "decode": DECODER,
     "encode": ENCODER,
     "scales": SCALE_PATH,
 }
-"""Programs of a codec: the networks of both halves, and the scale path to sigma on the CPU, which
-both halves share."""
+"""Programs of a codec, each as a sequence of segments. They are the networks of the two halves, and
+the scale path, which predicts sigma on the CPU. Both halves contain the same scale path."""
 
 
 def fallback_risk(architecture: Architecture) -> dict[str, Any]:
@@ -58,16 +59,20 @@ def fallback_risk(architecture: Architecture) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over the ops of programs, or of one segment of each."""
+    """Sums over the ops of each program, or over the ops of one segment of each program."""
 
     added: NDArray[np.float64]
-    """Additive sums [programs, 3 + F]: MACs, parameters, bytes of weights, latency features."""
+    """Additive sums [programs, 3 + F]. The columns are MACs, parameters, bytes of weights, and F
+    latency features."""
     live_bytes: NDArray[np.float64]
-    """Bytes [programs] of the largest pair of operands that are live at once."""
+    """Bytes [programs] of the input and output of one op, for the op where they are largest."""
 
     @classmethod
     def of(cls, table: OpTable, model: LatencyModel, device: str) -> Sums:
-        """Sums of each program of a table. Raises `UnknownDevice`."""
+        """Sums of each program of a table.
+
+        Raises `UnknownDevice` if the latency model does not know the device.
+        """
         totals = table.totals()
         weight_bytes = table.per_program(table.weight_bytes)
         sizes = (totals["macs"], totals["parameters"], weight_bytes)
@@ -96,15 +101,17 @@ class Sums:
 
 
 def costs(figures: Figures, model: LatencyModel, device: str) -> pd.DataFrame:
-    """Predicted costs, one row per architecture of the columns `figures`.
+    """Predicted costs of architectures, one row each.
 
-    `decode_ms` and `encode_ms` are network times for 12 megapixels on `device`; `*_low_ms` and
-    `*_high_ms` bound their 90 % intervals. A `*_distance` above 1 means that the network is unlike
-    the calibration data and should be measured. `*_total_ms` are end-to-end times from and to
-    pixels in memory, with the scale path and entropy coding on the CPU in parallel
-    (`search.costs.codec_latency`). `kmac_per_px`, `parameters_m`, `peak_mb` (weights and largest
-    live operands) and `size_mb` (on disk) belong to the decoder, `encoder_*` to the encoder. The
-    scale path counts in kMAC, parameters and size of both halves. Raises `UnknownDevice`.
+    `figures` are the architectures' parameter values. `decode_ms` and `encode_ms` are the times of
+    the networks for 12 megapixels on `device`; `*_low_ms` and `*_high_ms` are the ends of 90 %
+    intervals of these times. A `*_distance` above 1 means that the network is unlike the
+    calibration data and should be measured. `*_total_ms` are end-to-end times to or from pixels in
+    memory, with the scale path and entropy coding on the CPU in parallel
+    (`search.costs.codec_latency`). `kmac_per_px`, `parameters_m`, `peak_mb` (all weights, and the
+    largest input and output of an op) and `size_mb` (on disk) belong to the decoder. The same names
+    with the prefix `encoder_` belong to the encoder. The kMAC, parameters and size of both halves
+    include the scale path. Raises `UnknownDevice` if the latency model does not know the device.
     """
     sums = {
         part: Sums.of(lower_segments(segments, figures), model, device)
@@ -116,7 +123,7 @@ def costs(figures: Figures, model: LatencyModel, device: str) -> pd.DataFrame:
 def _frame(
     sums: Mapping[str, Sums], widths: Figures, model: LatencyModel, device: str
 ) -> pd.DataFrame:
-    """The table of `costs`, from the sums of the architectures' `PARTS` and their `WIDTHS`."""
+    """The table of `costs`, from the sums of each of `PARTS` and the values of `SYMBOL_WIDTHS`."""
     frame = {}
     scales, symbols = sums["scales"], symbols_per_tile(widths)
     outputs = scales.parameters - scales.weights
@@ -138,10 +145,11 @@ def _frame(
 
 
 class SpaceCosts:
-    """`costs` of any architectures of a space, from precomputed sums of its segments.
+    """Predicted costs of any architectures of one space, from precomputed sums over segments.
 
-    Every variant of a segment is lowered and priced once; the cost of an architecture is then a
-    look-up. Raises `UnknownDevice`.
+    Every variant of a segment is lowered and priced when the object is created. The costs of an
+    architecture are then a look-up. Raises `UnknownDevice` if the latency model does not know the
+    device.
     """
 
     def __init__(self, space: SearchSpace, model: LatencyModel, device: str) -> None:
@@ -167,7 +175,7 @@ class SpaceCosts:
         )
 
     def of(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
-        """Costs of the architectures `numbers` [n], one row each."""
+        """Costs of the architectures with these `numbers` [n], one row each (see `costs`)."""
         frames = []
         for start in range(0, len(numbers), PRICED_AT_ONCE):
             digits = self._space.digits(numbers[start : start + PRICED_AT_ONCE])

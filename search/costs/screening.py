@@ -17,15 +17,16 @@ from space.architecture import Architecture
 from space.search_space import SearchSpace
 
 WHOLE = 4_000_000
-"""Number of architectures up to which a space is screened whole; a larger one is sampled."""
+"""Number of architectures up to which a space is screened whole; a larger space is sampled."""
 NEAR = 3
-"""One in `NEAR` candidates of a redrawn pool is a neighbour of the current front."""
+"""When a pool is redrawn, one in `NEAR` draws is a neighbour of an architecture on the current
+front."""
 NONE = np.empty(0, dtype=np.int64)
 
 ENCODE_TOTAL_MS = 230.0
 """Default bound on the end-to-end time to encode 12 megapixels: PICO's time on an iPhone 17 Pro Max
-(arXiv 2605.05148). A larger encoder does not slow decoding down, so that a search without a bound
-would always choose it."""
+(arXiv 2605.05148). Without a bound, a search would always choose the largest encoder, because it
+does not slow down decoding."""
 
 
 class EmptyPool(UserError):
@@ -33,9 +34,10 @@ class EmptyPool(UserError):
 
 
 def bounded(constraints: ConstraintConfig, reference_ms: float) -> ConstraintConfig:
-    """The constraints, with a default bound on `encode_total_ms` unless they bound encoding.
+    """The constraints, with a default bound on `encode_total_ms` if they bound no encoding time.
 
-    The default is `ENCODE_TOTAL_MS`, or the reference's time `reference_ms` if that is longer.
+    The default is `ENCODE_TOTAL_MS`, or `reference_ms`, the reference architecture's own
+    `encode_total_ms`, if that is longer.
     """
     most = constraints.max
     if any(
@@ -49,7 +51,7 @@ def bounded(constraints: ConstraintConfig, reference_ms: float) -> ConstraintCon
 def within(
     frame: pd.DataFrame, constraints: ConstraintConfig, band: Band | None
 ) -> NDArray[np.bool_]:
-    """Mask of the rows that meet every constraint and lie in the band, if there is one."""
+    """Mask of the rows of `frame` that meet all constraints and lie in `band`, if one is given."""
     kept = np.ones(len(frame), dtype=bool)
     for name, low in asdict(constraints.min).items():
         kept &= frame[name].to_numpy() >= low if low is not None else True
@@ -60,14 +62,14 @@ def within(
 
 @dataclass(frozen=True)
 class Pool:
-    """The screened architectures that meet the constraints and lie in the band."""
+    """The screened architectures that meet the constraints and lie in the band, if there is one."""
 
     numbers: NDArray[np.int64]
     """Numbers of the architectures in the space: [architectures]."""
     costs: pd.DataFrame
     """Predicted costs, one row per architecture."""
     screened: int
-    """Number of architectures that were priced, including those that were cut."""
+    """Number of architectures that were priced, including those that are not in the pool."""
 
     @property
     def log_ms(self) -> NDArray[np.float64]:
@@ -75,9 +77,11 @@ class Pool:
         return np.log(self.costs["decode_ms"].to_numpy())
 
     def stratified(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Numbers of up to `n` distinct architectures, one per equal slice of log(decode_ms).
+        """Numbers of up to `n` distinct architectures, spread evenly over log(decode_ms).
 
-        The first is the fastest of all, which belongs to every front.
+        The range is cut into equal slices, and an architecture near a random point of each
+        slice is taken. The first is the fastest architecture of the pool, which belongs to every
+        front.
         """
         log_ms = self.log_ms
         order = np.argsort(log_ms)
@@ -101,9 +105,11 @@ def drawn_numbers(
 ) -> NDArray[np.int64]:
     """Numbers of the architectures to screen, in rising order.
 
-    They are the whole space, or `most` random draws from a space larger than `WHOLE`. If `best`
-    names the best architectures so far, one in `NEAR` draws is a neighbour of theirs. The
-    reference, its one-stage changes and the architectures `tried` so far are always included.
+    A space of up to `WHOLE` architectures is screened whole. From a larger space, `most`
+    architectures are drawn at random. `best` are the numbers of the best architectures so far; if
+    there are any, one in `NEAR` draws is a neighbour of one of them. `tried` are the numbers of all
+    architectures suggested so far. These, the reference and the one-stage changes of the reference
+    are always included.
     """
     if space.size <= WHOLE:
         return np.arange(space.size)
@@ -114,7 +120,7 @@ def drawn_numbers(
 
 
 def one_stage_changes(space: SearchSpace) -> list[NDArray[np.int64]]:
-    """For each stage, numbers [n] of the architectures that differ from the reference in it alone.
+    """For each stage, numbers [n] of the architectures that differ from the reference only there.
 
     A stage is an axis of the space: a chain with all its parameters, or one other parameter.
     """
@@ -140,14 +146,17 @@ class Screening:
         constraints: ConstraintConfig,
         band: Band | None = None,
     ) -> None:
-        """Price the segments of the space's architectures. Raises `UnknownDevice`."""
+        """Price the segments of the space's architectures.
+
+        Raises `UnknownDevice` if the latency model does not know the device.
+        """
         self._space, self._constraints, self._band = space, constraints, band
         self._prices = SpaceCosts(space, model, device)
 
     def pool(self, numbers: NDArray[np.int64]) -> Pool:
-        """The candidates among the architectures `numbers` [n].
+        """The pool of candidates among the architectures with these `numbers` [n].
 
-        Raises EmptyPool if there are none; its message states the ranges of the costs.
+        Raises EmptyPool if there are no candidates. The message states the ranges of the costs.
         """
         frame = self._prices.of(numbers)
         kept = within(frame, self._constraints, self._band)
@@ -159,7 +168,7 @@ class Screening:
         return Pool(numbers[kept], frame[kept].reset_index(drop=True), len(numbers))
 
     def costs(self, architecture: Architecture) -> dict[str, float] | None:
-        """Predicted costs of an architecture, or None if it may not be a candidate."""
+        """Predicted costs of an architecture, or None if `pool` would leave it out."""
         frame = self._prices.of(np.array([self._space.number(architecture)]))
         if not within(frame, self._constraints, self._band)[0]:
             return None

@@ -16,15 +16,19 @@ from numpy.typing import NDArray
 from latency_predictor.writing import left_behind, whole_folder
 
 CROPS = ("train", "select")
-"""Arrays of a cache entry, one uncompressed .npy file each."""
+"""Arrays of a cache entry. Each is an uncompressed .npy file."""
 FILES = ("used", "report", "unreadable", "small")
-"""Lists in a cache entry that name photographs by the hash of their content."""
+"""Lists of photographs in a cache entry. A photograph is named by the hash of its file's
+content."""
 INDEX = "index.json"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Crops of photographs, and the use of each file, which the SHA-256 of its content names."""
+    """Crops of photographs, and lists that say how each file was used.
+
+    The lists name a file by the SHA-256 of its content.
+    """
 
     train: NDArray[np.uint8]
     """Crops [n, 3, H, W] for training."""
@@ -41,7 +45,7 @@ class Prepared:
 
     @property
     def digest(self) -> str:
-        """Hash of the crops and of `report`; computing it reads all crops."""
+        """Hash of the crops and of the list `report`. Computing the hash reads all crops."""
         total = hashlib.sha256(" ".join(self.report).encode())
         for crops in (self.train, self.select):
             total.update(str(crops.shape).encode())
@@ -53,9 +57,9 @@ def cached(folder: Path, key: str, prepare: Callable[[], Prepared]) -> Prepared:
     """Return the result of `prepare`, cached in `folder` under `key`.
 
     Cached crops are read-only and memory-mapped, so that processes share them. One process prepares
-    an entry while others wait for it. An incomplete or damaged entry is prepared again. If the
-    folder cannot be written, nothing is cached and no error is raised. Errors of `prepare`
-    propagate.
+    an entry while others wait for this entry. An incomplete or damaged entry is prepared again. If
+    the folder cannot be written, nothing is cached and no error is raised. Errors that `prepare`
+    raises are passed on.
     """
     entry = folder / key
     found = _read(entry)

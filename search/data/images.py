@@ -27,11 +27,13 @@ READABLE = "PNG, JPEG, WebP, TIFF, HEIC or AVIF"
 """The accepted formats as named in messages."""
 LOSSLESS = {"PNG", "TIFF"}
 MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK"}
-"""Mode with 8-bit channels and without alpha for each of Pillow's modes; RGB for all others."""
+"""Pillow mode to which an image is converted, by the mode of the image. The new mode has 8-bit
+channels and no alpha. Images in a mode that is not listed are converted to RGB."""
 PROFILE_MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-"""Pixel mode to which an ICC profile applies, by the profile's colour space."""
+"""Pillow mode of the images to which an ICC profile applies, by the profile's colour space."""
 SRGB_PRIMARIES = {1, 2, 5, 6}
-"""Codes of colour primaries (ITU-T H.273) that are equal or close to sRGB's, or unspecified."""
+"""Codes (ITU-T H.273) of colour primaries that equal those of sRGB or are close to them, and the
+code for unspecified primaries."""
 HDR_TRANSFERS = {16, 18}
 """Codes of the transfer characteristics PQ and HLG (ITU-T H.273)."""
 PROBE_LEVELS = 18
@@ -53,12 +55,13 @@ class Decoded:
 
 
 def read_rgb(path: Path) -> Decoded:
-    """Decode an image file; of several images in a file, the first.
+    """Decode an image file. If the file contains several images, the first is decoded.
 
     Pixels are rotated by the EXIF orientation and converted to sRGB from the embedded ICC profile.
     A profile that LittleCMS cannot use is ignored, as viewers do. 16-bit samples are reduced to
-    their high byte. Raises ImageError for an unreadable file, for transparent pixels, for 32-bit
-    greyscale and floating point, and for images larger than MAX_SIDE or Pillow's limit.
+    their high byte. Raises ImageError if the file cannot be read, if the image has transparent
+    pixels or 32-bit samples, if it declares a wide gamut or high dynamic range without an ICC
+    profile, or if it is larger than MAX_SIDE or Pillow's limit.
     """
     try:
         with warnings.catch_warnings():

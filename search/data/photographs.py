@@ -33,22 +33,25 @@ BUILT_IN_PHOTOGRAPHS = {
     ),
     "sklearn.datasets.images": ("china.jpg", "flower.jpg"),
 }
-"""Photographs included in scikit-image and scikit-learn; runs without `data.root` train on them."""
+"""Photographs included in scikit-image and scikit-learn, by module. Runs without `data.root` train
+on these photographs."""
 HALVED_FROM = 1024
-"""Lossy files with both sides at least this long, in px, are halved to reduce their artefacts.
+"""Lossily coded photographs are halved, to reduce artefacts, if both sides have at least this
+length in px.
 
-A JPEG of quality 75, 85 or 95 is then 4.1, 4.1 or 3.5 dB closer to its source (mean of 26 halved
-photographs, coded with 4:2:0). Halving also restores the full colour resolution of 4:2:0.
+Halving brings a JPEG of quality 75, 85 or 95 closer to its source by 4.1, 4.1 or 3.5 dB (mean of 26
+halved photographs, coded with 4:2:0). Halving also restores the full colour resolution of 4:2:0.
 Quartering would gain another 3.5 to 4.5 dB, but the crops would lack the softness of the
 12-megapixel images that are coded. The filter is Lanczos with antialiasing."""
 CROP = 256
-"""Side of all crops, in px. With smaller crops, the hyper-latent would have less than 4x4 positions
-and mostly learn borders."""
+"""Side of all crops, in px. The hyper-latent of a smaller crop would have less than 4x4 positions,
+and would mostly learn borders."""
 SELECT_BELOW, REPORT_BELOW = 0.25, 0.4
-"""Thresholds on a photograph's hash as a number in [0, 1). Below the first, the photograph is used
-for selection; below the second, for the report; otherwise for training."""
+"""Thresholds on a photograph's hash, taken as a number in [0, 1). A photograph below the first is
+used for selection. A photograph from the first to the second is used for the report. All others are
+used for training."""
 UNOPENED = "0" * 64
-"""Replaces the hash of a file that cannot be opened."""
+"""Value in place of the content's hash for a file that cannot be opened."""
 
 SHOWN_CROPS = 3
 """Number of shipped crops kept for the report if the run has no folder of photographs."""
@@ -66,7 +69,7 @@ class DataError(UserError):
 
 @dataclass(frozen=True)
 class Photographs:
-    """Training crops, selection crops of other photographs, and photographs held out from both.
+    """Training crops, selection crops of other photographs, and image files held out from both.
 
     The crops may be read-only and memory-mapped.
     """
@@ -74,21 +77,25 @@ class Photographs:
     train: Crops
     select: Crops
     report: tuple[Path, ...]
-    """Files used neither for training nor for selection, but for a final evaluation."""
+    """Image files used neither for training nor for selection, but for a final evaluation. They are
+    photographs from the folder, or shipped crops if there is no folder."""
     used: int
-    """Number of distinct photographs in all three sets, including those of shipped crops."""
+    """Number of distinct photographs that are used. It includes those from which the shipped crops
+    in `select` were cut."""
     unreadable: tuple[str, ...]
     """Names of files that could not be decoded or have transparent pixels."""
     small: tuple[str, ...]
     """Names of photographs smaller than a crop."""
     digest: str
-    """Hash of all crops and of `report`; a continued run requires that it is equal."""
+    """Hash of all crops and of the photographs held out for the report. A run can only be continued
+    with an equal hash."""
     held_out: int = 0
-    """Number of photographs of the shipped crops in `select`; 0 if a folder is used."""
+    """Number of photographs from which the shipped crops in `select` were cut; 0 if a folder is
+    used."""
 
     @property
     def description(self) -> str:
-        """Description for the user."""
+        """Phrase for the user that says how many photographs are used."""
         if not self.held_out:
             return f"{self.used} photographs"
         return (
@@ -99,7 +106,7 @@ class Photographs:
 
 @dataclass(frozen=True)
 class Split:
-    """Sorted hashes of photographs, by their use."""
+    """Sorted hashes of photographs, by the use of the photographs."""
 
     select: list[str]
     report: list[str]
@@ -113,15 +120,15 @@ def load_photographs(
     select_crops: int,
     cache: Path | None = None,
 ) -> Photographs:
-    """Crop at most `max_photographs` photographs below `root`, split by content.
+    """Crop at most `max_photographs` photographs below `root`, and split them by content.
 
     Without `root`, all built-in photographs are used for training, the first shipped crops for
-    selection, and the next few for the report.
+    selection, and the next few shipped crops for the report.
 
-    With a folder `cache`, photographs are decoded only once for all processes and runs; a renamed
-    but unchanged file is recognised. There may be fewer crops than requested, if files are skipped
-    or not enough crops are shipped. Raises DataError if `root` is missing or has fewer than two
-    usable photographs.
+    With a folder `cache`, photographs are decoded only once for all processes and runs. A file that
+    was renamed but not changed is recognised. There may be fewer crops than requested if files are
+    skipped, or if not enough crops are shipped. Raises DataError if `root` is missing or has fewer
+    than two usable photographs.
     """
     contents = _by_content(_spread(find_photographs(root), max_photographs))
     shipped = shipped_crops.find_crops(select_crops + SHOWN_CROPS) if root is None else []
@@ -146,7 +153,10 @@ def load_photographs(
 
 
 def find_photographs(root: str | None) -> list[Path]:
-    """Sorted image files below `root`, or the built-in ones. Raises DataError if there are none."""
+    """Image files below `root`, sorted by path, or the built-in photographs if `root` is None.
+
+    Raises DataError if the folder `root` is missing or contains no photographs.
+    """
     if root is None:
         return [
             Path(str(files(p) / name))
@@ -166,13 +176,14 @@ def find_photographs(root: str | None) -> list[Path]:
 
 
 def split_photographs(contents: Iterable[str]) -> Split:
-    """Split photographs by the hash of their content, so that equal files are in the same set.
+    """Split photographs into three sets by `contents`, the hashes of their content.
 
-    Thresholds on the hash keep every photograph in its set when others are added. In a small
-    folder, too few may be below the thresholds. Then photographs with the smallest hashes are taken
-    from the next set: at least one for selection, two from six photographs on, and at least one for
-    the report from three photographs on. These may change sets as photographs are added, until
-    the thresholds alone suffice. At least one photograph is left for training.
+    Equal files are in the same set. Thresholds on the hash keep every photograph in its set when
+    others are added. In a small folder, too few photographs may lie below the thresholds. A set
+    that lacks photographs then takes those with the smallest hashes from the next set. Selection
+    gets at least one photograph, and at least two if there are six or more. The report gets at
+    least one if there are three or more. The photographs taken in this way may change sets as
+    others are added, until the thresholds alone suffice. Training keeps at least one photograph.
     """
     ordered = sorted(set(contents))
     positions = [int(content[:8], 16) / 16**8 for content in ordered]

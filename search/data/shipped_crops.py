@@ -16,7 +16,8 @@ from search.data.images import read_rgb
 
 CROPS_FOLDER = Path(__file__).parents[1] / "held_out"
 NAME = re.compile(r"\d+-(?P<photograph>.+)-\d+x\d+")
-"""Stem of a crop's file: its number, its photograph, and its position in the photograph."""
+"""Pattern of the stem of a crop's file name: the crop's number, the name of its photograph, and its
+position in the photograph."""
 
 
 def find_crops(most: int) -> list[Path]:
@@ -25,10 +26,10 @@ def find_crops(most: int) -> list[Path]:
 
 
 def load_crops(paths: Sequence[Path]) -> NDArray[np.uint8]:
-    """Crops [n, 3, H, W], all of the same size."""
+    """Crops [n, 3, H, W] decoded from n files. All crops must have the same size."""
     return np.stack([read_rgb(path).pixels.transpose(2, 0, 1) for path in paths])
 
 
 def photographs_of(paths: Sequence[Path]) -> set[str]:
-    """Names of the photographs that the crops were cut from."""
+    """Names of the photographs from which the crops in these files were cut."""
     return {found["photograph"] for path in paths if (found := NAME.fullmatch(path.stem))}

@@ -22,12 +22,12 @@ from search.data.photographs import Crops
 MODEL = Path("models/ch_PP-OCRv4_det_infer.onnx")
 """Path of the detector inside the package rapidocr_onnxruntime."""
 MULTIPLE = 32
-"""The network requires image sides that are multiples of this, in px."""
+"""The network requires image sides that are multiples of this number of px."""
 THRESHOLD = 0.3
 """Probability above which PP-OCR classifies a pixel as text."""
 GROWN_PX = 4
-"""Dilation of the detected regions, in px. The network is trained to find text shrunk by about this
-much on each side."""
+"""Dilation of the detected regions, in px. The network was trained to mark lines of text shrunk by
+about this much on each side."""
 MASK_VERSION = 1
 """Version of the masks, to be raised whenever they change, so that cached ones are not reused."""
 
@@ -68,8 +68,8 @@ class TextDetector:
 def masks_of(crops: Crops, cache: Path) -> NDArray[np.uint8]:
     """Text masks [n, H, W / 8] of crops [n, 3, H, W], packed eight pixels to a byte.
 
-    The masks of a set of crops are computed once and stored in the folder `cache`. Raises
-    ConfigError like `TextDetector`.
+    The masks of an array of crops are computed once and stored in the folder `cache`. Raises
+    ConfigError if the masks are not stored yet and a package that `TextDetector` needs is missing.
     """
     digest = hashlib.sha256(np.ascontiguousarray(crops).data).hexdigest()[:16]
     path = cache / f"text-{MASK_VERSION}-{digest}.masks"

@@ -13,7 +13,7 @@ from space.architecture import Architecture
 
 
 class ReferenceFailed(UserError):
-    """The reference architecture could not be evaluated, so that no candidate can be compared."""
+    """The reference could not be evaluated, so that no candidate can be compared with it."""
 
 
 class EvaluationFailed(RuntimeError):
@@ -32,11 +32,11 @@ class Evaluator(Protocol):
         ...
 
     def finished(self, running: Sequence[Any]) -> Sequence[Any]:
-        """The handles whose scores are ready. Waits a moment if there is none yet."""
+        """Those handles of `running` whose scores are ready. Waits a moment if none is ready."""
         ...
 
     def score(self, handle: Any) -> Score:
-        """The score of a handle that is ready. Raises EvaluationFailed."""
+        """The score of a handle that is ready. Raises EvaluationFailed if there is none."""
         ...
 
 
@@ -48,7 +48,7 @@ class CumulativeTime:
     score_s: float = 0.0
 
     def accumulated(self, score: Score) -> Score:
-        """Add the seconds of the next score; return the score with the total seconds so far."""
+        """Add the seconds of the next score. Return that score with the total seconds so far."""
         self.train_s += score.train_s
         self.score_s += score.score_s
         return replace(score, train_s=self.train_s, score_s=self.score_s)
@@ -59,7 +59,8 @@ def evaluate_reference(
 ) -> Score:
     """Score of the reference architecture after `steps` training steps, the end of training.
 
-    Raises ReferenceFailed if it has no score or its curve has no BD-rate by `metric`.
+    Raises ReferenceFailed if the evaluation fails, or if the score's curve cannot be compared by
+    BD-rate in `metric`.
     """
     try:
         handle, time = evaluator.submit(architecture), CumulativeTime()
@@ -74,7 +75,7 @@ def evaluate_reference(
 
 
 def outcome(anchor: Curve, score: Score) -> dict[str, Any]:
-    """User attributes of a trial with this score; they include BD-rates against `anchor`."""
+    """User attributes of a trial with this score, including BD-rates against the curve `anchor`."""
     return {
         "curve": dict(score.curve),
         "bd_rates": {
@@ -87,7 +88,7 @@ def outcome(anchor: Curve, score: Score) -> dict[str, Any]:
 
 
 def seconds(train_s: float, score_s: float) -> dict[str, float]:
-    """User attribute of a trial that records its seconds."""
+    """User attribute of a trial that records its seconds of training and of measuring."""
     return {"train": train_s, "score": score_s}
 
 

@@ -29,13 +29,13 @@ from space.codec.supernet import Supernet
 
 @dataclass(frozen=True)
 class Trained:
-    """Scores of codecs that are trained or measured on photographs."""
+    """The source of scores that trains codecs on photographs, if asked to, and measures them."""
 
     config: Config
     photographs: Photographs
     supernet: Supernet | None
     description: str
-    """Sentences for the user that describe the photographs and the start of candidates."""
+    """Sentences for the user that describe the photographs and what candidates start from."""
     fidelity: str | None
     """One sentence on how well the supernet is known to rank codecs; None without a supernet."""
     data = "photographs"
@@ -58,7 +58,11 @@ class Trained:
         return True
 
     def begin(self, folder: Path) -> None:
-        """Save the supernet, and the original crop that samples are compared with."""
+        """Write the files of a new run to its `folder`.
+
+        They are the supernet, if there is one, and the original of the crop whose reconstructions
+        the report shows.
+        """
         (folder / SAMPLES_FOLDER).mkdir(exist_ok=True)
         select = self.photographs.select
         shown = most_detailed(select)
@@ -69,7 +73,7 @@ class Trained:
 
     @contextmanager
     def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
-        """An evaluator on Ray workers, and the number of evaluations it runs at a time."""
+        """Yield an evaluator on Ray workers, and the number of evaluations that run at a time."""
         slots = start_ray(self.config.search.address, self.config.search.workers)
         try:
             start = self.supernet or initialisation_of(self.photographs.train)
@@ -80,13 +84,13 @@ class Trained:
             ray.shutdown()
 
     def keep(self, score: Score, path: Path) -> None:
-        """Save the reconstructed crop for the report."""
+        """Save the score's reconstructed crop to `path`, for the report."""
         to_pillow(score.sample).save(path)
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """Scores looked up in a table."""
+    """The source of scores that looks them up in a table."""
 
     config: Config
     table: Table
@@ -119,7 +123,10 @@ class Replayed:
 
     @contextmanager
     def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
-        """The table itself, and the number of look-ups at a time, which is that of Ray workers."""
+        """Yield the table, which is an evaluator, and the number of look-ups at a time.
+
+        This number is the configured number of workers, or 1 if none is configured.
+        """
         yield self.table, self.config.search.workers or 1
 
     def keep(self, score: Score, path: Path) -> None:
@@ -127,7 +134,10 @@ class Replayed:
 
 
 def find_table(config: Config) -> Table | None:
-    """The table that the configuration names, or None. Raises TableError."""
+    """The table that the configuration names, or None if it names none.
+
+    Raises TableError if the table cannot be read or lacks the configured steps or metric.
+    """
     if config.search.tabular is None:
         return None
     path = Path(config.search.tabular).expanduser()

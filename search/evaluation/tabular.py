@@ -32,7 +32,8 @@ class Table:
 
     path: Path
     scores: Mapping[str, tuple[Score, ...]]
-    """Scores at every rung and at the end of training, by architecture id; samples are empty."""
+    """Scores at every rung and at the end of training, by architecture id. Their sample images are
+    empty."""
     architectures: tuple[Architecture, ...]
     digest: str
     """First 16 hex digits of the file's SHA-256."""
@@ -41,8 +42,9 @@ class Table:
     def load(cls, path: Path, steps: int, metric: str, rungs: Sequence[int] = ()) -> Table:
         """Load the scores of seed 0 from a Parquet file that `benchmarks/table.py` wrote.
 
-        Architectures without a row at each of `rungs` and `steps` are left out. Raises TableError
-        if the file is not such a table or has no architecture with these steps and this metric.
+        An architecture is left out unless it has a row at `steps` and at each of `rungs`. Raises
+        TableError if the file is not such a table, or has no architecture with these steps and this
+        metric.
         """
         ends = (*rungs, steps)
         frame = _read(path, metric)
@@ -85,7 +87,10 @@ class Table:
         return np.unique(found)
 
     def submit(self, architecture: Architecture) -> tuple[str, int]:
-        """A handle: the id to look up, and the number of its earlier scores."""
+        """The handle of an architecture's first score.
+
+        A handle is the id of the architecture, and the number of scores that come before.
+        """
         return architecture.id, 0
 
     def resume(self, handle: tuple[str, int]) -> tuple[str, int]:
@@ -94,11 +99,11 @@ class Table:
         return identity, before + 1
 
     def finished(self, running: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int]]:
-        """All handles, since look-ups take no time."""
+        """All handles of `running`, since look-ups take no time."""
         return running
 
     def score(self, handle: tuple[str, int]) -> Score:
-        """The score of a handle. Raises EvaluationFailed for an architecture the table lacks."""
+        """The score of a handle. Raises EvaluationFailed if the table lacks the architecture."""
         identity, before = handle
         if identity not in self.scores:
             raise EvaluationFailed(f"{self.path} has no architecture {identity}")

@@ -25,7 +25,11 @@ POLL_S = 0.5
 
 
 def start_ray(address: str | None, workers: int | None) -> int:
-    """Join or start a Ray cluster and return the number of evaluations it runs at a time."""
+    """Join the Ray cluster at `address`, or start a local one if `address` is None.
+
+    Return the number of evaluations that run at a time: one per GPU, or one per CPU if there is no
+    GPU, and at most `workers`.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None:
         # A cluster of one machine and one user needs no token file in the home folder.
@@ -44,10 +48,10 @@ def start_ray(address: str | None, workers: int | None) -> int:
 
 @dataclass(frozen=True)
 class Stage:
-    """Handle of an evaluation up to its next score."""
+    """Handle of one stage of an evaluation, which ends with a score."""
 
     number: int
-    """Number of earlier scores of the same evaluation."""
+    """Number of earlier stages of the same evaluation."""
     score: Any
     """Ray reference to the score."""
     training: Any
@@ -56,10 +60,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class RayEvaluator:
-    """Evaluates candidates on Ray; all evaluations see the same data in the same order."""
+    """Evaluates candidates on Ray. All evaluations use the same data in the same order."""
 
     data: Any
-    """Ray references to the training crops, the selection crops and the start of candidates."""
+    """Ray references to the training crops, the selection crops, and what candidates start from."""
     config: ProxyConfig
     metric: str
     """The metric that is measured at rungs."""
@@ -71,7 +75,7 @@ class RayEvaluator:
     def share(
         cls, photographs: Photographs, start: Start, config: ProxyConfig, metric: str, seed: int
     ) -> RayEvaluator:
-        """Create an evaluator and put the data into Ray's shared memory once."""
+        """Create an evaluator, and put the data into Ray's shared memory for all evaluations."""
         data = tuple(ray.put(x) for x in (photographs.train, photographs.select, start))
         gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
         return cls(data, config, metric, seed, gpus)
@@ -81,7 +85,7 @@ class RayEvaluator:
         return self._stage(0, architecture)
 
     def resume(self, handle: Stage) -> Stage:
-        """Start the next stage of an evaluation whose `stage` is done."""
+        """Start the stage of an evaluation that follows its finished stage `handle`."""
         return self._stage(handle.number + 1, handle.training)
 
     def _stage(self, number: int, begun: Any) -> Stage:
@@ -94,13 +98,19 @@ class RayEvaluator:
         return Stage(number, score, training)
 
     def finished(self, running: Sequence[Stage]) -> Sequence[Stage]:
-        """The stages whose score is ready, after waiting at most POLL_S seconds."""
+        """Those stages of `running` whose score is ready, after a wait of at most POLL_S seconds.
+
+        The wait ends as soon as one score is ready.
+        """
         by_score = {stage.score: stage for stage in running}
         ready, _ = ray.wait(list(by_score), timeout=POLL_S)
         return [by_score[score] for score in ready]
 
     def score(self, handle: Stage) -> Score:
-        """The score of a stage, once it is ready. Raises EvaluationFailed."""
+        """Wait for the score of a stage and return it.
+
+        Raises EvaluationFailed if the evaluation raised an error or the stage's workers died.
+        """
         try:
             score: Score = ray.get(handle.score)
         except RayTaskError as error:

@@ -1,4 +1,4 @@
-"""Quality metrics of reconstructions, by name. Their packages are imported on first use."""
+"""Quality metrics of reconstructions, by name. A metric's package is imported on its first use."""
 
 from __future__ import annotations
 

@@ -11,13 +11,15 @@ from torch import Tensor
 from search.metrics.interface import Metric, same
 
 DISPLAY = "standard_4k"
-"""Default display of cvvdp: 30 inches, 3840x2160 px, 200 cd/m2, seen from 0.75 m, 75 px/degree."""
+"""Name of cvvdp's default display. It has 30 inches, 3840x2160 px and 200 cd/m2, and is seen from
+0.75 m, at 75 px/degree."""
 
 
 def score(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """JOD [N]: 10 for equal images; three of four people see a difference of one.
+    """ColorVideoVDP score [N] in JOD (just-objectionable differences); 10 for equal images.
 
-    JOD are just-objectionable differences.
+    Of two images whose scores differ by one JOD, three of four people prefer the one with the
+    higher score.
     """
     model = _model(str(original.device))
     pairs = zip(original.split(1), reconstruction.clamp(0, 1).split(1), strict=True)
@@ -25,7 +27,7 @@ def score(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def loss(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """10 - JOD [N]."""
+    """Training loss [N]: 10 minus the score in JOD."""
     return 10 - score(original, reconstruction)
 
 

@@ -1,7 +1,7 @@
-"""Optional metrics, whose packages or weights may be missing; none of them is trained on.
+"""Optional metrics, whose packages or weights may be missing. Training never uses them.
 
-Nothing is downloaded. Weights come with a package, or lie in torch's folder of earlier downloads
-(`TORCH_HOME` names it).
+Nothing is downloaded. Weights come with a package, or lie in the folder of torch's earlier
+downloads, which `TORCH_HOME` sets.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from search.metrics.interface import Metric, MetricError, decibels, same
 VGG16 = "vgg16-397923af.pth"
 """File of torchvision's VGG-16 weights, trained on ImageNet."""
 HUB_FILES = {"lpips": (VGG16, "lpips_weights.pt"), "dists": (VGG16, "dists_weights.pt")}
-"""Files of weights of piq's networks, by metric."""
+"""Files with the weights of the networks in piq, by metric."""
 METRIC_PACKAGES = {
     "st_lpips": ("stlpips_pytorch", "torchsummary", "IPython"),
     "vmaf": ("vmaf_torch",),
 }
-"""Required modules by metric; stlpips_pytorch imports two that it does not declare."""
+"""Required modules, by metric. The package stlpips_pytorch imports torchsummary and IPython without
+declaring them."""
 
 
 def why_unavailable(name: str) -> str | None:
@@ -50,7 +51,7 @@ def st_lpips(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def vmaf(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """VMAF NEG [N] of luma (BT.709, full range), from 0 to about 97, the score of equal images."""
+    """VMAF NEG [N] of luma (BT.709, full range), at least 0. Equal images score about 97."""
     luma = torch.tensor([0.2126, 0.7152, 0.0722], device=original.device).view(1, 3, 1, 1) * 255
     x, y = ((image * luma).sum(dim=1, keepdim=True) for image in (original, reconstruction))
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """Distances between EfficientNet-Lite0 features: pointwise, and between local distributions.
 
-The network was trained to classify ImageNet photographs. Nothing is fitted to human judgements, so
-that the figures are not comparable with published ones of LPIPS or DISTS.
+The network was trained to classify ImageNet photographs. Nothing is fitted to human judgements. The
+distances are therefore not comparable with published figures of LPIPS or DISTS.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ STRIDES = (2, 4, 8, 16)
 WINDOW_PX = 32
 """Side in pixels of the squares in which features are treated as one texture."""
 MIN_NORM = 1e-6
-"""Lower bound of the norm over channels by which features are divided."""
+"""Features are divided by their norm over channels, or by this value if it is larger."""
 MIN_VARIANCE = 1e-6
-"""Added to local variances before their square root is taken."""
+"""Constant added to a local variance before its square root is taken."""
 
 
 def pointwise(original: Tensor, reconstruction: Tensor) -> Tensor:
     """Distance [N] of the form of LPIPS (Zhang et al., 2018), without its learned weights.
 
-    Features are divided by their norm over channels; squared differences are summed over channels,
-    averaged over positions, then over stages.
+    Features are divided by their norm over channels. Squared differences of features are summed
+    over channels, then averaged over positions, then averaged over stages.
     """
     pairs = zip(_features(original), _features(reconstruction), strict=True)
     return torch.stack([(x - y).square().sum(dim=1).mean(dim=(1, 2)) for x, y in pairs]).mean(0)
@@ -37,10 +37,11 @@ def pointwise(original: Tensor, reconstruction: Tensor) -> Tensor:
 def wasserstein(original: Tensor, reconstruction: Tensor) -> Tensor:
     """Distance [N] of the form of Wasserstein distortion (Qiu et al., 2024) at one pooling size.
 
-    Features, normalised as in `pointwise`, are described by their means and standard deviations in
-    half-overlapping squares of WINDOW_PX. The squared 2-Wasserstein distance between such
-    Gaussians, (m - m')^2 + (s - s')^2, is summed over channels, then averaged over squares and over
-    stages. The appearance of a texture within a square matters, its position does not.
+    Features are normalised as in `pointwise`. In each of the half-overlapping squares of WINDOW_PX,
+    a channel is described by its mean m and standard deviation s. The squared 2-Wasserstein
+    distance between Gaussians with these parameters, (m - m')^2 + (s - s')^2, is summed over
+    channels, then averaged over squares and over stages. The appearance of a texture within a
+    square matters; the position of the texture does not.
     """
     total = original.new_zeros(len(original))
     for stride, x, y in zip(STRIDES, _features(original), _features(reconstruction), strict=True):

@@ -11,7 +11,9 @@ from torch import Tensor
 from latency_predictor.errors import UserError
 
 Measure = Callable[[Tensor, Tensor], Tensor]
-"""Maps original and reconstruction [N, 3, H, W], sRGB in [0, 1], to a number per pair [N]."""
+"""Maps originals and reconstructions to one number per pair [N].
+
+Both arguments are images [N, 3, H, W] in sRGB, from 0 to 1."""
 
 
 class MetricError(UserError):
@@ -32,12 +34,14 @@ class Metric:
     """Cost of a score on one CPU core, in seconds per million pixels of 256x256 crops."""
     score: Measure
     scale: Callable[[float], float]
-    """Maps a score to a finite number that rises with quality, over which rate is interpolated."""
+    """Maps a score to a finite number that rises with quality. BD-rates interpolate the rate over
+    this number."""
     loss: Measure | None = None
-    """Training loss, at least 0 and falling with quality. Its gradients are finite if the original
-    lies in [0, 1], also if both images are equal. None for a metric that is never trained on."""
+    """Training loss, which is at least 0 and falls with quality. If the original lies in [0, 1],
+    its gradients are finite, even if both images are equal. None if the metric is never used as a
+    loss."""
     min_side: int = 16
-    """Smallest height and width in pixels."""
+    """Smallest height and width, in pixels, of images that the metric compares."""
 
     @property
     def differentiable(self) -> bool:
@@ -45,19 +49,19 @@ class Metric:
         return self.loss is not None
 
     def __call__(self, original: Tensor, reconstruction: Tensor) -> Tensor:
-        """Score [N] of images [N, 3, H, W] in [0, 1] sRGB.
+        """Score [N] of images [N, 3, H, W] in sRGB, from 0 to 1.
 
-        Raises MetricError for other shapes, or for sides below `min_side`.
+        Raises MetricError if the images have other shapes, or a side below `min_side`.
         """
         self.check(original, reconstruction)
         return self.score(original, reconstruction)
 
     def quality(self, score: float) -> float:
-        """The score on the scale for interpolation, which is finite and rises with quality."""
+        """The number that `scale` maps a score to; it is finite and rises with quality."""
         return self.scale(score)
 
     def check(self, original: Tensor, reconstruction: Tensor) -> None:
-        """Raise MetricError for images that cannot be compared."""
+        """Raise MetricError if the metric cannot compare these images."""
         shape = tuple(original.shape)
         if shape != tuple(reconstruction.shape) or len(shape) != 4 or shape[1] != 3:
             raise MetricError(

@@ -1,4 +1,4 @@
-"""The distortion that training minimises: a weighted sum of metrics' losses, scaled to the MSE."""
+"""The distortion that training minimises: a weighted sum of losses, each scaled to the MSE."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ MSE_PER_LOSS = {
     "lite0_lpips": 3.35e-3,
     "lite0_wasserstein": 9.99e-3,
 }
-"""Factor per metric that scales its loss to the MSE: the fall of the MSE divided by the fall of the
-loss from JPEG quality 35 to 65 on Kodak.
+"""Factor, by metric, that scales the loss of the metric to the MSE. It is the fall of the MSE
+divided by the fall of the loss, both from JPEG quality 35 to quality 65 on Kodak.
 
 A codec that minimises bpp + lambda * distortion settles where the distortion falls by 1 / lambda
-per bpp. At 0.9 bpp and 31 dB every scaled loss falls as fast as the MSE, so that all metrics lead
-to about the same rate under the same lambda. That point belongs to the lambda of quality level 4
-(of 0 to 7). `benchmarks/metric_costs.py --scales` prints the figures.
+per bpp. At 0.9 bpp and 31 dB, which belong to the lambda of quality level 4 (of 0 to 7), every
+scaled loss falls as fast as the MSE. All metrics therefore lead to about the same rate under the
+same lambda. `benchmarks/metric_costs.py --scales` prints the factors.
 """
 
 
 def distortion(original: Tensor, reconstruction: Tensor, weights: Mapping[str, float]) -> Tensor:
     """Weighted sum [N] of the metrics' losses, each scaled by its MSE_PER_LOSS.
 
-    The original [N, 3, H, W] is sRGB in [0, 1]. The reconstruction may leave this range; only the
-    MSE penalises that. `{"psnr": 1}` is the MSE. Gradients are finite. Raises MetricError for
-    metrics that cannot be trained on, for weights that are negative or all 0, and for images that
-    a metric cannot compare.
+    `weights` maps names of metrics to weights; with `{"psnr": 1}`, the sum is the MSE. The original
+    [N, 3, H, W] is sRGB in [0, 1]. The reconstruction may leave this range, but only the MSE
+    penalises that. Gradients are finite. Raises MetricError if a metric cannot be used as a loss,
+    if weights are negative, infinite or all 0, or if a metric cannot compare the images.
     """
     check_weights(weights)
     total = original.new_zeros(len(original))
@@ -51,7 +51,7 @@ def distortion(original: Tensor, reconstruction: Tensor, weights: Mapping[str, f
 
 
 def check_weights(weights: Mapping[str, float]) -> None:
-    """Raise MetricError for weights that `distortion` cannot use."""
+    """Raise MetricError if `distortion` cannot use the metrics or weights in `weights`."""
     for name, weight in weights.items():
         if not find_metric(name).differentiable:
             raise MetricError(

@@ -12,32 +12,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_OVERLAP = 0.25
-"""Smallest share of the two curves' joint quality range that both curves must cover."""
+"""Two curves have a BD-rate if the quality range that they share is at least this fraction of the
+range from the lowest to the highest quality of either."""
 
 Curve = Mapping[str, Sequence[float]]
-"""`bpp` and one list per metric, each with an entry per quality level in rising order."""
+"""Rate-distortion curve of a codec: a list of rates, `bpp`, and a list of values per metric. Each
+list has an entry per quality level, in rising order of quality."""
 
 PhotographCurves = Mapping[str, NDArray[np.float64]]
-"""`bpp` and one array [photographs, quality levels] per metric, in rising order of quality."""
+"""Curves of a codec on several photographs: an array [photographs, quality levels] for `bpp` and
+for each metric, in rising order of quality."""
 INTERVAL_COVERAGE = 0.90
-"""Coverage of the bootstrap interval, which has equal tails."""
+"""Share of the resamples in the bootstrap interval. Equal shares lie below and above the
+interval."""
 RESAMPLES = 500
 """Number of bootstrap resamples."""
 MAX_REFUSED = 0.05
-"""Largest share of resamples without a BD-rate at which an interval is still given."""
+"""Largest share of resamples that may lack a BD-rate; above it, no interval is given."""
 
 
 class CurveError(ValueError):
-    """Two curves have no BD-rate: one does not rise, or their quality ranges hardly overlap."""
+    """Two curves have no BD-rate: a curve does not rise, or the quality ranges hardly overlap."""
 
 
 def bd_rate_percent(reference: Curve, test: Curve, metric: str) -> float:
-    """Mean difference in rate at equal `metric` in percent; negative if `test` needs fewer bits.
+    """BD-rate of the curve `test` against the curve `reference`, in percent.
 
-    Log rate is interpolated over the metric by piecewise cubics (PCHIP) and integrated over the
-    common range, as in the common test conditions of JCT-VC and JVET. The curves may differ in
-    their number of points. Raises CurveError if a curve does not rise or the ranges overlap by
-    less than MIN_OVERLAP.
+    It is the mean difference in rate at equal values of `metric`, and negative if `test` needs
+    fewer bits. Log rate is interpolated over the metric by piecewise cubics (PCHIP) and integrated
+    over the common range, as in the common test conditions of JCT-VC and JVET. The curves may
+    differ in their number of points. Raises CurveError if a curve does not rise, or if the ranges
+    overlap by less than MIN_OVERLAP.
     """
     for name, curve in (("reference", reference), ("candidate", test)):
         values = np.column_stack([curve["bpp"], curve[metric]])
@@ -75,7 +80,7 @@ class BdRate:
     """BD-rate of the mean curves."""
     low: float
     high: float
-    """Ends of the interval that contains COVERAGE of the resamples."""
+    """Ends of the interval that contains a share of INTERVAL_COVERAGE of the resamples."""
 
 
 def mean_curve(curves: PhotographCurves, chosen: NDArray[np.intp] | None = None) -> Curve:
@@ -89,11 +94,12 @@ def mean_curve(curves: PhotographCurves, chosen: NDArray[np.intp] | None = None)
 def bd_rate_over_photographs(
     reference: PhotographCurves, test: PhotographCurves, metric: str, seed: int = 0
 ) -> BdRate:
-    """BD-rate of the mean curves, with a bootstrap interval over photographs.
+    """BD-rate between the mean curves of two codecs, with a bootstrap interval over photographs.
 
-    Both sets contain the same photographs in the same order. A resample draws as many photographs
-    with replacement, the same ones for both codecs, and gives the BD-rate of their mean curves.
-    Raises CurveError if the mean curves or more than MAX_REFUSED of the resamples have no BD-rate.
+    `reference` and `test` contain the same photographs in the same order. A resample draws as many
+    photographs as there are, with replacement, and the same photographs for both codecs. It yields
+    the BD-rate between the mean curves over these photographs. Raises CurveError if the mean curves
+    over all photographs have no BD-rate, or if more than MAX_REFUSED of the resamples have none.
     """
     percent = bd_rate_percent(mean_curve(reference), mean_curve(test), metric)
     reference, test = (

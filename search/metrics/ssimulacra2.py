@@ -37,16 +37,17 @@ from torch.nn import functional
 from search.metrics.interface import Metric, same
 
 SCALES = 6
-"""Largest number of scales."""
+"""Largest number of scales on which images are compared. Each scale halves the sides of the scale
+before."""
 MIN_SIDE = 8
-"""Smallest side of an image, in px, at which a scale is still computed."""
+"""A scale is left out if one of its sides is smaller than this, in px."""
 NEGLIGIBLE = 0.0025
 """Weights below this value count as zero. Every weight lies above 0.28 or below 0.0021."""
 C2 = 0.0009
 RADIUS = 5
 _GAUSSIAN = torch.exp(-0.5 * (torch.arange(-RADIUS, RADIUS + 1) / 1.5) ** 2)
 TAPS: list[float] = (_GAUSSIAN / _GAUSSIAN.sum()).tolist()
-"""Gaussian filter with a standard deviation of 1.5 px."""
+"""Coefficients of a Gaussian filter with a standard deviation of 1.5 px."""
 BIAS = 0.0037930732552754493
 ABSORBANCE = torch.tensor(
     [
@@ -91,7 +92,10 @@ WEIGHTS = torch.tensor(
 
 
 def score(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """SSIMULACRA2 [N]: 100 equal, 90 visually lossless at 1:1, 70 high, 50 medium, 30 low."""
+    """SSIMULACRA2 [N]. Equal images score 100, and visually lossless ones, seen at 1:1, about 90.
+
+    70 means high quality, 50 medium quality, and 30 low quality.
+    """
     error = loss(original, reconstruction) * 0.9562382616834844
     error = (
         2.326765642916932 * error
@@ -102,9 +106,9 @@ def score(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def loss(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """Weighted sum of errors [N], from which the score is computed by a monotone map.
+    """Training loss [N]: a weighted sum of errors, which `score` maps monotonically to the score.
 
-    It is 0 for equal images. Unlike the score's, its gradient is finite everywhere.
+    The loss is 0 for equal images. Its gradient is finite everywhere; that of the score is not.
     """
     if original.device.type == "cpu" and len(original) > 1:
         # A single image fits a core's cache.

@@ -8,19 +8,21 @@ from torch import Tensor
 from search.metrics.interface import Metric, decibels, decibels_below_one, same
 
 MIN_ERROR = 1e-12
-"""Smallest mean squared error, which limits PSNR to 120 dB. For comparison: one pixel of a 256x256
-image that is off by one level gives 8e-11."""
+"""Lower limit that `psnr` applies to the mean squared error, so that PSNR is at most 120 dB. For
+comparison: if a single channel of a single pixel of a 256x256 image is off by one 8-bit level, the
+mean squared error is 8e-11."""
 DITHER = 1e-4
-"""Amplitude of the dither, a fortieth of an 8-bit step."""
+"""Amplitude of the dither that two training losses add to reconstructions. It is a fortieth of an
+8-bit step."""
 
 
 def squared_error(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """Mean squared error [N]."""
+    """Mean squared error [N] over the pixels and channels of an image."""
     return (original - reconstruction).square().mean(dim=(1, 2, 3))
 
 
 def psnr(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB [N]."""
+    """Peak signal-to-noise ratio [N] in dB, at most 120 dB."""
     return -10 * torch.log10(squared_error(original, reconstruction).clamp(min=MIN_ERROR))
 
 
@@ -51,19 +53,19 @@ def ms_gmsd(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def ms_ssim_loss(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """1 - MS-SSIM [N]."""
+    """Training loss [N]: 1 - MS-SSIM."""
     return 1 - ms_ssim(original, reconstruction)
 
 
 def haarpsi_loss(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """1 - HaarPSI [N] of a dithered reconstruction."""
+    """Training loss [N]: 1 - HaarPSI of the reconstruction after dithering."""
     import piq
 
     return 1 - piq.haarpsi(_dithered(reconstruction), original, reduction="none")
 
 
 def ms_gmsd_loss(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """MS-GMSD [N] of a dithered reconstruction."""
+    """Training loss [N]: MS-GMSD of the reconstruction after dithering."""
     return ms_gmsd(original, _dithered(reconstruction))
 
 

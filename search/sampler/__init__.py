@@ -1,6 +1,7 @@
-"""The grey-box sampler: expected hypervolume improvement with known costs and learned quality.
+"""The grey-box sampler: it knows the costs of candidates, and learns their quality.
 
-This package imports nothing from the rest of the project.
+It suggests the candidate with the largest expected hypervolume improvement. This package imports
+nothing from the rest of the project.
 """
 
 from search.sampler.grey_box import GreyBoxSampler, PoolExhausted

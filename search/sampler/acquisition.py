@@ -16,12 +16,12 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 CELLS = 2**14
-"""Approximate number of cells of the grid of objective means on which upper bounds of the EHVI are
-computed."""
+"""Approximate number of cells of a grid over the objectives' means. One upper bound of the EHVI is
+computed per cell."""
 CHUNK, MAX_CHUNKS = 16_384, 4
-"""Number of candidates whose exact EHVI is computed at a time, and the largest number of such
-chunks. Chunks are taken by falling upper bound until no other candidate can be better; their
-largest number bounds the time of a suggestion."""
+"""A chunk is `CHUNK` candidates whose exact EHVI is computed at a time. At most `MAX_CHUNKS` chunks
+are computed per suggestion, which bounds its time. Candidates are taken in falling order of their
+upper bounds, until no remaining candidate can be better."""
 
 
 def best_row(
@@ -31,11 +31,13 @@ def best_row(
     points: Matrix,
     reference_point: Vector,
 ) -> int:
-    """The row among `rows` [n], n >= 1, with the largest EHVI over `points` [f, m].
+    """Return the one of `rows` [n], n >= 1, whose candidate has the largest EHVI.
 
-    `means` [pool, m] has the known value or posterior mean of each objective for every row of the
-    pool. `surrogates` has, by index, a model of each objective that is not known. Hypervolume is
-    measured up to `reference_point` [m].
+    The improvement is over `points` [f, m], the objectives of earlier candidates. Hypervolume is
+    measured up to `reference_point` [m]. `means` [pool, m] contains the known value or posterior
+    mean of each objective for every row of the pool. `surrogates` maps the index of each objective
+    that is not known to its model. If there are more than `CHUNK` rows, only those with the largest
+    upper bounds are compared (see `MAX_CHUNKS`).
     """
     bound = np.full(len(rows), np.inf)
     if len(rows) > CHUNK:
@@ -62,11 +64,12 @@ def best_row(
 
 
 def upper_bounds(means: Matrix, max_std: Vector, points: Matrix, reference_point: Vector) -> Vector:
-    """Upper bounds [n] of the EHVI of n candidates.
+    """Upper bounds [n] of the EHVI of n candidates over `points` [f, m].
 
-    `means` [n, m] are their means, `max_std` [m] bounds their standard deviations.
-    The EHVI falls with every mean and rises with every standard deviation. The bound of a candidate
-    is therefore the EHVI at the lower corner of its grid cell, with `max_std`.
+    `means` [n, m] are the means of the candidates' objectives. `max_std` [m] is an upper bound of
+    the objectives' standard deviations. Hypervolume is measured up to `reference_point` [m]. The
+    EHVI falls as a mean rises, and it rises with a standard deviation. The bound of a candidate is
+    therefore the EHVI at the lower corner of its grid cell, with `max_std`.
     """
     low, high = means.min(axis=0), means.max(axis=0)
     steps = round(CELLS ** (1 / len(reference_point)))

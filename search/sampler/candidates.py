@@ -18,7 +18,7 @@ Vector = NDArray[np.float64]
 
 
 class Candidates:
-    """A table of distinct points, and the objectives that are known for each."""
+    """The pool: a table of distinct candidates, and the known objectives of each candidate."""
 
     def __init__(
         self,
@@ -27,12 +27,13 @@ class Candidates:
         distributions: Mapping[str, BaseDistribution],
         stages: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Index a pool.
+        """Create a pool and an index of its rows.
 
-        `table` has a row per candidate and a column per parameter. `known` maps the index of an
-        objective to its values [rows]. `stages` maps a parameter to the name of its stage; a
-        parameter that is not in it is a stage of its own. Raises ValueError if these do not fit
-        each other or a candidate is repeated.
+        `table` has a row per candidate and a column per parameter. `known` maps the index of each
+        known objective to the values [rows] of that objective. `stages` maps a parameter to the
+        name of its stage; a parameter without an entry is a stage of its own. Raises ValueError if
+        the arguments do not fit each other, or if the table is empty, lacks values or repeats a
+        candidate.
         """
         _check(table, known, distributions)
         if unknown := stages.keys() - distributions.keys():
@@ -64,22 +65,25 @@ class Candidates:
 
     @cached_property
     def by_cost(self) -> Rows:
-        """Rows in rising order of the first known objective, which must exist."""
+        """All rows in rising order of the first known objective. At least one must be known."""
         return next(iter(self.known.values())).argsort(kind="stable")
 
     def point(self, row: int) -> dict[str, Any]:
-        """The parameters of a candidate as plain Python values, which Optuna's storages require."""
+        """The parameters of a row's candidate, as plain Python values for Optuna's storages."""
         return {name: _plain(self._table[name].iat[row]) for name in self._codes}
 
     def matching(self, fixed: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """Mask [rows] of the candidates with these parameter values; other names are ignored."""
+        """Mask [rows] of the candidates that have the parameter values `fixed`.
+
+        Entries of `fixed` that name no parameter of the pool are ignored.
+        """
         kept = np.ones(len(self), dtype=bool)
         for name in fixed.keys() & self._codes.keys():
             kept &= (self._table[name] == fixed[name]).to_numpy()
         return kept
 
     def rows(self, points: Iterable[Mapping[str, Any]]) -> Rows:
-        """Row [n] of each of n points; -1 for a point that is not in the pool."""
+        """Rows [n] of n points in the pool; -1 for a point that is not in the pool."""
         codes = [
             [codes.get(point.get(name), -1) for name, codes in self._codes.items()]
             for point in points

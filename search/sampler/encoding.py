@@ -24,8 +24,9 @@ from torch import Tensor
 Rows = NDArray[np.int64]
 
 MAX_PAIR_RATIO = 8
-"""Largest number of pairs of rows of the two half tables, as a multiple of the table's rows. Above
-it the table is not split into halves."""
+"""Largest number of pairs of a row of one half table and a row of the other, as a multiple of the
+number of rows of the whole table. A table with more pairs is not split into halves (see
+`Encoding.halves`)."""
 
 
 class FactorizedTable:
@@ -36,19 +37,20 @@ class FactorizedTable:
         self.names = [str(name) for name in table]
         columns = [pd.factorize(column) for _, column in table.items()]
         self.codes = [codes for codes, _ in columns]
-        """Codes [rows] of the values of each column."""
+        """For each column, the codes [rows] of its values."""
         self.values: list[list[Any]] = [list(values) for _, values in columns]
-        """Value of each code of each column."""
+        """For each column, the value that each code stands for."""
         rng = np.random.default_rng(0)
         self.hashes = [rng.integers(2**63, size=len(values)) for values in self.values]
-        """Random 63-bit integer per code of each column, for `row_keys`."""
+        """For each column, a random 63-bit integer per code, for `row_keys`."""
 
 
 def row_keys(hashes: Sequence[Rows], codes: Sequence[Rows]) -> Rows:
-    """A key [n] per row: the sum of the value hashes of its columns, given their `codes` [n].
+    """Keys [n] of n rows, which are given by their codes [n] in each column.
 
-    Unlike a mixed-radix index, a key fits 64 bits for any number of columns. Two of millions of
-    different rows are unlikely to share one.
+    The key of a row is the sum, over columns, of the hash of the row's code. Unlike a mixed-radix
+    index, a key fits 64 bits for any number of columns. Among millions of different rows, two are
+    unlikely to have the same key.
     """
     return reduce(np.add, (column[code] for column, code in zip(hashes, codes, strict=True)))
 
@@ -60,17 +62,17 @@ class SubTable:
     points: Tensor
     """Coordinates [distinct rows, coordinates of these columns]."""
     coordinates: Tensor
-    """Indices of these coordinates among those of all columns: [coordinates of these columns]."""
+    """Index of each of these coordinates among the coordinates of all columns."""
     rows: Tensor
-    """For each row of the table, the index of its distinct row: [rows of the table]."""
+    """Index [rows of the table] of the distinct row that each row of the table equals."""
 
 
 class Encoding:
-    """Parameters as coordinates: numbers lie in [0, 1], other choices are equally far apart.
+    """Coordinates of the rows of a table, for a kernel that depends on distances.
 
-    The squared distance is 1 between the ends of a numeric range and 1/2 between two categorical
-    choices. Categorical choices that are all numbers are placed by rank. The coordinates of a value
-    do not depend on the table.
+    A numeric parameter has one coordinate, from 0 to 1 over its range. The choices of a categorical
+    parameter all have the squared distance 1/2 from each other; but if all choices are numbers,
+    they are placed in [0, 1] by rank. The coordinates of a value do not depend on the table.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class Encoding:
     ) -> None:
         """Encode the rows of a table whose values all lie in their distributions.
 
-        `stages` maps a parameter to the name of its stage; a parameter that is not in it is a stage
+        `stages` maps a parameter to the name of its stage; a parameter without an entry is a stage
         of its own.
         """
         places = [
@@ -98,8 +100,9 @@ class Encoding:
         self.points = torch.from_numpy(by_column).T
         """Coordinates [rows, coordinates] of the table's rows, in single precision."""
         self.halves = self._halves(factorized)
-        """Two sub-tables, of the first and of the last columns, whose pairs of rows include the
-        table's rows; None if too few of these pairs are in the table (see `MAX_PAIR_RATIO`)."""
+        """Two sub-tables: one of the first columns, and one of the remaining columns. Every row of
+        the table is a pair of a row of each. None if the table has a single column, or too few of
+        all such pairs (see `MAX_PAIR_RATIO`)."""
         named: dict[str, list[int]] = {}
         for column, name in enumerate(factorized.names):
             named.setdefault(stages.get(name, name), []).append(column)

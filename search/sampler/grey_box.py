@@ -30,17 +30,20 @@ from search.sampler.surrogate import Surrogate, ceiling
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 Points = Sequence[Mapping[str, Any]]
-"""The parameters of some candidates, by name."""
+"""Some candidates, each as the values of its parameters by name."""
 Renewal = Callable[[Points, Points], tuple[pd.DataFrame, Mapping[int, Vector]]]
-"""Maps the points of the front and all suggested points to a new pool and its known objectives."""
+"""Function that supplies a new pool and the known objectives of that pool. Its arguments are the
+points of the current front, and all points suggested so far."""
 Forecaster = Callable[[Study, Sequence[FrozenTrial]], Mapping[int, Sequence[float]]]
-"""Maps some trials of a study to forecasts of all their objectives, by trial number."""
+"""Function that forecasts the objectives of some of a study's trials. Its arguments are the study
+and the study's trials; the result maps the number of a trial to forecasts of all objectives."""
 
 START = 12
-"""Number of trials spread over the known objectives before a surrogate is fitted."""
+"""Default number of trials, spread over the first known objective, before a surrogate is
+fitted."""
 REFIT = 1.1
-"""Factor by which the number of trials grows before the surrogate's hyperparameters are optimised
-again."""
+"""The surrogate's hyperparameters are optimised again when the number of trials has grown by this
+factor."""
 
 
 class PoolExhausted(RuntimeError):
@@ -49,24 +52,24 @@ class PoolExhausted(RuntimeError):
 
 @dataclass(frozen=True)
 class Observations:
-    """Rows of the pool that were suggested, by state, and the values that are known."""
+    """The rows of the pool that were suggested, by state of their trials, with known values."""
 
     done: Rows
     """Rows [done] with measured or forecast values."""
     values: Matrix
     """Objectives [done, objectives], signed so that all are minimised."""
     pending: Rows
-    """Rows of running trials."""
+    """Rows of running trials that have no values yet."""
     failed: Rows
 
 
 class GreyBoxSampler(BaseSampler):
     """Maximises the EHVI over a pool of candidates, some of whose objectives are known.
 
-    It works with any Optuna study whose trials one process asks for, also from several threads. A
-    running trial counts as if it had reached its posterior mean, a failed one as if it had the
-    worst value seen so far. Pruned trials count only if `forecast` returns values for them. No
-    candidate is suggested twice. Parameters outside the pool are drawn at random.
+    It works with any Optuna study if a single process asks for all trials; the process may have
+    several threads. A running trial counts as if it had reached its posterior mean, and a failed
+    trial as if it had the worst value seen so far. A pruned trial counts only if `forecast` returns
+    values for it. No candidate is suggested twice. Parameters outside the pool are drawn at random.
     """
 
     def __init__(
@@ -85,23 +88,25 @@ class GreyBoxSampler(BaseSampler):
         Args:
             pool: One row per candidate and one column per parameter, with values that lie in the
                 parameter's distribution.
-            known: Values [rows] of the known objectives, by index of the objective. They have the
-                study's direction and may be on any increasing scale; hypervolume is measured on
-                this scale.
+            known: Values [rows] of the known objectives, by index of the objective. The study's
+                direction applies to them. They may be on any increasing scale, such as the
+                logarithm; hypervolume is measured on this scale.
             distributions: Optuna's distribution of each parameter.
             start: Number of first trials, at least 1, that are spread over the first known
                 objective.
             seed: Seed of all random draws.
-            renew: For a space too large for one pool: returns another pool whenever the
-                surrogate's hyperparameters are optimised again. The new pool should contain the
-                points suggested so far, since points outside the pool teach the surrogate nothing.
-            forecast: Returns objective values of trials that are not complete, which count as if
-                they had been measured.
-            stages: Name of the stage of a parameter; a parameter that is not in it is a stage of
-                its own. The surrogate expects objectives that are nearly a sum over stages.
+            renew: Function that supplies another pool, for a space too large for one pool. It is
+                called whenever the surrogate's hyperparameters are optimised again, and when all
+                candidates of the pool have been suggested. The new pool should contain the points
+                suggested so far, since points outside the pool teach the surrogate nothing.
+            forecast: Function that forecasts the objectives of trials that are not complete. These
+                values count as if they had been measured.
+            stages: Name of the stage of each parameter, by parameter. A parameter without an entry
+                is a stage of its own. The surrogate expects objectives that are nearly a sum over
+                stages.
 
-        Raises ValueError for a pool that repeats a candidate or does not fit the distributions, and
-        for known objectives that do not fit the pool.
+        Raises ValueError if `start` is below 1, if the pool repeats a candidate or does not fit the
+        distributions, or if the known objectives do not fit the pool.
         """
         self._distributions, self._stages = dict(distributions), dict(stages)
         self._pool = Candidates(pool, known, self._distributions, self._stages)

@@ -23,10 +23,10 @@ Matrix = NDArray[np.float64]
 def expected_hypervolume_improvement(
     mean: Matrix, std: Matrix, front: Matrix, reference_point: Vector
 ) -> Vector:
-    """EHVI [n] of n candidates over a `front` [f, m], up to `reference_point` [m].
+    """EHVI [n] of n candidates over the points `front` [f, m], up to `reference_point` [m].
 
-    Objectives are independent normal variables with `mean` and standard deviation `std` [n, m]. An
-    objective is known if its `std` is zero for all candidates.
+    Objectives are independent normal variables with mean `mean` [n, m] and standard deviation `std`
+    [n, m]. An objective is known if its `std` is zero for all candidates.
     """
     total = np.zeros(len(mean))
     for lower, upper in boxes(front, reference_point):
@@ -54,11 +54,12 @@ def _expected_shortfall(mean: Vector, std: Vector, bound: float) -> Vector:
 
 
 def boxes(front: Matrix, reference_point: Vector) -> Iterator[tuple[Vector, Vector]]:
-    """Lower and upper corners [m] of disjoint boxes that fill the region no point dominates.
+    """Yield the lower and the upper corner [m] of each box of the non-dominated region.
 
-    The region extends from minus infinity to `reference_point` [m]; the points are `front` [f, m].
-    The last objective is cut into slabs at the points' values. Within a slab the points below it
-    form a front with one objective fewer, which is decomposed recursively.
+    The region extends from minus infinity to `reference_point` [m] and excludes all that a point of
+    `front` [f, m] dominates. The boxes are disjoint and fill the region. The last objective is cut
+    into slabs at the points' values. For each slab, the points below the slab form a front with one
+    objective fewer, which is decomposed recursively.
     """
     front = front[(front < reference_point).all(axis=1)]
     if len(reference_point) == 1:

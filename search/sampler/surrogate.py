@@ -17,16 +17,17 @@ from search.sampler.encoding import Encoding, Rows, SubTable
 Vector = NDArray[np.float64]
 
 LOG_WEIGHT = (-5.0, 4.0)
-"""Bounds of the log weight of a parameter, the factor of its squared distance in the kernel."""
+"""Bounds of the log weight of a parameter. The weight multiplies the parameter's squared distance
+in the kernel."""
 LOG_NOISE = (math.log(1e-5), 0.0)
 """Bounds of the log noise variance, relative to a signal variance of 1."""
 LOGIT = (-6.0, 6.0)
 """Bounds of the logit of the additive share: the part of the variance that is a sum over stages."""
 WEIGHT_PRIOR, NOISE_PRIOR = (0.0, 1.5), (math.log(1e-2), 2.0)
-"""Mean and standard deviation of the normal priors on the log weights and the log noise."""
+"""Mean and standard deviation of two normal priors: on each log weight, and on the log noise."""
 SUM_PRIOR = (math.log(19.0), 1.0)
-"""Mean and standard deviation of the normal prior on the logit of the additive share; the mean is a
-share of 95 %."""
+"""Mean and standard deviation of the normal prior on the logit of the additive share. The mean
+corresponds to a share of 95 %."""
 JITTER = 1e-6
 """Variance added to the diagonal of the covariance, and lower bound of every variance."""
 ITERATIONS = 40
@@ -35,7 +36,7 @@ OUTLIER = 1.5
 """Number of interquartile ranges above the upper quartile at which values are clipped. The exact
 values of bad architectures say nothing about the front."""
 ROWS_AT_ONCE = 1024
-"""Number of rows processed at a time, small enough for a processor's cache."""
+"""Number of rows processed at a time; so few rows fit into a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Hyperparameters:
     """Share of the variance that each stage contributes, equal for all stages. Searches that fitted
     one share per stage needed more trials to find the front."""
     rest: Tensor
-    """Share of the variance that is not a sum over stages."""
+    """Share of the variance of the interaction of all parameters, which is no sum over stages."""
 
 
 class Surrogate:
@@ -58,15 +59,16 @@ class Surrogate:
 
     The kernel of a parameter is a squared exponential; the kernel of a stage is the product of the
     kernels of its parameters. The covariance is the mean of the stages' kernels, weighted by the
-    additive share, plus the product of all kernels, weighted by the rest. Hyperparameters are
-    maximum a posteriori estimates. Inference follows Rasmussen and Williams (2006), algorithm 2.1.
-    Values are minimised: large outliers are clipped (see `ceiling`), then values are standardised.
+    additive share, plus the product of all kernels, weighted by the remaining share.
+    Hyperparameters are maximum a posteriori estimates. Inference follows Rasmussen and Williams
+    (2006), algorithm 2.1. Values are minimised, so that outliers far above the others are clipped
+    (see `ceiling`); then values are standardised.
     """
 
     def __init__(self, encoding: Encoding) -> None:
         self.encoding = encoding
-        """Encoding of the table whose rows are meant. It may be replaced by the encoding of another
-        table with the same parameters and stages."""
+        """Encoding of the table whose rows the methods refer to. It may be replaced by the encoding
+        of another table with the same parameters and stages."""
         self._sizes = [int(encoding.owner.max()) + 1, 1, 1]
         priors, limits = [WEIGHT_PRIOR, NOISE_PRIOR, SUM_PRIOR], [LOG_WEIGHT, LOG_NOISE, LOGIT]
         self._expected = torch.tensor(np.repeat(priors, self._sizes, axis=0))
@@ -74,9 +76,9 @@ class Surrogate:
         self._theta = self._expected[:, 0].numpy().copy()
 
     def fit(self, rows: Rows, values: Vector, search: bool) -> None:
-        """Condition on the values [n] of the table's `rows` [n].
+        """Condition the process on the `values` [n] observed at the table's `rows` [n].
 
-        If `search` is true the hyperparameters are optimised anew, otherwise they are kept.
+        If `search` is true, the hyperparameters are optimised again; otherwise they are kept.
         """
         values = np.minimum(values, ceiling(values))
         self._mean, self._std = float(values.mean()), float(values.std()) or 1.0
@@ -92,7 +94,8 @@ class Surrogate:
         covariance = self._covariance(self._hyperparameters)
         self._factor, self._coefficients, variance = _solved(covariance, target)
         self.prior_std = math.sqrt(variance.item()) * self._std
-        """Prior standard deviation, in the values' unit; no posterior one is larger."""
+        """Prior standard deviation, in the values' unit. No posterior standard deviation is
+        larger."""
 
     def _unpacked(self, theta: Tensor) -> Hyperparameters:
         weights, noise, logit = theta.split(self._sizes)
@@ -181,7 +184,7 @@ class Surrogate:
 
 
 def ceiling(values: Vector) -> float:
-    """Value at which outliers among `values` are clipped (see `OUTLIER`)."""
+    """Value to which larger values, the outliers among `values`, are clipped (see `OUTLIER`)."""
     low, high = np.quantile(values, [0.25, 0.75])
     return float(min(high + OUTLIER * (high - low), values.max()))
 

@@ -10,11 +10,14 @@ from search.study.records import RecordError, RunRecord
 ROOT = Path(RunConfig.root)
 """Folder that holds the runs by default."""
 TRIALS = "trials.parquet"
-"""The table of a run's trials, which its report writes."""
+"""File with the table of a run's trials. It is written together with the run's report."""
 
 
 def find_run(name: str, root: Path = ROOT) -> Path:
-    """Find the folder of a run by its path or its name below `root`. Raises ConfigError."""
+    """Find the folder of a run. `name` is the path of the folder, or its name below `root`.
+
+    Raises ConfigError if there is no such run.
+    """
     for folder in (Path(name), root / name):
         if RunRecord.exists(folder):
             return folder
@@ -26,7 +29,7 @@ def find_run(name: str, root: Path = ROOT) -> Path:
 
 
 def find_trials(folder: Path) -> Path:
-    """The table of a run's trials. Raises RecordError if the run has none yet."""
+    """Path of the table of a run's trials. Raises RecordError if the run has no table yet."""
     path = folder / TRIALS
     if not path.is_file():
         raise RecordError(

@@ -8,16 +8,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 WORST_BD_RATE = 100.0
-"""Reference point of the hypervolume in BD-rate, in percent: twice the bits of the reference
-architecture. A candidate beyond it adds nothing."""
+"""BD-rate of the hypervolume's reference point, in percent. It means twice the bits of the
+reference architecture. A candidate with a higher BD-rate adds nothing to the hypervolume."""
 
 FARTHEST_CALIBRATED = 1.0
-"""Largest distance from the calibration data at which measurements have checked the intervals of
-predicted times."""
+"""Largest distance of a network from the calibration data at which the intervals of predicted times
+have been checked by measurements."""
 
 
 def front_of(trials: pd.DataFrame) -> pd.DataFrame:
-    """The non-dominated rows by `decode_ms` and `bd_rate_percent`, fastest first."""
+    """The rows of `trials` that are non-dominated in decode time and BD-rate, fastest first."""
     if trials.empty:
         return trials
     kept = moocore.is_nondominated(trials[["decode_ms", "bd_rate_percent"]].to_numpy(float))
@@ -33,7 +33,7 @@ def to_measure(trials: pd.DataFrame) -> pd.Series[bool]:
 
 
 def hypervolume(points: NDArray[np.float64], fastest_ms: float, slowest_ms: float) -> float:
-    """Hypervolume in [0, 1] of `points` [n, 2] (ms, percent), as a share of the box of outcomes.
+    """Hypervolume of `points` [n, 2] (ms, percent), as a share in [0, 1] of the box of outcomes.
 
     The box spans the logarithm of decode time from `fastest_ms` to `slowest_ms`, and BD-rates from
     -100 to +100 percent.

@@ -16,12 +16,12 @@ from search.config.schema import ConfigError, Mode, SearchConfig
 from search.study.front import front_of, hypervolume
 
 SHORTLIST = 10
-"""Number of candidates that the search of a band returns."""
+"""Largest number of candidates that the search of a band returns as its best."""
 
 
 @dataclass(frozen=True)
 class Front:
-    """The goal of minimising BD-rate and decode time, both at once."""
+    """The goal of minimising BD-rate and decode time together."""
 
     objectives: ClassVar[tuple[str, ...]] = ("bd_rate_percent", "decode_ms")
     """Names of the objectives, all minimised."""
@@ -48,7 +48,7 @@ class Front:
         return hypervolume(points, self.fastest_ms, self.slowest_ms)
 
     def standing(self, done: pd.DataFrame) -> str:
-        """One phrase for messages that says how far the evaluated trials have come."""
+        """A phrase for messages that says what the evaluated trials `done` have reached."""
         return f"hypervolume {self.reached(done):.3f}"
 
 
@@ -96,15 +96,15 @@ class Band:
         return decode_ms.between(self.low_ms, self.high_ms).to_numpy()
 
     def best(self, done: pd.DataFrame) -> pd.DataFrame:
-        """The `SHORTLIST` evaluated trials with the lowest BD-rate, best first."""
+        """The `SHORTLIST` evaluated trials of `done` with the lowest BD-rates, best first."""
         return done.sort_values("bd_rate_percent", kind="stable").head(SHORTLIST)
 
     def reached(self, done: pd.DataFrame) -> float:
-        """Lowest BD-rate in percent of the evaluated trials; NaN if there is none."""
+        """Lowest BD-rate, in percent, of the evaluated trials `done`; NaN if there are none."""
         return float(done["bd_rate_percent"].min())
 
     def standing(self, done: pd.DataFrame) -> str:
-        """One phrase for messages that says how far the evaluated trials have come."""
+        """A phrase for messages that says what the evaluated trials `done` have reached."""
         return f"best BD-rate {self.reached(done):+.2f} %" if len(done) else "no BD-rate yet"
 
 
@@ -117,7 +117,10 @@ def objective_values(
 
 
 def find_band(search: SearchConfig) -> Band | None:
-    """The band to search, or None if the whole front is searched. Raises ConfigError."""
+    """The band to search, or None if the whole front is searched.
+
+    Raises ConfigError if the mode, target and tolerance do not fit each other.
+    """
     target, tolerance = search.target_ms, search.tolerance
     if search.mode is Mode.pareto:
         if target is not None:

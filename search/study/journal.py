@@ -17,7 +17,7 @@ JOURNAL = "study.journal"
 class Journal(JournalFileBackend):
     """Optuna's journal file, for one process that writes trials and any number of readers.
 
-    Every write waits for the disk. A trial makes forty entries, which `batch` writes at once.
+    Every write waits for the disk. A trial makes forty entries; `batch` writes them at once.
     """
 
     def __init__(self, path: str) -> None:
@@ -37,7 +37,7 @@ class Journal(JournalFileBackend):
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Hold the entries made within the context and write them when it ends, however it ends."""
+        """Hold the entries made in the context, and write them when it ends, also by an error."""
         self._held, self._begun = [], None
         try:
             yield
@@ -57,7 +57,7 @@ class Journal(JournalFileBackend):
             self._held += logs
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
-        """Entries from a number on, including those that are held."""
+        """Entries from number `log_number_from` on, including entries that `batch` still holds."""
         if self._held is None:
             yield from super().read_logs(log_number_from + self._unseen)
             return

@@ -32,22 +32,23 @@ class _Evaluation:
 
     candidate: Candidate
     rung_rates: dict[str, float] = field(default_factory=dict)
-    """BD-rate in percent at each rung reached so far, by number of training steps."""
+    """BD-rate in percent at each rung that the candidate has reached, by number of training
+    steps."""
     time: CumulativeTime = field(default_factory=CumulativeTime)
 
     @property
     def number(self) -> int:
-        """Number of its trial."""
+        """Number of the candidate's trial."""
         return self.candidate.trial.number
 
     @property
     def steps(self) -> int:
-        """Training steps of the last rung that it reached."""
+        """Training steps of the last rung that the candidate reached."""
         return max(map(int, self.rung_rates))
 
 
 class Search:
-    """The loop that keeps every worker busy until `budget` trials are done."""
+    """The search loop, which keeps every worker busy until enough trials are done."""
 
     def __init__(
         self,
@@ -63,10 +64,11 @@ class Search:
     ) -> None:
         """Create a search.
 
-        `journal` is the journal of `study`. `anchor` is the reference's rate-distortion curve after
-        `steps` training steps, the end of training. `on_change` is called with the numbers of
-        evaluations that run and that wait at a rung. `on_score` is called with the score of every
-        candidate that was trained to the end.
+        `journal` is the journal of `study`. Training ends after `steps` steps. `anchor` is the
+        rate-distortion curve of the reference architecture at that point, and BD-rates are by
+        `metric`. `on_change` is called with two numbers of evaluations: those that run, and those
+        that wait at a rung. `on_score` is called with the architecture and score of every candidate
+        that was trained to the end.
         """
         self._study, self._proposer, self._evaluator = study, proposer, evaluator
         self._journal = journal
@@ -77,7 +79,10 @@ class Search:
         self._exhausted = False
 
     def run(self, budget: int, slots: int) -> None:
-        """Evaluate on `slots` workers until `budget` trials count or the pool is exhausted."""
+        """Evaluate candidates on `slots` workers until the study has `budget` counted trials.
+
+        `counted` says which trials count. The loop ends earlier if the pool is exhausted.
+        """
         while True:
             with self._journal.batch():
                 while len(self._running) < slots and self._start_or_resume(budget):
@@ -114,10 +119,10 @@ class Search:
         return True
 
     def _resume(self, budget: int) -> bool:
-        """Resume the most promising candidate at a rung, if one is due; return whether one was.
+        """Resume the most promising candidate at a rung, if one is due; return whether one was due.
 
-        One is due if enough candidates have reached its rung, or if no new candidate may begin.
-        Candidates that can hardly join the front any more are stopped first.
+        A candidate is due if enough candidates have reached its rung, or if no new candidate may
+        begin. Candidates that can hardly join the front any more are stopped first.
         """
         if not self._waiting:
             return False

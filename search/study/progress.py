@@ -16,7 +16,7 @@ from search.study.study import counted
 
 
 class ProgressDisplay:
-    """Shows the trials done, running and failed, the best result so far and the remaining time."""
+    """Shows how many trials are done, running and failed, the best result and the time left."""
 
     def __init__(
         self, study: optuna.Study, record: RunRecord, budget: int, console: Console
@@ -49,7 +49,10 @@ class ProgressDisplay:
         self._progress.stop()
 
     def update(self, running: int, waiting: int) -> None:
-        """Show the current state, and print a line per trial that ended since the last call."""
+        """Show the current state, and print a line per trial that ended since the last call.
+
+        `running` and `waiting` are the numbers of evaluations that run and that wait at a rung.
+        """
         for row in self._take_new():
             self._progress.console.print(_line(row), highlight=False)
         failed = sum(isinstance(row["error"], str) for row in self._rows.values())

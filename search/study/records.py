@@ -26,7 +26,7 @@ _ONCE_UNRECORDED = ("decode_distance", "decode_total_ms", "size_mb", "encode_dis
 
 
 class RecordError(UserError):
-    """A file of a run's folder that cannot be read."""
+    """A file is missing from a run's folder, or cannot be read."""
 
 
 class _Record:
@@ -35,13 +35,13 @@ class _Record:
     FILE: ClassVar[str]
 
     def write(self, folder: Path) -> None:
-        """Write the file whole or not at all. Raises OSError."""
+        """Write the file whole or not at all. Raises OSError if it cannot be written."""
         text = json.dumps(asdict(self), indent=2) + "\n"  # type: ignore[call-overload]
         write_whole(folder / self.FILE, text.encode())
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what `write` wrote. Raises RecordError for anything else."""
+        """Read the file that `write` wrote. Raises RecordError if its content is something else."""
         path = folder / cls.FILE
         try:
             return cls(**json.loads(path.read_text()))
@@ -67,7 +67,7 @@ class ReferenceRecord(_Record):
     seconds: dict[str, float]
 
     def attrs(self) -> dict[str, Any]:
-        """User attributes of its trial."""
+        """User attributes of the reference architecture's trial."""
         return {name: value for name, value in asdict(self).items() if name != "id"}
 
 
@@ -85,7 +85,7 @@ class RunRecord(_Record):
     fastest_ms: float
     """Shortest predicted decode time of the screened architectures that meet the constraints."""
     slowest_ms: float
-    """Longest predicted decode time of these architectures."""
+    """Longest predicted decode time of the same architectures."""
     device: str
     metric: str
     photographs: int
@@ -99,12 +99,12 @@ class RunRecord(_Record):
     """Digest of the trained supernet that candidates start from; None if they start from the
     PCA initialisation."""
     fidelity: str | None = None
-    """One sentence on how well that supernet was known to rank codecs when the run began; None
+    """One sentence on how well the supernet was known to rank codecs when the run began; None
     without a supernet and in runs of earlier versions."""
     proxy: int = 1
     """Version of the proxy task."""
     table: str | None = None
-    """Name of the table that scores were looked up in; None if candidates were evaluated."""
+    """File name of the table in which scores were looked up; None if candidates were evaluated."""
     rungs: list[int] = field(default_factory=list)
     """Training steps after which candidates that could hardly join the front were stopped."""
     calibration: str | None = None
@@ -121,32 +121,35 @@ class RunRecord(_Record):
 
 @dataclass(frozen=True)
 class Overview:
-    """The counted trials in order of number, and the best of them."""
+    """The trials that count towards a run's budget, and the best of these trials."""
 
     trials: pd.DataFrame
+    """One row per trial, in order of the trials' numbers; see `trials_frame`."""
     best: pd.DataFrame
-    """The front, fastest first; in a band search the shortlist, lowest BD-rate first."""
+    """The rows of the best trials. If the whole front was searched, they are the front, fastest
+    first. If a band was searched, they are the shortlist, lowest BD-rate first."""
     standing: str
-    """One phrase that says how far the trials have come."""
+    """A phrase that says what the trials have reached, such as their hypervolume."""
 
 
 def overview(study: optuna.Study, record: RunRecord) -> Overview:
-    """Tables of a study in its current state."""
+    """The overview of a study in its current state. `record` is the record of the study's run."""
     trials = trials_frame(study)
     done = evaluated(trials)
     return Overview(trials, record.goal.best(done), record.goal.standing(done))
 
 
 def evaluated(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials that were evaluated to the end and have a BD-rate."""
+    """The rows of `trials` that were evaluated to the end and have a BD-rate."""
     return trials[trials["bd_rate_percent"].notna()]
 
 
 def trials_frame(study: optuna.Study) -> pd.DataFrame:
-    """One row per counted trial: outcome, costs, curve, parameters, seconds.
+    """Table of the trials that count towards the budget (see `counted`), one row per trial.
 
-    For a stopped trial, `stopped_at` is the number of training steps it had, and `expected_percent`
-    its forecast BD-rate at the end of training.
+    A row contains the trial's outcome, costs, curve, parameters and seconds. If the trial was
+    stopped at a rung, `stopped_at` is the number of training steps at that rung, and
+    `expected_percent` is the BD-rate that was forecast for the end of training.
     """
     rows = [trial_row(trial) for trial in counted(study.get_trials(deepcopy=False))]
     columns = ["number", "id", "error", "bd_rate_percent", "stopped_at", "expected_percent"]

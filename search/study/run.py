@@ -39,9 +39,9 @@ from space.search_space import SearchSpace
 def run(config: Config, console: Console) -> Path:
     """Start or continue the run that `config` names and return its folder.
 
-    Everything is checked before anything is written, except for the cache of crops. All errors that
-    a user can mend are raised with a message for the user: ArtefactError, ConfigError, SpaceError,
-    DataError, EmptyPool, UnknownDevice, ReferenceFailed.
+    All inputs are checked before anything is written, except for the cache of crops. Errors that a
+    user can fix have a message for the user: ArtefactError, ConfigError, DataError, EmptyPool,
+    RecordError, ReferenceFailed, SpaceError, SupernetError, TableError, UnknownDevice.
     """
     check_values(config)
     space = SearchSpace.from_config(config.space)

@@ -1,10 +1,13 @@
 """Rungs: candidates are measured during training and stopped if they can hardly join the front.
 
-The cost of a candidate is known beforehand, so that it joins the front only if it becomes better
-than every candidate that costs no more. Optuna's pruners cannot express this: they compare values
-of one objective. As in asynchronous successive halving (Li et al., arXiv 1810.05934), one in
-REDUCTION candidates continues immediately after a rung: the one with the largest expected
-hypervolume improvement, judging by what training gained for other candidates. The others wait.
+A rung is a number of training steps. The cost of a candidate is known before it is trained. The
+candidate therefore joins the front only if its BD-rate becomes lower than that of every candidate
+that costs no more. Optuna's pruners cannot express this: they compare values of one objective.
+
+As in asynchronous successive halving (Li et al., arXiv 1810.05934), only one in `REDUCTION`
+candidates continues immediately after a rung, and the others wait. The candidate that continues is
+the one with the largest expected hypervolume improvement (EHVI). Its BD-rate at the end of training
+is forecast from the gains of other candidates.
 """
 
 from __future__ import annotations
@@ -24,9 +27,11 @@ from search.sampler.improvement import expected_hypervolume_improvement
 from search.study.goal import objective_values
 
 RUNG_RATES = "rung_rates"
-"""User attribute of a trial: its BD-rate in percent at each rung, by number of training steps."""
+"""User attribute of a trial: BD-rate in percent at each rung that the candidate reached, by number
+of training steps."""
 EXPECTED_PERCENT = "expected_percent"
-"""User attribute of a stopped trial: its forecast BD-rate in percent at the end of training."""
+"""User attribute of a stopped trial: the BD-rate in percent that was forecast for the end of
+training."""
 MIN_PAIRS = 6
 """Number of candidates that must be trained to the end before any other is stopped."""
 MIN_PROBABILITY = 0.05
@@ -40,15 +45,15 @@ class Forecast:
     """Forecast of a candidate's objectives at the end of training."""
 
     bd_rate: NormalDist
-    """BD-rate in percent; the standard deviation of a candidate trained to the end is 0."""
+    """BD-rate in percent. Its standard deviation is 0 if the candidate was trained to the end."""
     known: Sequence[float]
     """The other objectives, which are known."""
 
     def may_join(self, others: Iterable[Forecast]) -> bool:
-        """Whether it may join the front.
+        """Whether the candidate may still join the front.
 
-        A candidate may join if, for each of the `others` that cost no more, its probability of
-        being better is at least `MIN_PROBABILITY`.
+        It may join if, for each of the `others` that costs no more, the probability that the
+        candidate is better than the other is at least `MIN_PROBABILITY`.
         """
         rivals = (
             other
@@ -60,11 +65,12 @@ class Forecast:
 
 
 def bd_rate_forecasts(trials: Sequence[FrozenTrial]) -> dict[int, NormalDist]:
-    """Forecast BD-rates in percent at the end of training of the trials that saw only rungs.
+    """Forecast the final BD-rates, in percent, of trials that have been measured only at rungs.
 
-    The gain of training is modelled as a linear function of the BD-rate at the last rung, fitted to
-    the trials that were trained to the end. The standard deviation is infinite while there are
-    fewer than `MIN_PAIRS` of those. Keys are trial numbers.
+    The result maps trial numbers to BD-rates at the end of training. The change of the BD-rate from
+    a trial's last rung to the end of training is modelled as a linear function of the BD-rate at
+    this rung. The function is fitted to the trials that were measured at this rung and trained to
+    the end. While there are fewer than `MIN_PAIRS` of these, the standard deviation is infinite.
     """
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     at: dict[int, dict[int, float]] = defaultdict(dict)
@@ -97,7 +103,7 @@ def _ends(pairs: Sequence[tuple[float, float]], rates: Sequence[float]) -> list[
 
 
 def forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dict[int, Forecast]:
-    """Forecasts of the trials that are complete or wait at a rung, by trial number.
+    """Forecasts by trial number, of complete trials and of running trials measured at a rung.
 
     The forecast of a complete trial is its outcome, without uncertainty.
     """
@@ -113,7 +119,10 @@ def forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dict[int, F
 def expected_objectives(
     study: optuna.Study, trials: Sequence[FrozenTrial]
 ) -> dict[int, list[float]]:
-    """Forecast means of all objectives for the trials that saw only rungs, by trial number."""
+    """Forecast the mean of every objective, by trial number.
+
+    The result contains only trials that have been measured at rungs but not at the end of training.
+    """
     ends = bd_rate_forecasts(trials)
     costs = {t.number: t.user_attrs["costs"] for t in trials if t.number in ends}
     return {
@@ -125,9 +134,9 @@ def expected_objectives(
 def due(trials: Sequence[FrozenTrial], waiting: Mapping[int, int]) -> list[int]:
     """Numbers of the trials among which the next one to continue is chosen.
 
-    They wait at the latest rung that may let one more trial continue. The result is empty if there
-    is no such rung. `waiting` maps the number of a trial to the steps of the rung at which it
-    waits.
+    `waiting` maps the number of each waiting trial to the training steps of its rung. The result
+    contains all trials that wait at one rung: the latest rung after which one more trial may
+    continue. It is empty if there is no such rung.
     """
     for steps in sorted(set(waiting.values()), reverse=True):
         here = [number for number, at in waiting.items() if at == steps]
@@ -143,7 +152,10 @@ def due(trials: Sequence[FrozenTrial], waiting: Mapping[int, int]) -> list[int]:
 
 
 def most_promising(waiting: Mapping[int, Forecast], others: Sequence[Forecast]) -> int:
-    """Number of the waiting trial with the largest EHVI over the forecast means of `others`."""
+    """Number of the trial with the largest EHVI, among the trials `waiting` at a rung.
+
+    The improvement is over the forecast means of `others`. Decode times are compared by logarithm.
+    """
     points = np.array([[o.bd_rate.mean, *np.log(o.known)] for o in (*waiting.values(), *others)])
     mean, front = points[: len(waiting)], points[len(waiting) :]
     std = np.zeros_like(mean)

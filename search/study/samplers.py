@@ -26,11 +26,12 @@ def make_sampler(
     renew: Renewal | None = None,
     start: int = START,
 ) -> BaseSampler:
-    """Create a sampler.
+    """Create the sampler with this name in the configuration.
 
     Optuna's samplers draw from the `distributions`. The grey-box sampler draws from the `pool`,
-    which has a row of parameters per candidate; `known` maps the index of an objective to its known
-    values [rows], and `renew`, if given, supplies another pool.
+    which has a row per candidate and a column per parameter. `known` maps the index of each known
+    objective to the values [rows] of that objective. `renew`, if given, supplies another pool. The
+    grey-box sampler spreads the first `start` trials over decode time.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

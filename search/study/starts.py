@@ -20,13 +20,13 @@ Numbers = NDArray[np.int64]
 def first_trials(
     space: SearchSpace, pool: Pool, reference_ms: float, count: int, rng: np.random.Generator
 ) -> list[int]:
-    """Numbers of the architectures of a search's first `count` trials, in order.
+    """Numbers of the architectures with which a search starts, in the order of their trials.
 
-    They are the fastest candidate of the pool, then one-stage changes of the reference that the
-    pool has (see `_in_turns`), then, if these are too few, candidates spread over decode time. The
-    reference, whose predicted decode time is `reference_ms`, counts as one of the `count` if the
-    pool has it, but is left out here, since it is evaluated before all others. A small pool yields
-    fewer trials.
+    They are, in this order: the fastest candidate of the pool; those one-stage changes of the
+    reference that are in the pool (see `_in_turns`); and, if there are still too few, candidates
+    spread over decode time. The reference is evaluated before all others, so it is never returned.
+    If it is in the pool, it takes one of the `count` places. `reference_ms` is its predicted decode
+    time. A small pool yields fewer trials.
     """
     reference = space.number(space.reference)
     first = [reference] if reference in pool.numbers else []
@@ -44,11 +44,12 @@ def first_trials(
 def _in_turns(
     changes: list[Numbers], pool: Pool, reference_log_ms: float, rng: np.random.Generator
 ) -> list[int]:
-    """The `changes` [stage] that the pool has, ordered in turns of one change per stage.
+    """Numbers of those `changes` that are in the pool, in turns of one change per stage.
 
-    The stage that changes decode time most comes first in each turn. Each stage gives the change
-    whose log decode time is farthest from the reference and from the stage's earlier changes; ties
-    are broken at random.
+    `changes` has one array of numbers per stage. Within a turn, the stages whose changes affect
+    decode time most come first. In each turn, a stage gives the change whose log decode time is
+    farthest from those of the reference and of the stage's earlier changes; ties are broken at
+    random.
     """
     log_ms, rows = pool.log_ms, pd.Index(pool.numbers)
     stages = []
@@ -66,7 +67,7 @@ def _in_turns(
 
 
 def _farthest_first(values: Vector, origin: float) -> Numbers:
-    """Order [n] of `values` [n]: each is the farthest from the `origin` and those before it."""
+    """Order [n] of `values` [n] in which each is farthest from `origin` and all values before."""
     gaps = np.abs(values - origin)
     order = np.empty(len(values), dtype=np.int64)
     for n in range(len(values)):

@@ -26,14 +26,17 @@ from space.architecture import Architecture
 from space.search_space import SearchSpace, Value, to_architecture
 
 MAX_REFUSALS = 20
-"""Number of consecutive refused suggestions after which a candidate is drawn from the pool."""
+"""Number of consecutive refused suggestions after which a candidate is drawn from the pool. A
+suggestion is refused if it violates the constraints or repeats an architecture."""
 
 Costs = dict[str, float]
 Numbers = NDArray[np.int64]
 Known = Mapping[int, NDArray[np.float64]]
-"""Values [pool] of the objectives that are predicted, by index of the objective."""
+"""Values [pool] of each objective that is predicted, by index of the objective."""
 NumberRenewal = Callable[[Numbers, Numbers], tuple[Numbers, Known]]
-"""Maps the numbers of the front and of all suggested architectures to a pool and `Known` values."""
+"""Function that supplies the numbers of a new pool, and the `Known` values of that pool. Its
+arguments are the numbers of the architectures on the current front, and those of all architectures
+suggested so far."""
 
 
 class Exhausted(Exception):
@@ -50,9 +53,9 @@ class Candidate:
 
 
 def open_study(journal: Journal, objectives: Sequence[str] = Front.objectives) -> optuna.Study:
-    """The study of a journal, created if the journal is empty.
+    """Open the study of a journal, or create it if the journal is empty.
 
-    A new study minimises `objectives`, which are names: `bd_rate_percent` and names of costs.
+    A new study minimises `objectives`, given by name: `bd_rate_percent` and names of costs.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -69,7 +72,7 @@ def open_study(journal: Journal, objectives: Sequence[str] = Front.objectives) -
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that count towards the budget: evaluated, stopped at a rung, or failed.
+    """Those of `trials` that count towards the budget: evaluated, stopped at a rung, or failed.
 
     Refused suggestions and interrupted trials do not count.
     """
@@ -92,13 +95,13 @@ class Proposer:
         renew: NumberRenewal | None = None,
         start: int = START,
     ) -> None:
-        """Create a proposer, and ask again for the trials that an earlier driver left running.
+        """Create a proposer, and enqueue the trials that an interrupted process left running.
 
-        `pool` has the numbers of the architectures that meet the constraints. `known` maps the
-        index of an objective to its predicted values [pool], on the scale of the hypervolume.
-        `price` returns the costs of an architecture, or None if it violates the constraints.
-        `renew` supplies another pool if the space is larger than one. The sampler sees `start`
-        trials before its model chooses.
+        `pool` contains the numbers of the architectures that meet the constraints. `known` maps the
+        index of each predicted objective to the objective's values [pool], on the scale on which
+        hypervolume is measured. `price` returns the costs of an architecture, or None if it may not
+        be a candidate. `renew`, if given, supplies another pool, for a space that is larger than
+        one pool. The grey-box sampler's model chooses candidates after `start` trials.
         """
         self._study, self._space, self._pool, self._price = study, space, pool, price
         self._distributions: dict[str, BaseDistribution] = {
@@ -138,7 +141,7 @@ class Proposer:
         return to_architecture(fixed | dict(point))
 
     def _enqueue_interrupted(self, trials: list[FrozenTrial]) -> None:
-        """Enqueue the trials that were running when an earlier driver died."""
+        """Enqueue the trials that were running when an earlier process was interrupted."""
         for trial in trials:
             if trial.state == TrialState.RUNNING:
                 self._study.tell(trial.number, state=TrialState.FAIL)
@@ -149,7 +152,7 @@ class Proposer:
     def enqueue(self, architectures: Iterable[Architecture]) -> None:
         """Propose these architectures, in this order, before the sampler's own suggestions.
 
-        Architectures that the study already has, or has already enqueued, are left out.
+        Architectures that the study has already evaluated or enqueued are left out.
         """
         for architecture in architectures:
             self._study.enqueue_trial(self._point(architecture), skip_if_exists=True)
@@ -161,9 +164,9 @@ class Proposer:
     def add(
         self, architecture: Architecture, bd_rate_percent: float, attrs: dict[str, Any]
     ) -> None:
-        """Record an architecture that was evaluated without being proposed, unless it is known.
+        """Record an evaluated architecture that was not proposed, unless the study has it already.
 
-        `attrs` are the user attributes of its trial, which include its `costs`.
+        `attrs` are the user attributes of its trial; they include the predicted `costs`.
         """
         if architecture.id in self._seen:
             return
@@ -177,7 +180,7 @@ class Proposer:
         self._seen.add(architecture.id)
 
     def ask(self) -> Candidate:
-        """A candidate that was not proposed before. Raises Exhausted if there is none.
+        """Return a candidate that was not proposed before. Raises Exhausted if there is none.
 
         If constraints or repetitions rule out most suggestions, a random candidate of the pool is
         returned.

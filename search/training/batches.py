@@ -11,16 +11,17 @@ from space.architecture import LEVELS
 from space.pixels import to_floats
 
 PATCHES = 2
-"""Patches per crop side. When only the synthesis transform is trained, it sees `PATCHES`**2
-patches of different crops in place of each crop."""
+"""Patches per side of a crop. If only the synthesis transform is trained, `PATCHES`**2 patches of
+different crops take the place of each crop of a batch."""
 
 
 def batch(
     crops: Crops, size: int, rng: np.random.Generator, device: torch.device, patches: bool
 ) -> tuple[Tensor, Tensor]:
-    """Random crops [size, 3, H, W] in [0, 1], and a random quality level for each.
+    """Draw a batch: random images in [0, 1], and a random quality level for each.
 
-    With `patches`, the same number of pixels is drawn as smaller patches of more crops.
+    The images are whole crops [size, 3, CROP, CROP]. If `patches` is true, they are as many pixels
+    in smaller patches: [size * PATCHES**2, 3, CROP / PATCHES, CROP / PATCHES].
     """
     if patches:
         size, side = size * PATCHES**2, CROP // PATCHES

@@ -20,7 +20,7 @@ SAVE_EVERY_S = 60.0
 
 
 class CheckpointError(UserError):
-    """The checkpoint is unreadable or belongs to a training with other settings."""
+    """A checkpoint is unreadable, or belongs to a training with other settings."""
 
 
 def save(
@@ -29,7 +29,7 @@ def save(
     metadata: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Write a checkpoint atomically. `load` requires an equal `fingerprint`."""
+    """Write a checkpoint atomically. `load` then requires an equal `fingerprint`."""
     contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
     write_tensors(path, KEY, {"about": dict(fingerprint), **metadata}, contiguous)
 
@@ -57,9 +57,10 @@ def load(path: Path, fingerprint: Mapping[str, Any], other: str) -> tuple[Any, d
 def restoring(
     path: Path, fingerprint: Mapping[str, Any], other: str
 ) -> Iterator[tuple[Any, dict[str, Tensor]]]:
-    """Metadata and tensors from `load`, for a block that restores a training from them.
+    """Yield metadata and tensors from `load` to a `with` block that restores a training from them.
 
-    Raises CheckpointError as `load` does, and if the block fails on missing or unfit content.
+    Raises CheckpointError as `load` does, and also if the block fails because content is missing or
+    does not fit.
     """
     metadata, tensors = load(path, fingerprint, other)
     try:
@@ -71,12 +72,12 @@ def restoring(
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors with `prefix` before their names."""
+    """The `tensors`, by their names with `prefix` in front."""
     return {f"{prefix}{name}": value for name, value in tensors.items()}
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that `prefixed` gave this prefix, by their names without it."""
+    """Those `tensors` whose names start with `prefix`, by their names without the prefix."""
     return {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
 
 
@@ -92,7 +93,7 @@ def moments(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
 def restore_moments(
     optimiser: torch.optim.Optimizer, prefix: str, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Restore the state that `moments` returned; the optimiser keeps its settings."""
+    """Restore Adam's state from the tensors of `moments`. The optimiser keeps its settings."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in below(prefix, tensors).items():
         index, _, moment = name.partition(".")

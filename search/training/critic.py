@@ -14,16 +14,16 @@ from search.training.checkpoint import below, moments, prefixed, restore_moments
 from search.training.update import Update, synchronised
 
 CRITIC_WIDTHS = (64, 128, 256, 512)
-"""Channels after each stride-2 convolution; in total 2.8 million weights."""
+"""Channels after each stride-2 convolution. The critic has 2.8 million weights in total."""
 SLOPE = 0.2
 """Slope of the leaky ReLU below 0."""
 
 
 class Critic(nn.Module):
-    """Maps images [N, 3, H, W] in [0, 1] to logits [N, H/16, W/16], above 0 for originals.
+    """Maps images [N, 3, H, W] to logits [N, H/16, W/16], which are above 0 for originals.
 
-    Each logit has a receptive field of 78 px. Inputs are clipped to [0, 1], as a decoder does.
-    Weights have spectral norm one (Miyato et al., arXiv 1802.05957).
+    Each logit has a receptive field of 78 px. Images are clipped to [0, 1], as a decoder clips
+    them. Weights have spectral norm one (Miyato et al., arXiv 1802.05957).
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Critic(nn.Module):
 
 
 def critic_loss(critic: nn.Module, original: Tensor, reconstruction: Tensor) -> Tensor:
-    """Logistic loss of the critic for telling originals from reconstructions."""
+    """Logistic loss of the critic, low if it tells originals from reconstructions."""
     real, decoded = critic(original), critic(reconstruction.detach())
     return functional.softplus(-real).mean() + functional.softplus(decoded).mean()
 
@@ -62,7 +62,7 @@ class CriticTraining:
     """Training of a critic beside the codec whose reconstructions it judges."""
 
     def __init__(self, lr: float, device: torch.device) -> None:
-        """Begin with a critic from torch's random numbers."""
+        """Create a critic, initialised from torch's random numbers."""
         self.critic = Critic().to(device).train()
         self._synchronised = synchronised(self.critic)
         weights = list(self.critic.parameters())
@@ -70,24 +70,27 @@ class CriticTraining:
         self._update = Update(self._optimiser, weights, max_norm=math.inf)
 
     def backward(self, original: Tensor, reconstruction: Tensor, step: int) -> float:
-        """Compute the gradient of `critic_loss` in place of any other; return the loss.
+        """Replace the critic's gradients by those of `critic_loss`; return this loss.
 
-        Raises TrainingDiverged like `Update.backward`.
+        Raises TrainingDiverged, which names `step`, if the loss or its gradient is not finite.
         """
         return self._update.backward(
             [critic_loss(self._synchronised, original, reconstruction)], step
         )
 
     def apply(self) -> None:
-        """Change the weights by their gradients."""
+        """Change the critic's weights by the gradients that `backward` computed."""
         self._update.apply(1.0)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights and Adam's state, for a checkpoint."""
+        """Weights of the critic and Adam's state, for a checkpoint."""
         weights = prefixed("critic.", self.critic.state_dict())
         return weights | moments(self._optimiser, "critic_adam.")
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from `tensors`. Raises KeyError or RuntimeError if they do not fit."""
+        """Restore the state that the method `tensors` returned.
+
+        Raises KeyError or RuntimeError if `tensors` do not fit the critic.
+        """
         self.critic.load_state_dict(below("critic.", tensors))
         restore_moments(self._optimiser, "critic_adam.", tensors)

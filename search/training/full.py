@@ -28,7 +28,8 @@ from space.architecture import LEVELS
 from space.codec.codec import Codec, Coded
 
 CURVE = ("loss", "bpp", "mse", "tiling", "text", "gan", "critic")
-"""Values recorded at every step; NaN for a term that the current phase does not use."""
+"""Names of the values recorded at every step. The value of a term is NaN in a phase that does not
+use the term."""
 AVERAGE = "average."
 """Name prefix of the averaged weights in a checkpoint."""
 
@@ -45,8 +46,8 @@ class TrainingData:
 class FullTraining:
     """Full training of one codec. Equal arguments give equal steps, even after an interruption.
 
-    On one CPU thread they are equal bit for bit. With several torch.distributed processes, each
-    draws its own crops, and all apply the mean gradient.
+    On one CPU thread the steps are equal bit for bit. With several torch.distributed processes,
+    each process draws its own crops, and all processes apply the mean gradient.
     """
 
     def __init__(
@@ -70,11 +71,11 @@ class FullTraining:
 
     @property
     def codec(self) -> Codec:
-        """The codec with the averaged weights; later steps change it in place."""
+        """The codec with averaged weights. Later steps change this object in place."""
         return cast("Codec", self._average.module)
 
     def advance(self) -> dict[str, float]:
-        """Take one step; return the values of CURVE from before the update.
+        """Take one step. Return the values named by CURVE, computed before the update.
 
         Raises TrainingDiverged and changes no weight if a loss or a gradient is not finite.
         """
@@ -128,7 +129,7 @@ class FullTraining:
         return errors
 
     def save(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
-        """Write a checkpoint atomically. `resume` requires an equal `fingerprint`."""
+        """Write a checkpoint atomically. `resume` then requires an equal `fingerprint`."""
         tensors = prefixed("weights.", self._codec.state_dict())
         tensors |= prefixed(AVERAGE, self.codec.state_dict())
         tensors |= moments(self._optimiser, "adam.")
@@ -138,7 +139,10 @@ class FullTraining:
         checkpoint.save(path, fingerprint, {"step": self.step}, tensors | {"curve": curve})
 
     def resume(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
-        """Continue from a checkpoint of `save`. Raises CheckpointError if that is impossible."""
+        """Restore the state that `save` wrote.
+
+        Raises CheckpointError if the file is damaged or belongs to a training with other settings.
+        """
         with checkpoint.restoring(path, fingerprint, "name=NAME") as (metadata, tensors):
             self._codec.load_state_dict(below("weights.", tensors))
             self.codec.load_state_dict(below(AVERAGE, tensors))

@@ -11,33 +11,35 @@ from torch import Tensor
 from space.codec.codec import SYNTHESIS
 
 TRUNK = ("analysis.downs.", "analysis.head.", f"{SYNTHESIS}ups.", f"{SYNTHESIS}head.")
-"""Name prefixes of the parameters that the initialisation fills."""
+"""Name prefixes of the weights that the initialisation fills."""
 LEVEL_SCALE = ".scale.log_scale"
-"""Name suffix of a chain's scale per quality level. It learns with `trunk_lr`: an error in it
-changes a whole channel, even the strongest, and no block can correct that. With `branch_lr` it
-costs 7 % BD-rate."""
+"""Name suffix of the scales that a chain has per quality level. These scales learn with `trunk_lr`:
+an error in a scale changes a whole channel, even the strongest, and no block can correct that.
+Learning them with `branch_lr` costs 7 % BD-rate."""
 FAN_IN = 64
-"""Number of inputs per output for which a weight learns with the full `branch_lr`."""
+"""A weight learns with the full `branch_lr` if each output of its layer has this number of
+inputs."""
 CONTEXT_LR = 0.03
-"""Learning rate of the context model, as a fraction of `branch_lr`. Its errors are whole
-quantisation steps: at 1 a codec is worse after 150 training steps than before. Longer trainings
-allow larger values."""
+"""Learning rate of the context model, as a fraction of `branch_lr`. Errors of the context model are
+whole quantisation steps: with a fraction of 1, a codec is worse after 150 training steps than
+before. Longer trainings allow larger fractions."""
 BRANCH_END = ".branch.4.weight"
 """Name suffix of the last weights of a residual branch."""
 LAST_LR = 0.1
-"""Learning rate of the last weights of residual branches, as a fraction of `branch_lr`. They start
-at zero. At 1 the noise of the first updates costs 20 % BD-rate, and recovery takes 300 steps."""
+"""Learning rate of the last weights of residual branches, as a fraction of `branch_lr`. These
+weights start at zero. With a fraction of 1, the noise of the first updates costs 20 % BD-rate, and
+recovery takes 300 steps."""
 BRANCH_GATE = ".branch.4.scale_out"
-"""Name suffix of the output scales of the last convolution of a residual branch."""
+"""Name suffix of a residual branch's gates, the output scales of its last convolution."""
 GATE_LR = 0.1
-"""Learning rate of the last output scales of residual branches, as a fraction of `trunk_lr`. With
-`branch_lr` they shrink in response to the noise of the last weights: after 5,000 steps of a
-supernet they were at 0.04 of their start in wide chains, and weights behind a closed gate learn
-nothing."""
+"""Learning rate of the gates of residual branches, as a fraction of `trunk_lr`. With `branch_lr`,
+the gates shrink in response to the noise of the branches' last weights: after 5,000 steps of a
+supernet, gates in wide chains were at 0.04 of their initial values. Weights behind a closed gate
+learn nothing."""
 
 
 class LearningRates(Protocol):
-    """Peak learning rates."""
+    """A configuration that contains peak learning rates."""
 
     trunk_lr: float
     branch_lr: float
@@ -50,17 +52,18 @@ def optimiser(
     context_share: float = CONTEXT_LR,
     last_share: float = LAST_LR,
 ) -> torch.optim.Optimizer:
-    """Adam for parameters, given with their names in a codec.
+    """Adam for `parameters`, which are given with their names in a codec.
 
-    The shares are the learning rates of the context model and of the last weights of residual
-    branches, as fractions of `branch_lr`.
+    `config` contains the peak learning rates. `synthesis_only` says that only the synthesis
+    transform is trained. `context_share` and `last_share` are the learning rates of the context
+    model and of the last weights of residual branches, both as fractions of `branch_lr`.
     """
     settings = (config, synthesis_only, context_share, last_share)
     return adam((weight, _learning_rate(name, weight, *settings)) for name, weight in parameters)
 
 
 def adam(learning_rates: Iterable[tuple[Tensor, float]]) -> torch.optim.Optimizer:
-    """Adam for parameters, given with their peak learning rates."""
+    """Adam for parameters that are given with their peak learning rates."""
     groups: dict[float, list[Tensor]] = {}
     for parameter, lr in learning_rates:
         groups.setdefault(lr, []).append(parameter)
@@ -69,10 +72,10 @@ def adam(learning_rates: Iterable[tuple[Tensor, float]]) -> torch.optim.Optimize
 
 
 def lr_by_inputs(name: str, parameter: Tensor, lr: float) -> float:
-    """Learning rate of a parameter; for a weight, scaled by `FAN_IN` over its inputs.
+    """Learning rate of a parameter: `lr`, but for a weight `lr` * `FAN_IN` / its number of inputs.
 
-    Adam moves all weights equally, so that the change of a sum over rectified inputs would grow
-    with their number (Yang et al., arXiv 2203.03466).
+    Adam moves all weights equally. With equal learning rates, the change of a sum over rectified
+    inputs would therefore grow with the number of inputs (Yang et al., arXiv 2203.03466).
     """
     is_weight = parameter.dim() == 4 and name.endswith("weight")
     return lr * FAN_IN / parameter[0].numel() if is_weight else lr
@@ -89,8 +92,8 @@ def _learning_rate(
     """Peak learning rate of a parameter.
 
     The convolutions that the initialisation fills learn slowly, since they start at an optimum of
-    their own. Other weights are scaled by their number of inputs, unless only the
-    synthesis transform is trained.
+    their own. The learning rates of other weights depend on the number of inputs, unless only
+    the synthesis transform is trained.
     """
     if name.startswith(TRUNK) or name.endswith(LEVEL_SCALE):
         return config.trunk_lr

@@ -1,7 +1,7 @@
 """Losses of a training step.
 
-`tiling` and `text` are PICO's two terms for errors that whole-image metrics miss (arXiv 2605.05148,
-section 3): L1 errors per image, in units where one 8-bit step is 1/255.
+`tiling` and `text` are PICO's two terms for errors that metrics of the whole image miss (arXiv
+2605.05148, section 3). Both are L1 errors per image, in units where one 8-bit step is 1/255.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ from search.metrics.loss import distortion
 from space.codec.codec import RATE_WEIGHTS, Coded
 
 DISTORTION_FLOOR = 1e-6
-"""Mean squared error added before taking the logarithm; it is below what eight bits can show."""
+"""Constant added to a distortion before its logarithm is taken. As a mean squared error, it is
+smaller than eight bits can show."""
 BLURS_PX = (8, 16, 32, 64)
-"""Sides of the squares whose means are compared, in px. The eye sees errors at these scales across
-the seam between two tiles."""
+"""Sides, in px, of the squares whose means `tiling` compares. The eye sees errors at these scales
+across the seam between two tiles."""
 
 
 def objective(coded: Coded, image: Tensor, level: Tensor, weights: Mapping[str, float]) -> Tensor:
-    """Rate-distortion loss of a batch; `weights` are the metric weights of `distortion`."""
+    """Rate-distortion loss of a batch. `weights` are the weights of metrics in `distortion`."""
     return rate_distortion(distortion(image, coded.image, weights), coded, level)
 
 
 def rate_distortion(error: Tensor, coded: Coded, level: Tensor) -> Tensor:
-    """Mean over a batch of (bpp + lambda * error) / sqrt(lambda), for errors [N] at levels [N].
+    """Mean of (bpp + lambda * error) / sqrt(lambda) over the images of a batch.
 
-    The division makes high and low rates contribute equally.
+    `error` [N] are the images' distortions. `level` [N] are their quality levels, each of which has
+    a lambda. The division by sqrt(lambda) makes high and low rates contribute equally.
     """
     weight = RATE_WEIGHTS.to(error.device)[level]
     bpp = coded.bits / coded.image[0, 0].numel()
@@ -37,15 +39,20 @@ def rate_distortion(error: Tensor, coded: Coded, level: Tensor) -> Tensor:
 
 
 def log_distortion(decoded: Tensor, image: Tensor, weights: Mapping[str, float]) -> Tensor:
-    """Mean logarithm of the distortion, in which all images of fixed rate count equally."""
+    """Mean logarithm of the distortion over a batch, a loss for images whose rates are fixed.
+
+    The logarithm makes images of high and low distortion count equally.
+    """
     return (distortion(image, decoded, weights) + DISTORTION_FLOOR).log().mean()
 
 
 def tiling(original: Tensor, reconstruction: Tensor) -> Tensor:
-    """Mean over the resolutions `BLURS_PX` of the L1 error [N] of images [N, 3, H, W].
+    """L1 error [N] of the low frequencies of images [N, 3, H, W].
 
-    Sides must be at least 64 px. Tiles are coded independently; if the errors of two neighbours
-    have no low frequencies, their seam is invisible.
+    Errors are averaged over squares with each of the sides `BLURS_PX`, and the L1 errors of these
+    means are averaged over the sides. Images must have sides of at least 64 px. Tiles are coded
+    independently; the seam between two tiles is invisible if the errors of both have no low
+    frequencies.
     """
     error = reconstruction - original
     levels = [functional.avg_pool2d(error, side).abs().mean(dim=(1, 2, 3)) for side in BLURS_PX]
@@ -53,10 +60,10 @@ def tiling(original: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def text(original: Tensor, reconstruction: Tensor, mask: Tensor) -> Tensor:
-    """L1 error [N] of images [N, 3, H, W] where `mask` [N, H, W] is 1.
+    """L1 error [N] of images [N, 3, H, W] in the pixels where `mask` [N, H, W] is 1.
 
-    The mean is over all pixels of the image, not over those of the text, so that an image with more
-    text has more weight.
+    The mean is over all pixels of an image, and pixels outside the text count as 0. An image with
+    more text therefore has more weight.
     """
     error = (reconstruction - original).abs().mean(dim=1)
     return (error * mask).mean(dim=(1, 2))

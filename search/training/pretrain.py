@@ -1,4 +1,4 @@
-"""The command `pretrain`, which trains the supernet of a space, and finding trained supernets."""
+"""The command `pretrain`, which trains a space's supernet; and the look-up of trained supernets."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ def find_supernet(
 ) -> tuple[Supernet | None, str]:
     """Find the supernet that candidates of `space` start from, with a one-line description.
 
-    `chosen` is a file, or `none`. With None, the supernet that `pretrain` wrote below `root` is
-    used, or else the shipped one. Without a supernet, the line says why. Raises SupernetError for
-    an unreadable file and ConfigError for a chosen supernet that does not cover the space.
+    `chosen` is the path of a supernet's file, or the word `none` for no supernet. If `chosen` is
+    None, the supernet that `pretrain` wrote below `root` is used, or else the shipped supernet, if
+    it covers the space. If there is no supernet, the description says why. Raises SupernetError if
+    a file is unreadable, and ConfigError if the chosen supernet does not cover the space.
     """
     if chosen == "none":
         return None, "Candidates start from the initialisation because of supernet=none."
@@ -86,8 +87,8 @@ def pretrain(config: Config, console: Console) -> Path:
 
     If `config.supernet` is set, training starts from that supernet.
 
-    Raises errors whose messages are meant for the user: ConfigError, SpaceError, DataError,
-    CheckpointError, TrainingDiverged.
+    Raises errors whose messages are meant for the user: CheckpointError, ConfigError, DataError,
+    SpaceError, SupernetError, TrainingDiverged.
     """
     check_values(config)
     space = SearchSpace.from_config(config.space)

@@ -26,19 +26,20 @@ from space.architecture import Architecture
 from space.codec.codec import SYNTHESIS, Codec, Coded
 
 PROXY_VERSION = 3
-"""Version of the proxy task, to be raised whenever training or measuring changes results. A run
-never mixes two versions."""
+"""Version of the proxy task. It must be raised with every change of training or measuring that
+changes results. A run never mixes two versions."""
 SYNTHESIS_ONLY_LR = 0.03
-"""Learning-rate factor for a synthesis transform that the supernet has already trained. At 1 the
-reference of `pico_small` loses 3 % BD-rate in 400 steps."""
+"""Factor of the learning rates if a candidate starts from a trained supernet and only its synthesis
+transform is trained. With a factor of 1, the reference of `pico_small` becomes 3 % worse in BD-rate
+within 400 steps."""
 WARM_UP_STEPS = 50
 """Steps over which the learning rates of a proxy training rise to their full values."""
 AVERAGED = 4
-"""Exponent of the polynomial-decay average of weights (Shamir and Zhang, arXiv 1212.1824). The last
-fifth (1 in `AVERAGED` + 1) of all steps has most of the weight. The number of steps need not be
-known in advance."""
+"""Exponent of the polynomial-decay average of weights (Shamir and Zhang, arXiv 1212.1824). In this
+average, the last fifth of all steps, a share of 1 / (`AVERAGED` + 1), has most of the weight. The
+number of steps need not be known in advance."""
 StepProgress = Callable[[range], Iterable[int]]
-"""Iterates over the given training steps, and may display the progress."""
+"""Function that iterates over a range of training steps, and may display the progress."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,10 @@ class Score:
 
 
 class ProxyTraining:
-    """Training of one codec, which may be measured after any step and continued in another process.
+    """Training of one codec. It can be interrupted after any step, to measure the codec.
 
-    On one CPU thread, equal arguments give equal results, whenever it is measured.
+    The training can then be continued in another process. On one CPU thread, equal arguments give
+    equal results, no matter after which steps the codec is measured.
     """
 
     def __init__(self, codec: Codec, synthesis_only: bool, config: ProxyConfig, seed: int) -> None:
@@ -85,10 +87,10 @@ class ProxyTraining:
         self._averaged = AveragedModel(codec, avg_fn=late_average)
 
     def advance(self, crops: Crops) -> float:
-        """Take one step on a random batch of `crops`; return the loss before the update.
+        """Take one step on a random batch of `crops`. Return the loss before the update.
 
-        `crops` must be the same at every step. Raises TrainingDiverged and changes no weight if the
-        loss or the gradient is not finite.
+        `crops` must be the same array at every step. Raises TrainingDiverged and changes no weight
+        if the loss or the gradient is not finite.
         """
         self._codec.train()
         torch.set_rng_state(self._noise)
@@ -111,19 +113,22 @@ class ProxyTraining:
 
     @property
     def codec(self) -> Codec:
-        """The codec with the averaged weights; later steps change it in place."""
+        """The codec with averaged weights. Later steps change this object in place."""
         return cast("Codec", self._averaged.module)
 
 
 def late_average(average: Tensor, weight: Tensor, steps: Tensor | int) -> Tensor:
-    """The polynomial-decay average after one more step, from that of `steps` steps."""
+    """Update the polynomial-decay average of a weight by one step.
+
+    `average` is the average over the first `steps` steps, and `weight` the value after the next.
+    """
     return torch.lerp(average, weight, float((AVERAGED + 1) / (steps + 1 + AVERAGED)))
 
 
 def begin(
     architecture: Architecture, start: Start, config: ProxyConfig, seed: int
 ) -> ProxyTraining:
-    """The training of an architecture from `start`, on a GPU if torch finds one."""
+    """Prepare to train an architecture from `start`, on a GPU if torch finds one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # Branches may be initialised at random.
     torch.manual_seed(seed)
@@ -140,10 +145,10 @@ def score_training(
     metrics: tuple[str, ...],
     steps: int,
 ) -> Score:
-    """Train until step `steps` and measure on the selection crops.
+    """Train on the crops `train` until step `steps`, and measure on the selection crops `select`.
 
-    On one CPU thread, equal arguments give equal results. Raises TrainingDiverged if
-    the loss or the gradient is not finite.
+    On one CPU thread, equal arguments give equal results. Raises TrainingDiverged if the loss or
+    the gradient is not finite.
     """
     started = time.perf_counter()
     while training.step < steps:
@@ -161,7 +166,10 @@ def trained(
     seed: int,
     progress: StepProgress = iter,
 ) -> Codec:
-    """The codec of an architecture after `config.steps` training steps."""
+    """Train an architecture from `start` for `config.steps` steps, and return the codec.
+
+    Raises TrainingDiverged if the loss or the gradient is not finite.
+    """
     training = begin(architecture, start, config, seed)
     for _ in progress(range(config.steps)):
         training.advance(train)

@@ -26,10 +26,12 @@ class PointError(UserError):
 
 
 def find_point(name: str, root: Path = ROOT) -> Architecture:
-    """Find an architecture by its name in configs/architecture, a YAML file, or RUN/ID.
+    """Find the architecture that `name` stands for.
 
-    RUN is the folder of a run or its name below `root`. Raises PointError if there is none, and
-    RecordError if the run has no table of trials yet.
+    `name` is the name of a file in configs/architecture, the path of a YAML file, or RUN/ID. RUN is
+    the folder of a run, or the run's name below `root`; ID is the id of one of the run's trials.
+    Raises PointError if there is no such architecture, and RecordError if the run has no table of
+    trials yet.
     """
     path = Path(name) if Path(name).is_file() else POINTS / f"{name}.yaml"
     if path.is_file():

@@ -17,11 +17,14 @@ class Start(Protocol):
     """What a training starts from: an initialisation or a trained supernet."""
 
     def synthesis_only(self, architecture: Architecture) -> bool:
-        """Whether all but the synthesis transform is already trained and stays frozen."""
+        """Whether only the synthesis transform is trained.
+
+        All other weights are then already trained, and stay as they are.
+        """
         ...
 
     def start(self, architecture: Architecture) -> Codec:
-        """A new codec to train, which shares no memory with others."""
+        """A new codec to train. It shares no memory with other codecs."""
         ...
 
 

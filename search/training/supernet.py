@@ -27,16 +27,17 @@ from space.search_space import SearchSpace, from_architecture, to_architecture
 WARM_UP_SHARE = 0.03
 """Fraction of all steps over which the learning rates rise to their peak."""
 DECAY = 0.3
-"""Fraction of all steps, at the end, over which the learning rates fall to zero. They are constant
-in between, so that a longer training repeats a shorter one and then goes on. Progress at high
-learning rates is worth more than an early finish."""
+"""Fraction of all steps, at the end, over which the learning rates fall to zero. Before, and after
+the warm-up, they are constant. Progress at high learning rates is worth more than an early
+finish."""
 USUAL = 0.8
 """Probability that a categorical parameter of a subnet has the reference's value."""
 RICH = 0.5
-"""Probability that a subnet is given the largest encoder. It costs no decode time, so that most of
-a front has it."""
+"""Probability that a subnet is given the largest encoder. A large encoder costs no decode time, so
+that most architectures on a front have the largest encoder."""
 AVERAGE_EVERY = 10
-"""Steps between updates of the averaged weights. One update costs as much as half a crop."""
+"""Steps between updates of the averaged weights. One update takes half as long as training on one
+crop."""
 
 
 class TrainingTask(Protocol):
@@ -66,7 +67,7 @@ class Pretraining:
         config: PhaseConfig,
         seed: int,
     ) -> None:
-        """Prepare to train `supernet` in place; `averaged` holds the weights to use."""
+        """Prepare to train `supernet` in place. After training, `averaged` is the one to use."""
         self.step = 0
         self.averaged = supernet.copy()
         self._supernet, self._space, self._task = supernet, space, task
@@ -80,7 +81,7 @@ class Pretraining:
         self._update = Update(self._optimiser, self.trained.values())
 
     def advance(self) -> float:
-        """Take one step; return the mean loss of its subnets before the update.
+        """Take one step. Return the mean loss of the step's subnets before the update.
 
         Raises TrainingDiverged and changes no weight if the loss or the gradient is not finite.
         """
@@ -110,7 +111,7 @@ class Pretraining:
         get_ema_multi_avg_fn(decay)(averaged, current, updates)
 
     def save(self, path: Path, fingerprint: dict[str, Any]) -> None:
-        """Write a checkpoint atomically. `resume` requires an equal `fingerprint`."""
+        """Write a checkpoint atomically. `resume` then requires an equal `fingerprint`."""
         averaged = {name: self.averaged.weights[name] for name in self.trained}
         tensors = prefixed("weights.", self.trained) | prefixed("averaged.", averaged)
         tensors |= moments(self._optimiser, "adam.")
@@ -118,7 +119,10 @@ class Pretraining:
 
     @torch.no_grad()
     def resume(self, path: Path, fingerprint: dict[str, Any]) -> None:
-        """Continue from a checkpoint of `save`. Raises CheckpointError if that is impossible."""
+        """Restore the state that `save` wrote.
+
+        Raises CheckpointError if the file is damaged or belongs to a training with other settings.
+        """
         with checkpoint.restoring(path, fingerprint, "run.name=NAME") as (metadata, tensors):
             for name, weight in self.trained.items():
                 weight.copy_(tensors[f"weights.{name}"])
@@ -128,18 +132,19 @@ class Pretraining:
 
 
 def lr_share(step: int, steps: int) -> float:
-    """Learning rate at a step in [0, steps), as a fraction of its peak.
+    """Learning rates at a step in [0, steps), as a fraction of their peaks.
 
-    It rises linearly, stays constant, and falls linearly.
+    The fraction rises linearly, stays at 1, and falls linearly.
     """
     rising, falling = WARM_UP_SHARE * steps, DECAY * steps
     return min(1.0, (step + 1) / max(rising, 1), (steps - step) / max(falling, 1))
 
 
 def drawn_subnet(space: SearchSpace, rng: np.random.Generator) -> Architecture:
-    """A random architecture of a space.
+    """Draw a random architecture of a space.
 
-    Numbers are drawn uniformly; categorical parameters mostly have the reference's value.
+    Numeric parameters are drawn uniformly, except that many architectures have the largest encoder
+    (see `RICH`). Categorical parameters mostly have the reference's value (see `USUAL`).
     """
     usual = from_architecture(space.reference)
     rich = rng.random() < RICH

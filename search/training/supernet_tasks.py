@@ -1,4 +1,4 @@
-"""The two tasks of supernet training: whole codecs, and entropy models on fixed latents."""
+"""The two tasks of supernet training: whole codecs, and entropy models alone on fixed latents."""
 
 from __future__ import annotations
 
@@ -25,26 +25,30 @@ from space.search_space import SearchSpace
 STEP = "decoder.context.step."
 """Name prefix of the quantisation steps of a codec, which determine its distortion."""
 WIDTH_ERROR_BITS = 10.0
-"""Penalty in bits for a squared error of one in the logarithm of a symbol's width. An error of 5 %
-then costs 2 % of a usual rate, so that predicting wider symbols does not pay off."""
+"""Penalty, in bits per symbol, for a squared error of one in the logarithm of the symbol's
+quantisation width. An error of 5 % in all widths then costs 2 % of a usual rate, so that predicting
+too large widths does not pay off."""
 CROPS_PER_ENCODER = 8
 """Number of crops that one random encoder turns into latents."""
 
 
 @dataclass(frozen=True)
 class Joint:
-    """Rate and distortion of whole codecs, on crops that are randomly mirrored and rotated."""
+    """The task of training whole codecs for rate and distortion.
+
+    Crops are randomly mirrored and rotated.
+    """
 
     crops: Crops
     config: JointPhase
     device: torch.device
 
     def learns(self, name: str) -> bool:
-        """All weights are trained."""
+        """Return True: all weights are trained."""
         return True
 
     def optimiser(self, named: Iterable[tuple[str, Tensor]]) -> torch.optim.Optimizer:
-        """Adam with a learning rate per kind of weight."""
+        """Adam with a learning rate per kind of weight (see `learning_rates.optimiser`)."""
         config = self.config
         return optimiser(named, config, False, config.context_share, config.last_share)
 
@@ -58,10 +62,11 @@ class Joint:
 
 
 class Entropy:
-    """Bits of latents that were computed once, each by a random encoder of the space.
+    """The task of training entropy models to code fixed latents in few bits.
 
-    The distortion does not change: symbols are quantised with the widths that the supernet
-    predicted when the latents were computed, and entropy models learn to predict the same widths.
+    The latents are computed once, by random encoders of the space. The distortion does not change:
+    symbols are quantised with the widths that the supernet predicted when the latents were
+    computed, and entropy models learn to predict the same widths.
     """
 
     def __init__(
@@ -87,15 +92,19 @@ class Entropy:
         }
 
     def learns(self, name: str) -> bool:
-        """Entropy models are trained, except for the quantisation steps."""
+        """Whether the weight belongs to an entropy model and is not a quantisation step."""
         return name.startswith(ENTROPY) and not name.startswith(STEP)
 
     def optimiser(self, named: Iterable[tuple[str, Tensor]]) -> torch.optim.Optimizer:
-        """Adam with learning rates scaled by the number of a weight's inputs."""
+        """Adam with the learning rates of `lr_by_inputs`."""
         return adam((weight, lr_by_inputs(name, weight, self._config.lr)) for name, weight in named)
 
     def loss(self, supernet: Supernet, subnet: Architecture, rng: np.random.Generator) -> Tensor:
-        """Bits per pixel over sqrt(lambda) on random latents, with a penalty for wrong widths."""
+        """Mean of (bpp + penalty) / sqrt(lambda) over a random batch of latents.
+
+        The penalty is for quantisation widths that differ from the original ones (see
+        `WIDTH_ERROR_BITS`).
+        """
         stored = self._stored[subnet.latent_channels]
         chosen = rng.integers(len(stored.levels), size=self._config.batch)
         latent = stored.latents[chosen].to(self._device).float()
@@ -154,7 +163,7 @@ class _Latents:
 
 
 def flipped(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Crops [N, 3, H, W] after a random symmetry of the square, the same one for all crops."""
+    """Mirror and rotate crops [N, 3, H, W] by one random symmetry of the square for all crops."""
     turns = int(rng.integers(8))
     for dim in (2, 3):
         if turns & dim - 1:

@@ -21,10 +21,11 @@ from space.codec.codec import Codec
 def measure_curve(
     codec: Codec, crops: Crops, qualities: tuple[float, ...], metrics: tuple[str, ...]
 ) -> tuple[Curve, Tensor]:
-    """Mean bpp and metrics over `crops` at each quality, and a sample reconstruction.
+    """Measure the mean bpp and metrics of `crops` at each quality; return a sample as well.
 
-    Metrics are averaged as `Metric.quality`. The sample is the most detailed crop at the middle
-    quality. Raises MetricError for a metric that is not available.
+    A metric is averaged over crops on the scale of `Metric.quality`. The sample is the
+    reconstruction [3, H, W] of the most detailed crop at the middle quality. Raises MetricError if
+    a metric is not available.
     """
     codec.eval()
     device = next(codec.parameters()).device
@@ -55,9 +56,10 @@ def most_detailed(crops: Crops) -> int:
 
 
 def append_validation(path: Path, step: int, rows: pd.DataFrame) -> None:
-    """Append the validation rows of `step` to a CSV file, atomically.
+    """Append the validation's `rows`, taken at `step`, to a CSV file, atomically.
 
-    Existing rows of this and later steps are dropped, because an interrupted training repeats them.
+    Existing rows of this step and of later steps are dropped, because an interrupted training
+    repeats those steps.
     """
     known = pd.read_csv(path) if path.exists() else pd.DataFrame({"step": []}, dtype=int)
     table = pd.concat([known[known["step"] < step], rows.assign(step=step)])
