@@ -10,7 +10,7 @@ A new phone needs an entry in `_PHONES_BY_CHIP` below, and one for its hardware 
 `latency_predictor/measure/phones.py`. If its chip is new, `latency_predictor/model/priors.py` may
 state the chip's throughput and memory bandwidth; otherwise it uses defaults. No code reads
 `latency_predictor/profiles/chips.csv`. It records published figures of chips with their sources,
-and the throughputs in `priors.py` were derived from it.
+and the Neural Engines' throughputs in `priors.py` were derived from it.
 
 Chips: https://github.com/hollance/neural-engine (docs/supported-devices.md, MIT).
 """
