@@ -108,8 +108,8 @@ class OpTable:
     def totals(self) -> dict[str, NDArray[np.float64]]:
         """Totals of each program: `macs`, `parameters` (with biases) and `peak_bytes` [programs].
 
-        `peak_bytes` is the size of all weights, plus the input and output of the op for which
-        these two are largest.
+        `peak_bytes` is the size of all weights plus the largest sum of the input and output of one
+        op.
         """
         weights = self.weights
         live = np.where(self.count > 0, self.in_bytes + self.out_bytes, 0)
@@ -127,10 +127,7 @@ COLUMNS = tuple(field.name for field in fields(OpTable) if field.name != "progra
 
 
 def one_program(rows: Sequence[Mapping[str, int]]) -> OpTable:
-    """Make the table of a single program. Each row maps all of `COLUMNS` but `program` to values.
-
-    The table has one op per row.
-    """
+    """Make the table of a single program. Each row maps `COLUMNS`, without `program`, to values."""
     columns = {
         name: np.array([row[name] for row in rows], dtype=np.int64)
         for name in COLUMNS

@@ -42,7 +42,7 @@ DeviationAndWeights = tuple[float, Floats]
 
 
 def training_rows() -> pd.DataFrame:
-    """Shipped profile rows of runs for the Neural Engine whose networks can be rebuilt.
+    """Shipped profile rows of networks that can be rebuilt, timed with the Neural Engine allowed.
 
     The column `use` is `fallback` for a run that left the Neural Engine, and `calibrate` for one
     that stayed. The columns `network` and `family` are added. Raises `ProfileError`.

@@ -54,9 +54,9 @@ def rows_of_device(path: Path, device: str) -> tuple[pd.DataFrame, Lowered]:
     """Read a device's usable rows, one per network, and all op lists that the file contains.
 
     Rows of any phone with the same chip and compute unit count. If a network has several rows, the
-    geometric mean of their times is used. Raises `ProfileError` if the file cannot be used or has
-    no row of the device, and if a profile file mixes measurements of the device from several
-    sources, which cannot be compared.
+    geometric mean of their times is used. Raises `ProfileError` if the file cannot be used. Raises
+    it also if no row is of the device; the message names the devices in the file. Raises it also if
+    a profile file mixes measurements of several sources, because these cannot be compared.
     """
     rows, tables = read_rows(path)
     rows = usable_rows(rows)
