@@ -76,8 +76,9 @@ class Artefact:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def times(self, device: str) -> RooflineTimes:
-        """The roofline of a device, or the prior of its group if the device is not calibrated.
+        """The roofline of a device and the distribution of its constants.
 
+        For a device that is not calibrated, the distribution is the prior of the device's group.
         Raises `UnknownDevice`.
         """
         key = calibration_key(device)

@@ -1,4 +1,4 @@
-"""Fit the constants of rooflines to measured latencies, and estimate their uncertainty.
+"""Fit the constants of rooflines, with their uncertainty, to measured latencies.
 
 The fit works with logarithms, so that constants stay positive and errors are relative. The estimate
 is the mode of the posterior under the priors of `priors`, and its uncertainty is the normal
@@ -86,7 +86,7 @@ def _fit_group(group: str, data: Measurements) -> Calibrations:
 
 
 def adapt(prior: Posterior, data: Measurements) -> Posterior:
-    """Fit the log constants of one calibration to all of its measurements, given their prior.
+    """Fit the log constants of one calibration, whose prior is `prior`, to all its measurements.
 
     No offset is fitted, so the measurements should come from one source.
     """

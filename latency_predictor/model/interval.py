@@ -42,7 +42,7 @@ class Interval:
 
     @classmethod
     def of(cls, held_out: Estimate, ms: NDArray[np.float64], noise: float) -> Interval:
-        """The interval that fits held-out estimates to the measured times `ms` [rows]."""
+        """The interval from the errors of held-out estimates of the measured times `ms` [rows]."""
         spread = np.hypot(held_out.epistemic_std, noise)
         errors = np.sort(np.abs(np.log(held_out.ms / ms)) / spread)
         rank = min(int(np.ceil((len(errors) + 1) * COVERAGE)), len(errors))
@@ -56,7 +56,7 @@ class Interval:
     def distance(self, estimate: Estimate) -> NDArray[np.float64]:
         """`epistemic_std` of each program, as a multiple of `checked`: shape [programs].
 
-        A program whose distance exceeds 1 should be measured.
+        A program whose distance exceeds 1 should be measured. Distances are 0 if `checked` is 0.
         """
         if self.checked == 0:
             return np.zeros_like(estimate.epistemic_std)

@@ -21,8 +21,9 @@ def score(
 
     `n` is the number of rows, and `mape` the mean of the absolute relative errors. `within_5` and
     `within_10` are the shares of rows with errors of at most 5 and 10 %, and `coverage` is the
-    share of rows whose `ms` lies in the interval. Errors and shares are fractions. `kendall_tau`
-    compares the rankings. A score that is undefined is None, such as the tau of a single row.
+    share of rows whose `ms` lies from `low_ms` to `high_ms`. Errors and shares are fractions.
+    `kendall_tau` compares the rankings by predicted and by measured time. A score that is undefined
+    is None, such as the tau of a single row.
     """
     if len(ms) == 0:
         return {"n": 0} | dict.fromkeys(

@@ -83,7 +83,8 @@ phone."""
 
 _OWN_GROUP = ("a13-ane",)
 """Calibrations that form a group of their own. `a13-ane` was measured with a Core ML three years
-older than that of the others, and sharing constants with it makes their held-out errors worse."""
+older than that of the others, and if it shared constants with them, their held-out errors would be
+worse."""
 
 
 def unit_of_calibration(calibration: str) -> str:

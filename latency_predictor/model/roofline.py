@@ -79,7 +79,7 @@ _CLASS_COLUMNS = {
 """Column of the constant of each cost class; -1 if it is 1 by definition."""
 
 SHARPNESS = 4
-"""Exponent of the smooth maximum. The smooth maximum of three equal times is 1.32 times one."""
+"""Exponent of the smooth maximum. For three equal times, the maximum is 1.32 times each of them."""
 
 WORKING_SET_MB = 2.0
 """Largest live operand, in MB, that stays on chip on M1-class engines.
