@@ -1,4 +1,4 @@
-"""Predict the latency of a network on a phone, with an interval, from its op list."""
+"""Predict the latency of a network on a phone, with an interval, from the network's op list."""
 
 from pathlib import Path
 
@@ -15,7 +15,10 @@ def load_default() -> LatencyModel:
 
 
 def load_model(path: Path) -> LatencyModel:
-    """Load a model file that `calibrate` wrote. Raises `artefact.ArtefactError`."""
+    """Load the latency model from a file that the command `calibrate` wrote.
+
+    Raises `artefact.ArtefactError` if the file cannot be used.
+    """
     from latency_predictor.model import artefact
 
     return artefact.load(path).model()

@@ -10,7 +10,7 @@ from latency_predictor.cli.errors import run_app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command, by default that of this process, and return its exit code."""
+    """Run the command in `arguments`, by default those of this process; return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     return run_app(app, "latency_predictor", "latency-predictor", words)
 

@@ -1,9 +1,17 @@
 """Phones, the chips that they contain, and the device names that a user writes.
 
-A device is a phone and the compute unit that runs the network: `iphone13` is an iPhone 13 on its
+A device is a machine and the compute unit that runs the network: `iphone13` is an iPhone 13 on its
 Neural Engine (Core ML's compute unit ALL), and `iphone11pro-gpu` is an iPhone 11 Pro on its GPU.
-Phones with the same chip share one calibration, for example `a15-ane`. Any other machine has a
-calibration of its own; `local_cpu` is the processor of the computer that runs this program.
+`local_cpu` is the processor of the computer that runs this program. A calibration holds the
+constants of one chip and compute unit, for example `a15-ane`, so phones with the same chip share
+it. A machine that is not a phone has calibrations of its own.
+
+A new phone needs an entry in `_PHONES_BY_CHIP` below, and one for its hardware id in
+`latency_predictor/measure/phones.py`. If its chip is new, `latency_predictor/model/priors.py` may
+state the chip's throughput and memory bandwidth; otherwise it uses defaults. No code reads
+`latency_predictor/profiles/chips.csv`. It records published figures of chips with their sources,
+and the Neural Engines' throughputs in `priors.py` were derived from it.
+
 Chips: https://github.com/hollance/neural-engine (docs/supported-devices.md, MIT).
 """
 
@@ -52,7 +60,7 @@ def slug(name: str) -> str:
 CHIPS = {
     slug(phone): chip for chip, phones in _PHONES_BY_CHIP.items() for phone in phones.split(", ")
 }
-"""Chip of each phone; the keys are slugs."""
+"""Chip of each phone, by the phone's slug: `iphone13` is mapped to `a15`."""
 
 
 class UnknownDevice(UserError):
@@ -70,9 +78,10 @@ class UnknownDevice(UserError):
 
 
 def calibration_key(device: str) -> str | None:
-    """The calibration of a device name; None for a phone that cannot run Core ML on that unit.
+    """Name of the calibration that covers a device: its chip and its compute unit.
 
     `iphone13`, `iPhone 13` and `iphone14-ane` give `a15-ane`; `local_cpu` gives `local-cpu`.
+    Returns None for the Neural Engine of a phone on which Core ML uses none.
     """
     machine, unit = _split(device)
     chip = CHIPS.get(machine, machine)
@@ -80,7 +89,7 @@ def calibration_key(device: str) -> str | None:
 
 
 def devices_of(keys: Collection[str]) -> tuple[str, ...]:
-    """Names of all devices that these calibrations cover."""
+    """Names of all devices that the calibrations `keys` cover."""
     own = {key.rpartition("-")[0] for key in keys} - set(CHIPS.values())
     names = (
         f"{machine}{suffix}"
@@ -101,10 +110,11 @@ def _split(device: str) -> tuple[str, str]:
 
 
 def unit_of(compute_unit: str) -> str | None:
-    """The unit that runs a Core ML program under the compute-unit setting that a source states.
+    """The unit (`ane`, `gpu` or `cpu`) that runs a Core ML program with a compute-unit setting.
 
-    An unstated setting counts as the Neural Engine, because Core ML's default is ALL. Returns None
-    for runtimes other than Core ML itself.
+    `compute_unit` is the setting as the source of a measurement states it. An unstated setting
+    counts as the Neural Engine, because Core ML's default is ALL. Returns None for an unknown
+    setting and for runtimes other than Core ML itself.
     """
     setting = compute_unit.lower()
     if "executorch" in setting or "pipelined" in setting:
@@ -117,7 +127,10 @@ def unit_of(compute_unit: str) -> str | None:
 
 
 def device_of(phone: str, compute_unit: str) -> str:
-    """Device name of a profile row; the device need not be calibrated."""
+    """Device name of a profile row, from the row's phone and compute-unit setting.
+
+    The name ends in `-other` if `unit_of` gives None. The device need not be calibrated.
+    """
     if calibration_key(phone) == calibration_key(LOCAL_CPU):
         return LOCAL_CPU
     unit = unit_of(compute_unit)

@@ -2,7 +2,7 @@
 
 
 class UserError(ValueError):
-    """Bad input. The message is one line that restates it and says what would be accepted.
+    """Bad input. The message is one line that restates the input and says what would be accepted.
 
     Commands print the message and exit with code 2.
     """

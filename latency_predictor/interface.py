@@ -17,11 +17,12 @@ from latency_predictor.ops import OpTable
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predicted milliseconds of each program; `low_ms <= ms <= high_ms`.
+    """Predicted latency of each program in milliseconds; `low_ms <= ms <= high_ms`.
 
-    All arrays have shape [programs]. The interval is meant to contain the true latency nine times
-    in ten for a network of a family that the model was not calibrated on. `distance` tells how far
-    a program lies from the calibration data, relative to the 95 % quantile of the rows on which
+    All arrays have shape [programs]. The interval from `low_ms` to `high_ms` is meant to contain
+    the true latency nine times in ten, for networks of families that the model was not calibrated
+    on. `distance` says how far a program is from the calibration data: it is the uncertainty of
+    the prediction (`epistemic_std`), divided by the 95 % quantile of the uncertainties at which
     intervals were checked. A program whose distance exceeds 1 should be measured.
     """
 
@@ -43,36 +44,36 @@ class LatencyModel(Protocol):
         ...
 
     def predict(self, table: OpTable, device: str) -> Prediction:
-        """Latency of each program of the table: `from_sums` of its `feature_sums`.
+        """Predict the latency of each program of the table.
 
-        Raises `UnknownDevice`.
+        The result equals `from_sums` of the table's `feature_sums`. Raises `UnknownDevice`.
         """
         ...
 
     def op_features(self, table: OpTable, device: str) -> NDArray[np.float64]:
-        """Additive features of one occurrence of each op: shape [rows, features].
+        """Features of one occurrence of each op, to be summed over programs: [rows, features].
 
         The first feature is the op's time in milliseconds. Raises `UnknownDevice`.
         """
         ...
 
     def from_sums(self, sums: NDArray[np.float64], device: str) -> Prediction:
-        """Latency of programs from the sums of their op features, `sums` [programs, features].
+        """Predict latencies from op features summed over each program: `sums` [programs, features].
 
-        A program can therefore be priced from its parts. Raises `UnknownDevice`.
+        The sums of a program's parts may be computed apart and added. Raises `UnknownDevice`.
         """
         ...
 
 
 def feature_sums(model: LatencyModel, table: OpTable, device: str) -> NDArray[np.float64]:
-    """Sums of the op features over each program: shape [programs, features]."""
+    """Sums of the model's op features over each program: shape [programs, features]."""
     return summed(lambda part: model.op_features(part, device), table)
 
 
 class CalibratedModel:
     """A `LatencyModel` with one `AdditiveTimes` and one `Interval` for each calibration.
 
-    Both mappings are keyed by calibration, for example `a15-ane`.
+    The mappings `times` and `intervals` are keyed by calibration, for example `a15-ane`.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class CalibratedModel:
         self._intervals = intervals
 
     def predict(self, table: OpTable, device: str) -> Prediction:
-        """Latency of each program of the table. Raises `UnknownDevice`."""
+        """Predict the latency of each program of the table. Raises `UnknownDevice`."""
         return self.from_sums(feature_sums(self, table, device), device)
 
     def op_features(self, table: OpTable, device: str) -> NDArray[np.float64]:
@@ -95,7 +96,7 @@ class CalibratedModel:
         return self._times[self._key(device)].op_features(table)
 
     def from_sums(self, sums: NDArray[np.float64], device: str) -> Prediction:
-        """Latency of programs from the sums of their op features, `sums` [programs, features].
+        """Predict latencies from op features summed over each program: `sums` [programs, features].
 
         Raises `UnknownDevice`.
         """

@@ -1,8 +1,9 @@
-"""The op list, which codecs, traced networks and the latency model have in common.
+"""The op list: the description of a program that the latency model takes.
 
 An op is a *fused* operation as a Core ML program runs it: a convolution includes its bias, its
-normalisation and its activation. A table holds the ops of any number of programs as columns, so
-that a whole search space is lowered and priced without a Python loop over architectures.
+normalisation and its activation. Codecs and traced networks are lowered to ops, that is, converted
+to op lists. A table holds the ops of any number of programs as columns. A whole search space is
+therefore lowered, and its latency predicted, without a Python loop over architectures.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BYTES_PER_VALUE = 2
-"""Bytes per weight and per activation, which are float16 on the Neural Engine."""
+"""Bytes per weight and per activation. Both are float16 on the Neural Engine."""
 
 
 class Kind(IntEnum):
@@ -40,7 +41,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class OpTable:
-    """Ops as columns, each an array of shape [rows].
+    """A table of ops, with one row per op. Each column is an array of shape [rows].
 
     Row i belongs to program `program[i]`, and every program has at least one row. `count` is how
     often the op occurs in its program (0 for a slot that the architecture leaves empty), `kernel`
@@ -66,42 +67,49 @@ class OpTable:
 
     @property
     def weights(self) -> NDArray[np.int64]:
-        """Weights of one occurrence of each op, without biases."""
+        """Number of weights of one occurrence of each op, without biases: shape [rows]."""
         weighted = (self.kind == Kind.CONV) | (self.kind == Kind.TRANSPOSED_CONV)
         taps = self.kernel * self.in_channels // self.groups * self.out_channels
         return np.where(weighted, taps, 0)
 
     @property
     def macs(self) -> NDArray[np.int64]:
-        """Multiply-accumulates of one occurrence; 0 except for convolutions and MATMUL."""
+        """Multiply-accumulates of one occurrence of each op: shape [rows].
+
+        They are 0 except for convolutions and MATMUL.
+        """
         taps = self.kernel * self.in_channels // self.groups * self.out_channels
         positions = np.where(self.kind == Kind.TRANSPOSED_CONV, self.in_px, self.out_px)
         return np.where(self.kind <= Kind.MATMUL, taps * positions, 0)
 
     @property
     def weight_bytes(self) -> NDArray[np.int64]:
-        """Bytes of weights that one occurrence reads."""
+        """Bytes of weights that one occurrence of each op reads: shape [rows]."""
         return self.weights * BYTES_PER_VALUE
 
     @property
     def in_bytes(self) -> NDArray[np.int64]:
-        """Bytes of activations that one occurrence reads."""
+        """Bytes of activations that one occurrence of each op reads: shape [rows]."""
         return self.in_channels * self.in_px * BYTES_PER_VALUE
 
     @property
     def out_bytes(self) -> NDArray[np.int64]:
-        """Bytes of activations that one occurrence writes."""
+        """Bytes of activations that one occurrence of each op writes: shape [rows]."""
         return self.out_channels * self.out_px * BYTES_PER_VALUE
 
     def per_program(self, per_op: NDArray[Any]) -> NDArray[np.float64]:
-        """Sum a quantity per occurrence over each program: shape [programs]."""
+        """Sum `per_op` over the occurrences of all ops of each program: shape [programs].
+
+        `per_op` [rows] is a quantity of one occurrence of each op.
+        """
         weights = (per_op * self.count).astype(np.float64)
         return np.asarray(np.bincount(self.program, weights, self.programs), dtype=np.float64)
 
     def totals(self) -> dict[str, NDArray[np.float64]]:
-        """`macs`, `parameters` (biases included) and `peak_bytes`, each of shape [programs].
+        """Totals of each program: `macs`, `parameters` (with biases) and `peak_bytes` [programs].
 
-        `peak_bytes` is the size of all weights plus the largest input and output of any one op.
+        `peak_bytes` is the size of all weights plus the largest sum of the input and output of one
+        op.
         """
         weights = self.weights
         live = np.where(self.count > 0, self.in_bytes + self.out_bytes, 0)
@@ -119,7 +127,7 @@ COLUMNS = tuple(field.name for field in fields(OpTable) if field.name != "progra
 
 
 def one_program(rows: Sequence[Mapping[str, int]]) -> OpTable:
-    """The table of a single program. Each row gives all of `COLUMNS` except `program`."""
+    """Make the table of a single program. Each row maps `COLUMNS`, without `program`, to values."""
     columns = {
         name: np.array([row[name] for row in rows], dtype=np.int64)
         for name in COLUMNS
@@ -129,11 +137,15 @@ def one_program(rows: Sequence[Mapping[str, int]]) -> OpTable:
 
 
 OCCURRENCE = tuple(name for name in COLUMNS if name not in ("program", "count"))
-"""The columns that distinguish one op from another."""
+"""Names of the columns that distinguish one op from another: all but `program` and `count`."""
 
 
 def occurrences(table: OpTable) -> Counter[tuple[int, ...]]:
-    """Number of occurrences of each op in a whole table, by its values in columns `OCCURRENCE`."""
+    """Number of occurrences of each distinct op, summed over all programs of a table.
+
+    Two rows are the same op if they agree in all columns of `OCCURRENCE`. The keys are the values
+    of these columns, in their order. Ops whose count is 0 are left out.
+    """
     found: Counter[tuple[int, ...]] = Counter()
     columns = [getattr(table, name).tolist() for name in OCCURRENCE]
     for op, count in zip(zip(*columns, strict=True), table.count.tolist(), strict=True):
@@ -142,7 +154,7 @@ def occurrences(table: OpTable) -> Counter[tuple[int, ...]]:
 
 
 def concatenate(tables: Sequence[OpTable]) -> OpTable:
-    """Join tables. The programs of each table are numbered after those of the one before."""
+    """Join tables. The programs of each table are numbered after those of the previous table."""
     starts = np.cumsum([0, *(table.programs for table in tables)])
     columns = {name: np.concatenate([getattr(t, name) for t in tables]) for name in COLUMNS}
     columns["program"] = np.concatenate(

@@ -1,4 +1,4 @@
-"""Writing of files and folders, whole or not at all."""
+"""Write files and folders atomically, that is, whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically. Raises OSError that names the file."""
+    """Write a file atomically. Raises an OSError whose message names the file."""
     try:
         with _folder_beside(path) as work:
             # In its own folder the file gets the permissions of any new file, and a free name.
@@ -23,9 +23,9 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder to fill, which replaces `path` if the block ends without an error.
+    """Yield an empty folder to fill. It replaces `path` if the block ends without an error.
 
-    Raises OSError that names `path`, also for an OSError in the block.
+    Raises an OSError whose message names `path`, also in place of an OSError in the block.
     """
     try:
         with _folder_beside(path) as work:
@@ -40,9 +40,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def left_behind(path: Path) -> list[Path]:
-    """Unfinished folders beside `path`, of processes that were killed while writing it.
+    """Temporary folders beside `path` in which a write of `path` was begun but not finished.
 
-    They cannot be told from those of a process that is writing `path` now.
+    Each was left behind by a process that was killed, or belongs to a process that is writing
+    `path` now. The two cases cannot be told apart.
     """
     return list(path.parent.glob(f".{glob.escape(path.name)}.*"))
 

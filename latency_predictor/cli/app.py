@@ -1,6 +1,6 @@
-"""The app behind `python -m latency_predictor`: its commands, and how it prints what they return.
+"""The app behind `python -m latency_predictor`, and the printing of what its commands return.
 
-Modules of commands import what takes long to load inside their functions.
+Command modules import slow packages inside functions, rather than at the top.
 """
 
 from __future__ import annotations

@@ -20,8 +20,9 @@ INTERRUPTED = 130
 def run_app(app: typer.Typer, package: str, script: str, arguments: Sequence[str]) -> int:
     """Run the command that the arguments name and return its exit code.
 
-    The app is called as `python -m PACKAGE`, and as `script` once it is installed. Without
-    arguments, its help is printed and the exit code is 2.
+    `package` is the word after `python -m` by which the app is called, and `script` is the app's
+    name once it is installed. Without arguments, the help of the app is printed and the exit code
+    is 2.
     """
     # A shell can complete the words after a script only.
     installs = bool(arguments) and arguments[0] in ("--install-completion", "--show-completion")
@@ -37,9 +38,9 @@ def run_app(app: typer.Typer, package: str, script: str, arguments: Sequence[str
 
 
 def exit_code(work: Callable[[], int | None]) -> int:
-    """Do the work and return its exit code.
+    """Call `work` and return its exit code.
 
-    It is 2 after an error that a user can correct, which is printed in one line.
+    An error that a user can correct is printed in one line, and the exit code is 2.
     """
     try:
         return work() or 0
@@ -54,7 +55,7 @@ def exit_code(work: Callable[[], int | None]) -> int:
 
 @contextmanager
 def continuing() -> Iterator[None]:
-    """Say after Ctrl-C that the same command continues."""
+    """If Ctrl-C interrupts the block, say that the same command continues the work."""
     try:
         yield
     except KeyboardInterrupt:

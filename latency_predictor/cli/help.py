@@ -1,4 +1,4 @@
-"""The help of both command lines."""
+"""Settings and help texts of two command lines: this package's and that of `search`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ APP: dict[str, Any] = {
     "rich_markup_mode": None,
     "pretty_exceptions_enable": False,
 }
-"""Settings of an app: plain text, as an error is to be one line."""
+"""Settings of a Typer app. The output is plain text, so that an error is one line."""
 
 
 def add_command(
@@ -22,10 +22,10 @@ def add_command(
     *examples: str,
     **settings: Any,
 ) -> None:
-    """Add a command to an app; its description is the function's docstring.
+    """Add a command to an app. The command's description is the function's docstring.
 
     `call` is the command line up to the command's arguments, such as `python -m search encode`. Its
-    last word is the command's name. The help ends with examples of arguments.
+    last word is the command's name. `examples` are arguments that the end of the help shows.
     """
     lines = (f"  {call} {example}".rstrip() for example in examples)
     # The line with a backspace keeps Typer from filling the lines that follow.

@@ -33,7 +33,7 @@ def kit(
 ) -> dict[str, Any]:
     """Write a folder of programs to measure on a device.
 
-    They are the architectures of a space that tell the model most about the device.
+    The programs belong to the architectures of a space that tell the model most about the device.
     """
     from latency_predictor.measure import kit as kits
     from latency_predictor.measure.programs import find

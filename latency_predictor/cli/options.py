@@ -43,13 +43,15 @@ class Choice:
     model: Path | None
     """The current latency model; None is the shipped one."""
     random: bool
-    """Whether they are drawn at random instead of by what the model knows least."""
+    """Whether the architectures are drawn at random. Otherwise they are those that tell the model
+    most about the device."""
     seed: int
 
     def numbers(self, source: ProgramSource, device: str) -> list[int]:
-        """Numbers of the architectures, of which the first tell the model most about the device.
+        """Numbers of the chosen architectures, most informative first unless they are random.
 
-        Raises the errors of the model file, and SuggestError for more than the space has.
+        Raises TooFewArchitectures if more are requested than can be chosen. Raises ArtefactError
+        for the model file and UnknownDevice, unless the choice is random.
         """
         import numpy as np
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def check_file(path: Path, *inputs: Path) -> None:
-    """Raise OSError if no file can be written at `path` or if it is one of the inputs."""
+    """Raise OSError if no file can be written at `path`, or if `path` is one of `inputs`."""
     if path.resolve() in [other.resolve() for other in inputs]:
         raise FileExistsError(f"{path}: is an input file and will not be replaced")
     if path.is_dir():

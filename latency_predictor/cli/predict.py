@@ -27,8 +27,8 @@ def predict(
 ) -> dict[str, Any]:
     """Predict the latency of one published network on one device.
 
-    It prints milliseconds with a 90 % interval, the multiplications and parameters of the network,
-    and for a Neural Engine whether the program is likely to stay on it.
+    It prints milliseconds with a 90 % interval, the numbers of multiply-accumulates and parameters
+    of the network, and for a Neural Engine whether the program is likely to stay on it.
     """
     from latency_predictor.model import artefact
     from latency_predictor.networks.names import NetworkSpec, lower_network

@@ -10,9 +10,10 @@ T = TypeVar("T")
 
 
 def shown(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
-    """Iterate over the items with a progress bar on standard error, if that is a terminal.
+    """Iterate over the items, with a progress bar if standard error is a terminal.
 
-    `total` is their number, and can be left out for a sequence.
+    `what` is the label of the bar. `total` is the number of items, and can be left out for a
+    sequence.
     """
     from rich.console import Console
     from rich.progress import track

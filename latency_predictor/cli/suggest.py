@@ -26,7 +26,7 @@ def suggest(
 ) -> dict[str, Any]:
     """List the architectures that are worth measuring.
 
-    The first tell the model most about the device.
+    The list begins with those that tell the model most about the device.
     """
     from latency_predictor.measure import programs
     from latency_predictor.measure.kit import device_named

@@ -1,4 +1,4 @@
-"""Parsers of option values, whose errors restate the value and say what would be accepted."""
+"""Parsers of option values. Their errors restate the value and say what would be accepted."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import typer
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
-    """A parser of whole numbers of at least `least` and at most `most`.
+    """Make a parser of whole numbers from `least` to `most`; None means that there is no maximum.
 
-    It raises BadParameter for anything else.
+    The parser raises BadParameter for anything else.
     """
     allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
 

@@ -1,1 +1,1 @@
-"""Measurements of an iPhone or this computer, and import of those made with other software."""
+"""Measure programs on an iPhone or this computer, or import measurements of other software."""

@@ -34,11 +34,12 @@ def convert(
     path: Path,
     outputs: Sequence[str] | None = None,
 ) -> MLModel:
-    """Write `module`, in inference form, to the package `path`, which is replaced.
+    """Convert `module`, which must be in inference form, and write it as the package `path`.
 
-    `inputs` gives the names and shapes of the arguments of `forward`, in order. `outputs` names its
-    results (default: output_0, output_1 and so on). Both are float16 arrays, because float32 arrays
-    would need a cast each. Weights and arithmetic are float16. The returned model is not compiled.
+    An existing package is replaced. `inputs` gives the names and shapes of the arguments of
+    `forward`, in order. `outputs` names the results of `forward` (default: output_0, output_1 and
+    so on). Inputs and outputs are float16 arrays, because float32 arrays would need a cast each.
+    Weights and arithmetic are float16. The returned model is not compiled.
     """
     coremltools = quiet_coremltools()
     program = _exported(module, inputs)
@@ -74,7 +75,10 @@ def package_sha256(path: Path) -> str:
 
 
 def quiet_coremltools() -> ModuleType:
-    """Import `coremltools` without its messages about the host, when it is needed: it is slow."""
+    """Import `coremltools` without its messages about the host, and return it.
+
+    The import is slow, so modules call this function only when they need the package.
+    """
     logging.getLogger("coremltools").setLevel(logging.ERROR)
     with silence():
         import coremltools

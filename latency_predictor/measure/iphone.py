@@ -65,9 +65,10 @@ class IPhoneError(UserError):
 def measure(
     kit: Kit, folder: Path, team: str | None, done: Collection[ProfileRecord]
 ) -> Iterator[ProfileRecord]:
-    """Measure the programs of a kit that `done` lacks, and yield the record of each.
+    """Measure the programs of a kit that have no record in `done`, and yield the record of each.
 
-    `team` is the id of the team that signs the runner app. Raises `IPhoneError`.
+    `folder` is the folder of the kit, and `team` the id of the team that signs the runner app.
+    Raises `IPhoneError`.
     """
     _check_host()
     if not team:

@@ -36,8 +36,8 @@ class KitError(UserError):
 class Kit:
     """The content of `kit.json`.
 
-    `source` is the name or path of the source of its programs, `device` is the slug of a phone or
-    `local_cpu`, and `seed` is the seed with which the programs were chosen.
+    `source` is the name or path of the search space that the programs come from, `device` is the
+    slug of a phone or `local_cpu`, and `seed` is the seed with which architectures were chosen.
     """
 
     schema: Literal[1] = SCHEMA
@@ -76,16 +76,20 @@ def device_named(name: str) -> str:
 def make(
     source: ProgramSource, found_as: str, device: str, numbers: Iterable[int], seed: int
 ) -> Kit:
-    """A kit of these architectures, without packages. `found_as` is the source's name or path."""
+    """Make a kit of the programs of the architectures `numbers`, without packages.
+
+    `found_as` is the name or path by which the source can be found again.
+    """
     models = [_model(source, number, program, device) for number, program in
               product(numbers, source.programs)]  # fmt: skip
     return Kit(source=found_as, device=device, seed=seed, models=models)
 
 
 def write(kit: Kit, source: ProgramSource, folder: Path) -> Iterator[str]:
-    """Write the kit package by package, and yield the name of each finished program.
+    """Write a kit to a folder package by package, and yield the name of each finished program.
 
-    `kit.json` is written last, so that an incomplete folder is not mistaken for a kit.
+    A kit for `local_cpu` has no packages, and nothing is yielded. `kit.json` is written last, so
+    that an incomplete folder is not mistaken for a kit.
     """
     models = kit.models
     if kit.device != LOCAL_CPU:
@@ -100,7 +104,10 @@ def write(kit: Kit, source: ProgramSource, folder: Path) -> Iterator[str]:
 
 
 def read(folder: Path) -> Kit:
-    """The kit in a folder. Raises `ProfileFileError` or `KitError`."""
+    """Read the kit in a folder.
+
+    Raises `KitError` if `kit.json` cannot be read, and `ProfileFileError` if its content is wrong.
+    """
     path = folder / KIT_FILE
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,9 +1,9 @@
 """Time programs in torch on one thread of this computer's processor.
 
 The time of a call is the processor time of the one thread that does all its work. On an idle
-computer it equals the elapsed time. On a shared one it excludes the time of other processes, and
-only their memory traffic can increase it. Programs are therefore measured in rounds, with one burst
-of each program per round, so that a busy minute affects all programs and not a single one.
+computer it equals the elapsed time. On a shared computer it excludes the time of other processes,
+and only their memory traffic can increase it. Programs are measured in rounds, with one burst of
+each program per round. A busy minute therefore affects all programs and not a single one.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ BURST_CALLS = 3
 
 
 def steps(kit: Kit, done: Collection[ProfileRecord]) -> int:
-    """Number of bursts that `measure` has left to time."""
+    """Number of bursts that `measure` still has to time, given the records in `done`."""
     return sum(ROUNDS - _rounds(_found(done, model)) for model in kit.models)
 
 
 def measure(
     kit: Kit, source: ProgramSource, done: Collection[ProfileRecord]
 ) -> Iterator[ProfileRecord]:
-    """Time the programs of a kit, and yield a program's extended record after each burst.
+    """Time the programs of a kit. After each burst, yield the program's record with the burst.
 
-    Records of this processor in `done` are continued. Raises `KitError` if the source has changed
-    since the kit was made.
+    Records of this processor in `done` are continued. Raises `KitError` if the programs of the
+    source have changed since the kit was made.
     """
     for model in kit.models:
         if source.identify(model.number) != model.architecture_id:
@@ -62,12 +62,15 @@ def measure(
 
 
 def this_processor() -> Device:
-    """The computer that runs this program."""
+    """The `Device` that describes this computer."""
     return Device(name=LOCAL_CPU, product_type=_processor(), os=_system())
 
 
 def burst_ms(module: nn.Module, inputs: list[Tensor]) -> list[float]:
-    """Milliseconds of this thread in each of `BURST_CALLS` calls, after `UNTIMED_CALLS` others."""
+    """Processor time of this thread in each of `BURST_CALLS` calls of a module, in milliseconds.
+
+    `UNTIMED_CALLS` calls come first.
+    """
     samples = []
     with torch.inference_mode():
         for call in range(UNTIMED_CALLS + BURST_CALLS):

@@ -104,10 +104,10 @@ _BURST_RUN = TypeAdapter(_BurstRun)
 
 
 def records_of(path: Path, kit: Kit) -> list[ProfileRecord]:
-    """The measurements in a file of any accepted form. A profile file is only checked.
+    """Read measurements of a kit: the burst runner's JSON, a table, or a profile file.
 
-    Raises `ProfileFileError` for a file that cannot be used, and `KitError` for a program that is
-    not in the kit.
+    The records of a profile file are checked and returned unchanged. Raises `ProfileFileError` for
+    a file that cannot be used, and `KitError` for a program that is not in the kit.
     """
     where = f"measurements {str(path)!r}"
     try:

@@ -48,5 +48,5 @@ _NAMES = {f"iPhone{number}": name for ids, name in _HARDWARE.items() for number 
 
 
 def phone_name(product_type: str) -> str | None:
-    """Name of a phone, such as `iPhone 16 Pro` for `iPhone17,1`; None for an unknown id."""
+    """Name of the phone with a hardware id: `iPhone 16 Pro` for `iPhone17,1`, None if unknown."""
     return _NAMES.get(product_type)

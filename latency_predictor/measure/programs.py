@@ -1,7 +1,8 @@
 """Programs to measure: what the predictor needs to know of them, and where they come from.
 
-The predictor knows op lists, but not the architectures that they are lowered from. These lie above
-it, so that it names their module instead of importing it, and loads it when a command needs it.
+The predictor knows op lists, but not the architectures that are lowered to op lists. Package
+`space` defines architectures and imports the predictor, so the predictor must not import `space`.
+Instead it names a module of `space` (`CODECS`) and loads the module when a command needs it.
 """
 
 from __future__ import annotations
@@ -46,13 +47,14 @@ class ProgramSource(Protocol):
         ...
 
     def lower(self, numbers: NDArray[np.int64], program: str) -> OpTable:
-        """Op lists of one program of each of these architectures, in this order."""
+        """Op lists of one program of each of the architectures `numbers`, in their order."""
         ...
 
     def build(self, number: int, program: str) -> nn.Module:
-        """The program as a module in inference form, whose weights cost as much as trained ones.
+        """Build a program of an architecture as a module in inference form.
 
-        It takes the float32 tensors of `inputs` and returns one or more tensors.
+        The module takes the float32 tensors of `inputs` and returns one or more tensors. Its
+        weights are not trained, but a device takes as long with them as with trained weights.
         """
         ...
 
@@ -65,12 +67,12 @@ class ProgramSource(Protocol):
         ...
 
     def identify(self, number: int) -> str:
-        """Id of the architecture, valid in file names, that does not depend on its number."""
+        """Id of the architecture. It is valid in file names and does not depend on the number."""
         ...
 
 
 def find(name: str) -> ProgramSource:
-    """The codecs of a search space, which is named by its name or by the path of its YAML file.
+    """The codecs of a search space. `name` is the space's name or the path of its YAML file.
 
     Raises UserError for any other name and for a file that does not describe a space, and OSError
     for a file that cannot be read.

@@ -1,4 +1,4 @@
-"""The fitted model as a JSON file, which has a version and contains no code."""
+"""The fitted latency model as a JSON file. The file has a format version and contains no code."""
 
 from __future__ import annotations
 
@@ -36,9 +36,11 @@ class ArtefactError(UserError):
 class Artefact:
     """The result of a calibration, as it is saved.
 
-    `devices` and `intervals` are keyed by calibration, for example "a15-ane". `common` holds, by
-    group, the distribution from which a new device starts. `offsets` is keyed by calibration and
-    source. `unseen` holds, by group, the interval of a device without measurements.
+    `calibration_sha256` and `calibration_rows` are the hash and the number of the fitted rows.
+    `devices` and `intervals` hold the log constants and the interval of each calibration, for
+    example of "a15-ane". `common` holds, by group of calibrations, the distribution from which the
+    fit of a new device starts. `offsets` holds the log offset of each source, by
+    "calibration/source". `unseen` holds, by group, the interval of a device without measurements.
     `cross_validation` holds scores by protocol and model.
     """
 
@@ -52,15 +54,18 @@ class Artefact:
     cross_validation: Mapping[str, Any]
 
     def model(self) -> CalibratedModel:
-        """The model of all calibrated devices, and of other phones from their group's prior."""
+        """The latency model of all calibrated devices and of the Neural Engines of other phones.
+
+        It predicts those other phones from the prior of their group.
+        """
         times = {key: self._times(key) for key in (*self._guessed, *self.devices)}
         intervals = {key: self.unseen[group_of(key)] for key in self._guessed} | {**self.intervals}
         return CalibratedModel("roofline", times, intervals)
 
     def digest(self, device: str) -> str:
-        """Hash of what the file says of a device, or of its group if the device is not calibrated.
+        """Hash of the calibration and interval that apply to a device, as 16 hex digits.
 
-        Raises `UnknownDevice`.
+        For a phone that is not calibrated, these are the ones of its group. Raises `UnknownDevice`.
         """
         key = calibration_key(device)
         if key is None or key not in (*self._guessed, *self.devices):
@@ -71,7 +76,11 @@ class Artefact:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def times(self, device: str) -> RooflineTimes:
-        """The roofline of a device, or of its group if uncalibrated. Raises `UnknownDevice`."""
+        """The roofline of a device and the distribution of its constants.
+
+        For a device that is not calibrated, the distribution is the prior of the device's group.
+        Raises `UnknownDevice`.
+        """
         key = calibration_key(device)
         if key is None or group_of(key) not in self.common:
             raise UnknownDevice(device, self.model().devices)
@@ -87,7 +96,7 @@ class Artefact:
 
 
 def save(artefact: Artefact, path: Path) -> None:
-    """Write the file whole or not at all. Raises OSError."""
+    """Write an artefact to a file, whole or not at all. Raises OSError."""
     content = {
         "format": MODEL_FORMAT,
         "calibration_sha256": artefact.calibration_sha256,
@@ -104,7 +113,7 @@ def save(artefact: Artefact, path: Path) -> None:
 
 
 def load(path: Path = SHIPPED_MODEL) -> Artefact:
-    """Read a file that `save` wrote. Raises `ArtefactError`."""
+    """Read a file that `save` wrote. Raises `ArtefactError` if the file cannot be used."""
     try:
         content = json.loads(path.read_text())
         version = content.pop("format")

@@ -1,9 +1,9 @@
-"""Baselines for the calibrated roofline, fitted to the same data.
+"""Baselines that the calibrated roofline is compared with, fitted to the same data.
 
-There are linear models in MACs and in op features summed over a program. They are additive with
-non-negative weights, so they implement `AdditiveTimes`, as the roofline does. Gradient boosting
-uses the same sums but is not additive. The last baseline is the roofline with the constants of its
-priors, before any calibration.
+There are two linear models, one in MACs and one in op features, both summed over a program. They
+are additive with non-negative weights, so they implement `AdditiveTimes`, as the roofline does.
+Gradient boosting uses the same sums but is not additive. The last baseline is the roofline with the
+constants of its priors, before any calibration.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class LinearTimes:
-    """`floor_ms + features(op) @ weights`."""
+    """A linear model of latency, with one weight per op feature and a constant `floor_ms`.
+
+    The time of a program, in ms, is `floor_ms` plus `features(op) @ weights` summed over its ops.
+    """
 
     features: Features
     floor_ms: float
@@ -49,7 +52,10 @@ class LinearTimes:
 
 @dataclass(frozen=True)
 class BoostedTimes:
-    """Gradient-boosted trees on the log of a program's latency. They cannot extrapolate."""
+    """Gradient-boosted trees that predict the log of a program's latency.
+
+    They cannot extrapolate beyond the latencies that they were fitted to.
+    """
 
     trees: GradientBoostingRegressor
 
@@ -58,12 +64,17 @@ class BoostedTimes:
 
 
 def gmacs(table: OpTable) -> NDArray[np.float64]:
-    """Multiply-accumulates of each op in billions: shape [rows, 1]."""
+    """Multiply-accumulates of one occurrence of each op, in billions: shape [rows, 1]."""
     return table.macs[:, None] / 1e9
 
 
 def op_features(table: OpTable) -> NDArray[np.float64]:
-    """Count, GMACs and MB moved for each cost class, and weight MB: [rows, 3 * classes + 1]."""
+    """Features of one occurrence of each op: shape [rows, 3 * classes + 1].
+
+    There are three features per class of `roofline.Cost`: the count 1, GMACs, and MB of activations
+    read and written. They are 0 for all classes but the op's own. The last feature is the MB of the
+    op's weights.
+    """
     one_hot = np.eye(len(Cost))[cost_of(table)]
     moved = (table.in_bytes + table.out_bytes)[:, None] / 1e6
     return np.hstack(
@@ -72,22 +83,25 @@ def op_features(table: OpTable) -> NDArray[np.float64]:
 
 
 def fit_macs_only(measurements: Measurements) -> Fitted:
-    """Linear regression of latency on MACs, with an intercept, per calibration."""
+    """Fit a linear regression of latency on MACs, with an intercept, for each calibration."""
     return _fit(measurements, lambda rows: _fit_linear(rows, gmacs))
 
 
 def fit_ridge(measurements: Measurements) -> Fitted:
-    """Ridge regression of latency on the summed op features, per calibration."""
+    """Fit a ridge regression of latency on the summed op features for each calibration."""
     return _fit(measurements, lambda rows: _fit_linear(rows, op_features))
 
 
 def fit_boosting(measurements: Measurements) -> Fitted:
-    """Gradient boosting of log latency on the summed op features, per calibration."""
+    """Fit boosted trees to the log latency over the summed op features for each calibration."""
     return _fit(measurements, _fit_trees)
 
 
 def unlearned_roofline(measurements: Measurements) -> Fitted:
-    """The roofline at the centres of the priors. Only the sources' offsets come from the data."""
+    """The roofline whose constants are the centres of their priors.
+
+    Only the offsets of the sources are fitted to the measurements.
+    """
     no_covariance = np.zeros((len(CONSTANTS), len(CONSTANTS)))
 
     def times(rows: Measurements) -> Times:

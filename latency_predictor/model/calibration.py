@@ -1,11 +1,11 @@
-"""Fit the constants of rooflines to measured latencies, with their uncertainty.
+"""Fit the constants of rooflines, with their uncertainty, to measured latencies.
 
 The fit works with logarithms, so that constants stay positive and errors are relative. The estimate
 is the mode of the posterior under the priors of `priors`, and its uncertainty is the normal
 distribution around the mode (Laplace's approximation). A constant that affects no measurement
-therefore keeps its prior width. The harness and the operating system of a laboratory affect all of
-its rows: they are modelled by an offset per source and calibration, which is shrunk towards zero.
-Predictions leave the offsets out.
+therefore keeps its prior width. The harness and the operating system of a laboratory affect all
+rows that it measured. Their effect is modelled by an offset per source and calibration, which is
+shrunk towards zero. Predictions leave the offsets out.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ _SIZE = len(CONSTANTS)
 class Calibrations:
     """The result of a fit.
 
-    `devices` is keyed by calibration, for example "a15-ane". `common` holds, by group, the
-    distribution of the part that all devices of the group share, relative to `priors.centre`.
-    `offsets` holds the log offsets by calibration and source.
+    The log constants of a calibration are the sum of `priors.centre`, a common part that all
+    calibrations of a group share, and a deviation. `devices` holds the distribution of the log
+    constants by calibration, for example "a15-ane", and `common` that of the common part by group.
+    `offsets` holds the log offset of each source, by "calibration/source".
     """
 
     devices: dict[str, Posterior]
@@ -40,7 +41,7 @@ class Calibrations:
     offsets: dict[str, float]
 
     def fitted(self) -> Fitted:
-        """The models that predict with these calibrations."""
+        """Models that predict latencies with these calibrations, and the offsets."""
         times = {key: RooflineTimes(posterior) for key, posterior in self.devices.items()}
         return Fitted(times, self.offsets)
 
@@ -85,7 +86,10 @@ def _fit_group(group: str, data: Measurements) -> Calibrations:
 
 
 def adapt(prior: Posterior, data: Measurements) -> Posterior:
-    """Fit the constants of one calibration to all its measurements, which have one source."""
+    """Fit the log constants of one calibration, whose prior is `prior`, to all its measurements.
+
+    No offset is fitted, so the measurements should come from one source.
+    """
     (key,) = np.unique(data.calibration).tolist()
     problem = _Problem(
         data=data,

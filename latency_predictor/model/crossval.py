@@ -22,14 +22,21 @@ Folds = NDArray[np.int64]
 
 
 def folds_by_family(measurements: Measurements) -> Folds:
-    """Fold of each row. All rows of a family of networks, on any device, are in the same fold."""
+    """Number of the fold of each row: shape [rows].
+
+    All rows of a family of networks, on any device, are in the same fold.
+    """
     families = len(np.unique(measurements.family))
     splits = GroupKFold(min(FOLDS, families)).split(measurements.ms, groups=measurements.family)
     return _numbered(splits, len(measurements))
 
 
 def folds_at_random(measurements: Measurements) -> Folds:
-    """Fold of each row, at random. Scores are optimistic: relatives of a row stay in training."""
+    """Number of the fold of each row, drawn at random: shape [rows].
+
+    Scores on these folds are optimistic, because a model is fitted to relatives of the networks
+    that it is scored on.
+    """
     splits = KFold(FOLDS, shuffle=True, random_state=_SEED).split(measurements.ms)
     return _numbered(splits, len(measurements))
 
@@ -42,7 +49,10 @@ def _numbered(splits: Iterator[tuple[Folds, Folds]], rows: int) -> Folds:
 
 
 def estimates(fitted: Fitted, data: Measurements, within_source: bool = False) -> Estimate:
-    """Estimate of each row: shape [rows]. `within_source` applies the offset of its source."""
+    """Estimate the latency of each row: shape [rows].
+
+    With `within_source`, each estimate includes the fitted offset of the row's source.
+    """
     ms, epistemic_std = np.empty(len(data)), np.empty(len(data))
     for key in np.unique(data.calibration).tolist():
         here = data.calibration == key
@@ -56,14 +66,17 @@ def estimates(fitted: Fitted, data: Measurements, within_source: bool = False) -
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Estimates of each row by models fitted to the other folds, without and with offsets."""
+    """Estimates of each row by a model that was fitted to the other folds.
+
+    `pooled` leaves out the offset of the row's source, and `within_source` includes it.
+    """
 
     pooled: Estimate
     within_source: Estimate
 
 
 def held_out(measurements: Measurements, folds: Folds, fit: Fit) -> HeldOut:
-    """For each fold, fit to all other folds and estimate the rows of the fold."""
+    """For each fold, fit a model to all other folds and estimate the rows of the fold."""
     rows = len(measurements)
     found = [Estimate(np.empty(rows), np.empty(rows)) for _ in range(2)]
     for fold in np.unique(folds):
@@ -76,12 +89,12 @@ def held_out(measurements: Measurements, folds: Folds, fit: Fit) -> HeldOut:
 
 
 def rows_of(estimate: Estimate, rows: NDArray[np.generic]) -> Estimate:
-    """The estimates that a mask or an index array selects."""
+    """The estimates of the rows that a mask or an index array selects."""
     return Estimate(estimate.ms[rows], estimate.epistemic_std[rows])
 
 
 def intervals(measurements: Measurements, pooled: Estimate) -> dict[str, Interval]:
-    """Interval of each calibration, from held-out estimates of its rows of all sources."""
+    """Interval of each calibration, from the held-out estimates `pooled` of its rows."""
     here = {key: measurements.calibration == key for key in np.unique(measurements.calibration)}
     noise = float(np.hypot(NOISE, SOURCE_SPREAD))
     return {
@@ -93,7 +106,11 @@ def intervals(measurements: Measurements, pooled: Estimate) -> dict[str, Interva
 def held_out_factors(
     measurements: Measurements, folds: Folds, estimate: Estimate, noise: float
 ) -> NDArray[np.float64]:
-    """Interval factor of each row, from the errors of other folds on its calibration: [rows]."""
+    """Interval factor of each row, from errors on rows of other folds: shape [rows].
+
+    Only rows with the same calibration count. `noise` is the standard deviation of the log of a
+    measurement.
+    """
     factors = np.empty(len(measurements))
     for calibration in np.unique(measurements.calibration):
         here = measurements.calibration == calibration

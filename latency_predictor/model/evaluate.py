@@ -19,9 +19,10 @@ NO_NETWORK = "network cannot be rebuilt"
 
 
 def evaluate(model: LatencyModel, rows: pd.DataFrame, known: lowered.Lowered) -> dict[str, Any]:
-    """Scores `overall`, `per_device` and `per_source`, and the rows `not_scored`, by reason.
+    """Score a model on rows that `read_rows` returned.
 
-    `rows` come from `read_rows`. Networks that are not in `known` are traced.
+    Networks that are not in `known` are traced. The result has the scores `overall`, `per_device`
+    and `per_source`, and `not_scored`, the number of rows left out for each reason.
     """
     filtered = zip(rows["use"], rows["why"], strict=True)
     reasons = Counter(f"{use}: {why}" for use, why in filtered if use != CALIBRATE)

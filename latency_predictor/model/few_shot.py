@@ -1,8 +1,8 @@
 """Calibrate one device from a few of its own measurements; all other devices stay unchanged.
 
 The prior of the constants is the distribution that devices with the same compute unit have in
-common; its width is the spread between these devices. Each measurement narrows the constants that
-affect it.
+common. The prior's width is the spread between these devices. Each measurement narrows the
+distribution of the constants that affect it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class TooFewRows(UserError):
 def calibrate_device(
     artefact: Artefact, measurements: Measurements, sha256: str
 ) -> tuple[Artefact, Scores]:
-    """The artefact with a calibration fitted to these rows, which are all of one device.
+    """Fit a calibration to measurements of one device. Returns an artefact with it, and scores.
 
     An earlier calibration of the device is replaced: the fit starts again from the prior of its
-    group. The rows' hash `sha256` enters the hash of the artefact. The score is that of predictions
-    of each family of programs from the other families. Raises `TooFewRows` for fewer than `FEWEST`
-    rows, or if all rows are of one family.
+    group. `sha256` is the hash of the measured rows and enters the hash of the artefact. The scores
+    are those of predictions of each family of programs from the other families. Raises `TooFewRows`
+    for fewer than `FEWEST` rows, or if all rows are of one family.
     """
     families = len(np.unique(measurements.family))
     if len(measurements) < FEWEST or families < 2:
@@ -66,7 +66,7 @@ def calibrate_device(
 
 
 def left_out(prior: Posterior, measurements: Measurements) -> Estimate:
-    """Estimate of each row by a fit to the rows of other families: shape [rows]."""
+    """Estimate of each row, after a fit to the rows of all other families: shape [rows]."""
     estimate = Estimate(np.empty(len(measurements)), np.empty(len(measurements)))
     for family in np.unique(measurements.family):
         here = measurements.family == family

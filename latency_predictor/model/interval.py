@@ -1,9 +1,9 @@
-"""Intervals from the errors of held-out predictions, and the range in which they were checked.
+"""Intervals from the errors of held-out predictions, and where the intervals were checked.
 
 The method is conformal prediction (Lei et al. 2018, doi:10.1080/01621459.2017.1307116) on log
 errors divided by the spread that the model expects, so that less certain predictions get wider
-intervals. The errors come from cross-validation and are correlated within families, so that
-coverage is checked but not guaranteed.
+intervals. The errors come from cross-validation and are correlated within families of networks.
+Coverage is therefore checked but not guaranteed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Interval:
 
     @classmethod
     def of(cls, held_out: Estimate, ms: NDArray[np.float64], noise: float) -> Interval:
-        """The interval from estimates of held-out rows and their measured times `ms` [rows]."""
+        """The interval from the errors of held-out estimates of the measured times `ms` [rows]."""
         spread = np.hypot(held_out.epistemic_std, noise)
         errors = np.sort(np.abs(np.log(held_out.ms / ms)) / spread)
         rank = min(int(np.ceil((len(errors) + 1) * COVERAGE)), len(errors))
@@ -50,11 +50,14 @@ class Interval:
         return cls(noise, float(errors[rank - 1]), checked)
 
     def factor(self, estimate: Estimate) -> NDArray[np.float64]:
-        """Factor f >= 1 of the interval [ms / f, ms * f] of each program: shape [programs]."""
+        """Factor f >= 1 of each program's interval [ms / f, ms * f]: shape [programs]."""
         return np.exp(self.quantile * np.hypot(estimate.epistemic_std, self.noise))
 
     def distance(self, estimate: Estimate) -> NDArray[np.float64]:
-        """`epistemic_std` as a multiple of `checked`; above 1, measure the program: [programs]."""
+        """`epistemic_std` of each program, as a multiple of `checked`: shape [programs].
+
+        A program whose distance exceeds 1 should be measured. Distances are 0 if `checked` is 0.
+        """
         if self.checked == 0:
             return np.zeros_like(estimate.epistemic_std)
         return estimate.epistemic_std / self.checked

@@ -17,10 +17,13 @@ def score(
     low_ms: NDArray[np.float64],
     high_ms: NDArray[np.float64],
 ) -> Scores:
-    """Scores `n`, `mape`, `within_5`, `within_10`, `kendall_tau` and `coverage` of predictions.
+    """Score predictions against the measured times `ms`. All arrays have shape [rows].
 
-    All errors and shares are fractions. A score that is undefined is None, for example the ranking
-    of fewer than two rows.
+    `n` is the number of rows, and `mape` the mean of the absolute relative errors. `within_5` and
+    `within_10` are the shares of rows with errors of at most 5 and 10 %, and `coverage` is the
+    share of rows whose `ms` lies from `low_ms` to `high_ms`. Errors and shares are fractions.
+    `kendall_tau` compares the rankings by predicted and by measured time. A score that is undefined
+    is None, such as the tau of a single row.
     """
     if len(ms) == 0:
         return {"n": 0} | dict.fromkeys(
@@ -45,7 +48,7 @@ def score_by(
     low_ms: NDArray[np.float64],
     high_ms: NDArray[np.float64],
 ) -> dict[str, Scores]:
-    """Scores of the rows of each distinct label, in alphabetical order."""
+    """Scores of the rows with each label, by label in alphabetical order."""
     names = np.array(list(labels), dtype=str)
     arrays = (predicted_ms, ms, low_ms, high_ms)
     return {

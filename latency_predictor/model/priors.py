@@ -1,8 +1,8 @@
 """Priors of a roofline's constants, for a device without measurements.
 
 Every constant has a log-normal prior in two parts: a common part, shared by all devices with the
-same kind of compute unit, and each device's deviation from it. Measurements of one device inform
-predictions for the next generation through the common part.
+same kind of compute unit, and each device's deviation from the common part. Measurements of one
+device inform predictions for the next generation of chips through the common part.
 """
 
 from __future__ import annotations
@@ -82,22 +82,23 @@ _OTHER_WIDENED = 3
 phone."""
 
 _OWN_GROUP = ("a13-ane",)
-"""Calibrations that form a group of their own. This one was measured with a Core ML three years
-older, and sharing constants with it makes the held-out errors of the others worse."""
+"""Calibrations that form a group of their own. `a13-ane` was measured with a Core ML three years
+older than that of the others, and if it shared constants with them, their held-out errors would be
+worse."""
 
 
 def unit_of_calibration(calibration: str) -> str:
-    """The compute unit of a calibration: `ane` for `a15-ane`."""
+    """Name of a calibration's compute unit: `ane` for `a15-ane`."""
     return calibration.rpartition("-")[2]
 
 
 def group_of(calibration: str) -> str:
-    """The group of a calibration. The calibrations of a group share the common part."""
+    """Name of a calibration's group. All calibrations of a group share the common part."""
     return calibration if calibration in _OWN_GROUP else unit_of_calibration(calibration)
 
 
 def centre(calibration: str) -> NDArray[np.float64]:
-    """Centre of the prior of a calibration's log constants: shape [constants]."""
+    """Log constants at the centre of a calibration's prior: shape [constants]."""
     unit = unit_of_calibration(calibration)
     rate = _GMAC_PER_MS.get(calibration, _OTHER_GMAC_PER_MS[unit])
     absolute = _ABSOLUTE[unit] | {"gmac_per_ms": rate}
@@ -110,15 +111,16 @@ def centre(calibration: str) -> NDArray[np.float64]:
 
 
 def common_spread() -> NDArray[np.float64]:
-    """Prior standard deviations of the common part of the log constants: shape [constants]."""
+    """Prior standard deviations of the log constants' common part: shape [constants]."""
     relative = [_RELATIVE.get(name, _OTHER_RELATIVE)[1] for name in RELATIVE]
     return np.array([*relative, *(_ABSOLUTE_SPREAD[name] / np.sqrt(2) for name in ABSOLUTE)])
 
 
 def deviation_spread(calibration: str) -> NDArray[np.float64]:
-    """Prior standard deviations of a device's deviation in log constants: shape [constants].
+    """Prior standard deviations of a device's deviation from the common part: shape [constants].
 
-    They are smaller for phones with a known chip, which resemble each other.
+    The deviation is one of log constants. Phones with a known chip resemble each other, so they
+    have smaller standard deviations than other machines.
     """
     phone = calibration.partition("-")[0] in CHIPS.values()
     relative, widened = (_DEVIATION, 1.0) if phone else (_OTHER_DEVIATION, _OTHER_WIDENED)
@@ -127,7 +129,10 @@ def deviation_spread(calibration: str) -> NDArray[np.float64]:
 
 
 def prior_of(calibration: str, common: Mapping[str, Posterior]) -> Posterior:
-    """Prior of an unmeasured device from the fit to others, `common`, which is keyed by group."""
+    """Prior of the log constants of a device without measurements.
+
+    `common` holds, by group, the common part that was fitted to other devices.
+    """
     shared = common[group_of(calibration)]
     return Posterior(
         centre(calibration) + shared.mean,

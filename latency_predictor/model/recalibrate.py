@@ -44,7 +44,7 @@ from latency_predictor.profiles.table import (
 
 
 def fit_rooflines(measurements: Measurements) -> Fitted:
-    """Fit the roofline, with the interface of the baselines."""
+    """Fit a roofline to each calibration; the function has the signature of the baselines' fits."""
     return fit_calibrations(measurements).fitted()
 
 
@@ -59,9 +59,9 @@ PROTOCOLS = {"held_out_family": folds_by_family, "random_split": folds_at_random
 
 
 def calibration_rows(added: Path | None) -> tuple[pd.DataFrame, lowered.Lowered]:
-    """Rows to calibrate with, and the op lists in the file `added`.
+    """The usable rows of the shipped profiles and of the file `added`, and the file's op lists.
 
-    The rows are the shipped ones and those of the file. Raises `ProfileError`.
+    Raises `ProfileError` if the file cannot be used or has no row that can calibrate a device.
     """
     rows = usable(read_profiles(SHIPPED_PROFILES))
     if added is None:
@@ -75,7 +75,11 @@ def calibration_rows(added: Path | None) -> tuple[pd.DataFrame, lowered.Lowered]
 
 
 def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
-    """Fit the roofline to usable rows. Raises `ProfileError` if a network is unknown."""
+    """Fit and cross-validate the rooflines of all calibrations in usable rows.
+
+    Networks that are not in `known` are traced. Raises `ProfileError` if a network cannot be
+    rebuilt, or if a calibration has too few rows or families of networks for cross-validation.
+    """
     tables, failed = lowered.lower_all(rows["network"], known)
     if failed:
         raise ProfileError("; ".join(failed.values()))
@@ -99,11 +103,11 @@ def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
 def unseen_devices(
     measurements: Measurements, calibrated: Mapping[str, Interval]
 ) -> dict[str, Interval]:
-    """Interval, by group, of a device without measurements.
+    """Interval of a device without measurements, for each group of more than one calibration.
 
-    Each device of the group is predicted from the other devices and from other families of
-    networks. The quantile is that of the device with the largest errors. `checked` is the largest
-    among the calibrated devices.
+    Each device of a group is predicted as if it had not been measured (`from_others`). The
+    interval's `quantile` is that of the device with the largest errors, and its `checked` is the
+    largest among the intervals `calibrated` of the group.
     """
     groups = np.array([group_of(key) for key in measurements.calibration.tolist()])
     found = {}
@@ -123,7 +127,10 @@ def unseen_devices(
 
 
 def from_others(measurements: Measurements, calibration: str) -> Estimate:
-    """Estimate of each row of a calibration by a fit to other devices and other families."""
+    """Estimate the rows of one calibration as if its device had not been measured.
+
+    Each row is estimated after a fit to rows of other calibrations and other families of networks.
+    """
     own = np.flatnonzero(measurements.calibration == calibration)
     folds = folds_by_family(measurements)
     found = Estimate(np.empty(len(own)), np.empty(len(own)))
@@ -149,7 +156,7 @@ def _check_can_be_held_out(measurements: Measurements) -> None:
 
 
 def cross_validation(measurements: Measurements) -> dict[str, Any]:
-    """The `scores` of each protocol and model."""
+    """The result of `scores` for each of `PROTOCOLS` and each of `MODELS`, by their names."""
     return {
         protocol: {
             model: scores(measurements, folds(measurements), fit) for model, fit in MODELS.items()
@@ -161,8 +168,9 @@ def cross_validation(measurements: Measurements) -> dict[str, Any]:
 def scores(measurements: Measurements, folds: Folds, fit: Fit) -> dict[str, dict[str, Scores]]:
     """Scores of predictions for held-out rows, by calibration and by source.
 
-    `pooled` predicts for an unknown laboratory. `within_source` and `by_source` apply the offset
-    that was fitted to other rows of the same laboratory.
+    `pooled` has the scores of each calibration without offsets, as for an unknown laboratory.
+    `within_source` has them with the offsets that were fitted to other rows of the same laboratory,
+    and `by_source` has the scores of each source with these offsets.
     """
     unseen = held_out(measurements, folds, fit)
     both = float(np.hypot(NOISE, SOURCE_SPREAD))

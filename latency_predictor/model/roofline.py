@@ -1,15 +1,16 @@
 """Time of a Core ML program as a sum of smooth rooflines, one per fused op.
 
 Each op costs a fixed dispatch time (a grouped convolution one per group) plus a smooth maximum of
-three times: arithmetic, streaming the weights and streaming the activations. These overlap, so that
-the longest of them dominates; the maximum exceeds it when they are balanced.
+three times: arithmetic, streaming the weights and streaming the activations. The three overlap, so
+that the longest dominates. The smooth maximum exceeds the longest if the three are similar.
 
-Arithmetic saturates: with half-saturation constants `a`, `b`, `p`, an op on `cin` input channels,
-`cout` output channels and `px` positions costs as much as `(cin + a) (cout + b) (px + p)` would at
-full speed. Time therefore rises smoothly with every size, and an op with few channels uses a wide
-array inefficiently. There is no staircase, because the data could not determine one. Activations
-that exceed on-chip memory are streamed more slowly. All constants are positive. Every time has
-derivatives by their logs, which the fit and its uncertainty require.
+Arithmetic saturates. There are half-saturation constants `a`, `b` and `p`. An op on `cin` input
+channels, `cout` output channels and `px` positions takes as long as `(cin + a) (cout + b) (px + p)`
+multiply-accumulates per tap at full speed. Time therefore rises smoothly with every size, and an op
+with few channels uses a wide array of multipliers inefficiently. There is no staircase, because the
+data could not determine one. Activations that exceed on-chip memory are streamed more slowly. All
+constants are positive. Every time has derivatives by the logs of the constants, because the fit and
+its uncertainty require them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from latency_predictor.ops import Kind, OpTable
 
 
 class Cost(IntEnum):
-    """Classes of ops that share constants: `Kind`, with convolutions and moves subdivided."""
+    """Classes of ops. The ops of a class share constants.
+
+    The classes are those of `Kind`, with convolutions and moves subdivided.
+    """
 
     POINTWISE = 0
     CONV3X3 = 1
@@ -61,7 +65,8 @@ RELATIVE = (
 (`spill`)."""
 
 ABSOLUTE = ("program_ms", "dispatch_ms", "gmac_per_ms", "weight_mb_per_ms", "stream_mb_per_ms")
-"""Constants of one chip: fixed times per program and per op, arithmetic throughput, bandwidths."""
+"""Constants that differ between chips: a fixed time per program and per op, the arithmetic
+throughput, and the bandwidths of weights and activations."""
 
 CONSTANTS = (*RELATIVE, *ABSOLUTE)
 """All constants of a roofline. Every vector of constants has this order."""
@@ -74,7 +79,7 @@ _CLASS_COLUMNS = {
 """Column of the constant of each cost class; -1 if it is 1 by definition."""
 
 SHARPNESS = 4
-"""Exponent of the smooth maximum. Three equal times cost 1.32 times one of them."""
+"""Exponent of the smooth maximum. For three equal times, the maximum is 1.32 times each of them."""
 
 WORKING_SET_MB = 2.0
 """Largest live operand, in MB, that stays on chip on M1-class engines.
@@ -82,7 +87,7 @@ Bryngelson, Apple Neural Engine guide, arXiv 2606.22283, CC BY 4.0."""
 
 
 def cost_of(table: OpTable) -> NDArray[np.int64]:
-    """`Cost` of each op: shape [rows]."""
+    """Cost class of each op, a number of `Cost`: shape [rows]."""
     kind = table.kind
     lookup = np.array(
         [
@@ -112,7 +117,10 @@ def cost_of(table: OpTable) -> NDArray[np.int64]:
 
 
 class Roofline:
-    """Op times on one compute unit of one chip, given a value for each of `CONSTANTS`."""
+    """Times of ops on one compute unit of one chip.
+
+    `constants` has the value of each of `CONSTANTS`.
+    """
 
     def __init__(self, constants: Mapping[str, float]) -> None:
         def column(prefix: str) -> NDArray[np.float64]:
@@ -134,11 +142,11 @@ class Roofline:
 
     @classmethod
     def from_logs(cls, logs: NDArray[np.float64]) -> Roofline:
-        """The roofline with these log constants, which are in the order of `CONSTANTS`."""
+        """The roofline whose constants have the logarithms `logs`, in the order of `CONSTANTS`."""
         return cls(dict(zip(CONSTANTS, np.exp(logs).tolist(), strict=True)))
 
     def op_ms(self, table: OpTable) -> NDArray[np.float64]:
-        """Milliseconds of one occurrence of each op, which are positive: shape [rows]."""
+        """Time of one occurrence of each op in milliseconds, above 0: shape [rows]."""
         times = self._times(table)
         return times.dispatch + times.overlapped
 

@@ -1,9 +1,9 @@
 """Suggest the architectures whose measurement would improve predictions most.
 
 The method is greedy Bayesian experimental design of a linearised model (I-optimality; Chaloner and
-Verdinelli 1995, doi:10.1214/ss/1177009939): each step selects the architecture whose measurement
-would most reduce the variance of the predicted log latencies over all programs of the pool, given
-the earlier selections.
+Verdinelli 1995, doi:10.1214/ss/1177009939). Architectures are selected one by one from a pool. Each
+step selects the architecture whose measurement would most reduce the variance of the predicted log
+latencies, given the earlier selections. The variance is summed over all programs of the pool.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from latency_predictor.measure.programs import ProgramSource
 
 POOL = 2000
-"""Largest number of architectures from which the selection is made; they are drawn at random."""
+"""Largest size of the pool from which architectures are selected. A pool of a larger space is
+drawn at random."""
 
 
 class TooFewArchitectures(UserError):
-    """More architectures are requested than there are."""
+    """More architectures are requested than the pool has."""
 
 
 def choose(
@@ -35,9 +36,9 @@ def choose(
 ) -> NDArray[np.int64]:
     """Numbers of the `n` architectures to measure, most informative first.
 
-    `times` is the current model of the device. The selection is made among all architectures of the
-    source, or among `POOL` draws if there are more. Raises `TooFewArchitectures` if there are fewer
-    than `n`.
+    `times` is the current model of the device. The pool consists of all architectures of the
+    source, or of `POOL` random draws if the source has more. Raises `TooFewArchitectures` if the
+    pool has fewer than `n`.
     """
     pool = random_numbers(source, POOL, rng)
     _check_enough(n, pool)
@@ -46,14 +47,20 @@ def choose(
 
 
 def at_random(source: ProgramSource, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Numbers of `n` different random architectures. Raises `TooFewArchitectures`."""
+    """Numbers of `n` different random architectures, drawn from a pool like that of `choose`.
+
+    Raises `TooFewArchitectures` if the pool has fewer than `n`.
+    """
     pool = random_numbers(source, POOL, rng)
     _check_enough(n, pool)
     return np.asarray(rng.permutation(pool)[:n])
 
 
 def random_numbers(source: ProgramSource, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Numbers of all architectures, or of at most `n` random ones if there are more."""
+    """Numbers of all architectures, or of at most `n` random ones if the source has more than `n`.
+
+    Duplicates among the `n` draws are removed.
+    """
     if source.size <= n:
         return np.arange(source.size)
     return np.unique(source.sample(n, rng))

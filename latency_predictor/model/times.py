@@ -21,8 +21,8 @@ _ROWS_AT_A_TIME = 1 << 14
 class Estimate:
     """Estimated latency of programs; both arrays have shape [programs].
 
-    `ms` is the latency in milliseconds. `epistemic_std` is the standard deviation of its log due to
-    uncertain model constants, or 0 if the model does not estimate it.
+    `ms` is the latency in milliseconds. `epistemic_std` is the standard deviation of the log of
+    `ms` that is due to uncertain model constants, or 0 if the model does not estimate it.
     """
 
     ms: NDArray[np.float64]
@@ -37,28 +37,34 @@ class Times(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model for each calibration, and the log offset of each calibration and source."""
+    """The result of a fit: `times` by calibration, and log `offsets` by "calibration/source"."""
 
     times: Mapping[str, Times]
     offsets: Mapping[str, float]
 
 
 class AdditiveTimes(Times, Protocol):
-    """Times that are computed from features summed over the ops of a program."""
+    """Estimates latency from features of ops that are summed over a program."""
 
     def op_features(self, table: OpTable) -> NDArray[np.float64]:
-        """Features of one occurrence of each op, the first in ms: shape [rows, features]."""
+        """Features of one occurrence of each op: shape [rows, features].
+
+        The first feature is the op's time in milliseconds.
+        """
         ...
 
     def from_sums(self, sums: NDArray[np.float64]) -> Estimate:
-        """Estimates from the features summed over each program, `sums` [programs, features]."""
+        """Estimate latency from features summed over each program: `sums` [programs, features]."""
         ...
 
 
 def summed(
     features: Callable[[OpTable], NDArray[np.float64]], table: OpTable
 ) -> NDArray[np.float64]:
-    """Sums of op features [rows, features] over each program: shape [programs, features]."""
+    """Sum op features over each program: shape [programs, features].
+
+    `features` returns the features of one occurrence of each op, of shape [rows, features].
+    """
     parts = []
     for start in range(0, len(table), _ROWS_AT_A_TIME):
         rows = slice(start, start + _ROWS_AT_A_TIME)
@@ -77,22 +83,22 @@ class Posterior:
     def mapped(
         self, matrix: NDArray[np.float64], origin: NDArray[np.float64] | float = 0.0
     ) -> Posterior:
-        """The distribution of `origin + matrix @ x`."""
+        """The distribution of `origin + matrix @ x`, where x has this distribution."""
         return Posterior(origin + matrix @ self.mean, matrix @ self.covariance @ matrix.T)
 
 
 @dataclass(frozen=True)
 class RooflineTimes:
-    """A roofline with a distribution of its log constants (`roofline.CONSTANTS`).
+    """A roofline whose log constants (`roofline.CONSTANTS`) have a normal distribution, `logs`.
 
-    The features of an op are its time and the derivatives of the time by the log constants.
+    The features of an op are its time in ms and the derivatives of this time by the log constants.
     """
 
     logs: Posterior
 
     @cached_property
     def roofline(self) -> Roofline:
-        """The roofline at the mean of the constants."""
+        """The roofline at the mean of the log constants."""
         return Roofline.from_logs(self.logs.mean)
 
     def op_features(self, table: OpTable) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ _TORCHVISION = re.compile(r"torchvision:(?P<name>\w+)(\(width_mult=(?P<width>\d+
 
 
 class UnknownNetwork(UserError):
-    """No network of this name, or of this size, can be built."""
+    """A network of this name cannot be built, or does not run at this input size."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,11 @@ class NetworkSpec:
 
 
 def build(spec: NetworkSpec) -> nn.Module:
-    """The network in inference form, on the meta device. Raises `UnknownNetwork`."""
+    """Build the network, with random weights or on the meta device.
+
+    The branches of timm's and published networks are merged for inference. Raises `UnknownNetwork`
+    if the name is not known.
+    """
     origin, _, name = spec.name.partition(":")
     if origin == "published":
         return _build_published(name, spec)
@@ -56,7 +60,7 @@ def build(spec: NetworkSpec) -> nn.Module:
 
 
 def lower_network(spec: NetworkSpec) -> OpTable:
-    """Op list of the network on one RGB image. Raises `UnknownNetwork`."""
+    """Op list of the network for one RGB image of the size in `spec`. Raises `UnknownNetwork`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

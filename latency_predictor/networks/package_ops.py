@@ -1,7 +1,7 @@
-"""The op list of a saved Core ML package, from which the latency of the shipped file is predicted.
+"""The op list of a saved Core ML package, from which the package's latency can be predicted.
 
-The ops are read from the program in the package and fused by the rules of `trace`, which also
-counted the published networks that the predictor is calibrated on: a convolution includes its bias
+The ops are read from the program in the package. They are fused by the rules of `trace`, as are the
+ops of the published networks that the predictor is calibrated on: a convolution includes its bias
 and the pointwise ops that follow, and slices and splits are views. coremltools may merge a
 concatenation and a channel shuffle into one interleaved concatenation. In this case both are
 counted, as in ShuffleNetV2.
@@ -34,22 +34,27 @@ TensorShape = tuple[int, ...]
 
 
 class PackageError(UserError):
-    """A package contains a program that cannot be priced."""
+    """The latency of a package's program cannot be predicted from its ops."""
 
 
 @dataclass(frozen=True)
 class PackageOps:
-    """Fused ops as `table`, and counts of Core ML's own `operations`, except constants, by name."""
+    """The ops of a package.
+
+    `table` holds the fused ops. `operations` counts Core ML's own operations by name, except
+    constants.
+    """
 
     table: OpTable
     operations: Counter[str]
 
 
 def read_package(path: Path) -> PackageOps:
-    """The ops of the package `path`.
+    """Read the ops of the package `path`.
 
-    Raises PackageError for a value of more than MAX_RANK dimensions, and for an operation that is
-    not in POINTWISE, VIEWS, MOVES or CONVOLUTIONS, which all run on the Neural Engine.
+    Raises PackageError if a value has more than MAX_RANK dimensions, or if an operation is not
+    known to run on the Neural Engine. The known ones are in POINTWISE, VIEWS, MOVES and
+    CONVOLUTIONS.
     """
     specification = quiet_coremltools().utils.load_spec(str(path))
     function = specification.mlProgram.functions["main"]

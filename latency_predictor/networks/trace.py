@@ -2,7 +2,8 @@
 
 The lowering follows the fusions of Core ML: a convolution or linear layer includes its bias, its
 normalisation, constant scales and the activation that follows. Views cost nothing. In one respect
-it is simpler: an activation is fused even if its input is also used elsewhere.
+the lowering is simpler than Core ML: an activation is fused even if its input is also used
+elsewhere.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _ABSORBING = {kind for kind in Kind if kind != Kind.MOVE}
 
 
 def trace(module: nn.Module, *input_shapes: Sequence[int]) -> OpTable:
-    """Op list of one program: `module`, in inference form, on one input per shape.
+    """Op list of `module`, which must be in inference form, for one input of each given shape.
 
     The module stays unchanged: meta tensors replace its weights during the run.
     """

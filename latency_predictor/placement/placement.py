@@ -1,12 +1,13 @@
 """The probability that Core ML does not run a program on the Neural Engine, with reasons.
 
-A program that leaves the Neural Engine takes five to twenty times as long, without any message. A
-predicted time is therefore valid only while the program stays there. The probability has two
-sources. Some limits of the hardware are documented and can be checked on an op list. Apart from
-them, Core ML decides by unpublished rules that differ between releases: on the same phone, one
-laboratory measured 11.4 ms for a MobileNetV3 and another 0.76 ms. A logistic model of a few traits
-(`placement_fit`) is fitted to the few published fall-backs. Its probabilities are moderate because
-the evidence is small; see its `scores`.
+A fall-back is a run that leaves the Neural Engine. It takes five to twenty times as long as a run
+that stays there, and Core ML gives no message. A predicted time is therefore valid only for a run
+that stays. The probability has two sources. Some limits of the hardware are documented and can be
+checked on an op list. Apart from them, Core ML decides by unpublished rules that differ between
+releases: on the same phone, one laboratory measured 11.4 ms for a MobileNetV3 and another 0.76 ms.
+For these rules, `placement_fit` fits a logistic model of a few traits to the few published
+fall-backs. The model's probabilities are moderate because the evidence is small; see
+`Placement.scores`.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ RULES_FORMAT = 1
 SHIPPED_RULES = Path(__file__).parents[1] / "artefact" / "placement.json"
 
 FLAG = 0.05
-"""Probability from which a program should be measured before its predicted time is trusted. It is
-low because missing a fall-back costs far more than a measurement. In families that the fit did not
-see, it flags three quarters of the fall-backs and two fifths of the runs that stayed (`scores`)."""
+"""Probability of a fall-back from which a program should be measured before its predicted time is
+trusted. This threshold is low because missing a fall-back costs far more than a measurement. In
+families that the fit did not see, it flags three quarters of the fall-backs and two fifths of the
+runs that stayed (`Placement.scores`)."""
 
 OpMask = Callable[[OpTable], NDArray[np.bool_]]
 
@@ -71,10 +73,11 @@ Neural Engine."""
 
 @dataclass(frozen=True)
 class Limit:
-    """A hardware limit. `exceeded` selects ops that the Neural Engine cannot, or may not, run.
+    """A hardware limit. `exceeded` selects the ops of a table that exceed the limit.
 
-    `description` is the second part of the reason that is reported, `source` the reference, and
-    `probability` that of a fall-back if any op exceeds the limit.
+    `probability` is the probability of a fall-back if a program has such an op. The reason that is
+    reported describes the op, followed by the limit's `description` and, as the reference, its
+    `source`.
     """
 
     description: str
@@ -118,14 +121,17 @@ LIMITS = (
         lambda t: (t.kind == Kind.RESIZE) & (_scaled(t.out_px, t.in_px) > 2),
     ),
 )
-"""Limits that can be checked on an op list. An op list has numbers of positions but no sides, and
-adds the positions of two operands. An op is reported only if every possible shape exceeds the
-limit."""
+"""Limits that can be checked on an op list. An op list states numbers of positions, not heights and
+widths, and adds the positions of two operands. An op is reported only if it exceeds the limit in
+every shape that it may have."""
 
 
 @dataclass(frozen=True)
 class Trait:
-    """A property that is common in networks that fell back. `of` selects the ops that show it."""
+    """A trait: a property that is common in networks that fell back.
+
+    `of` selects the ops of a table that have the property.
+    """
 
     name: str
     description: str
@@ -164,7 +170,8 @@ TRAITS = (
 
 LIGHT = "light"
 LIGHT_MACS = 1e7
-"""Multiply-accumulates per op at which the feature `LIGHT` is 0. It increases for lighter ops."""
+"""Multiply-accumulates per op at which the feature `LIGHT` is 0. Lighter ops increase the
+feature."""
 
 FEATURES = (*(trait.name for trait in TRAITS), LIGHT)
 
@@ -182,7 +189,7 @@ def features(table: OpTable) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Risk:
-    """Probability of a fall-back, from 0 to 1, of shape [programs], and reasons per program."""
+    """Probability of a fall-back of each program, from 0 to 1 [programs], and reasons for it."""
 
     probability: NDArray[np.float64]
     reasons: tuple[tuple[str, ...], ...]
@@ -201,9 +208,10 @@ class Risk:
 class Placement:
     """A fitted model of fall-backs.
 
-    `weights` holds a logit per feature. `evidence` holds, per feature, the number of fall-backs and
-    of runs among networks that have the trait or are light (fewer than `LIGHT_MACS` per op).
-    `scores` are those on held-out families (`placement_fit.fit`).
+    The model is fitted to published `runs`, of which `fallbacks` left the Neural Engine. `weights`
+    holds a logit per feature. `evidence` holds, for each feature, the number of fall-backs and the
+    number of runs among networks that have the feature: the trait, or fewer than `LIGHT_MACS` per
+    op. `scores` are those of predictions for held-out families (`placement_fit.fit`).
     """
 
     calibration_sha256: str
@@ -224,7 +232,10 @@ class Placement:
         return np.asarray(np.max([learned, *limits], axis=0))
 
     def assess(self, table: OpTable) -> Risk:
-        """Probability and reasons of each program. The reasons require a loop over programs."""
+        """Probability of a fall-back of each program, with reasons.
+
+        The reasons require a Python loop over programs, which `probability` does not need.
+        """
         reasons: list[list[str]] = [[] for _ in range(table.programs)]
         for limit in LIMITS:
             for row in np.flatnonzero(limit.exceeded(table) & (table.count > 0)).tolist():
@@ -269,13 +280,13 @@ def _describe(table: OpTable, row: int) -> str:
 
 
 def save(placement: Placement, path: Path) -> None:
-    """Write the file whole or not at all. Raises OSError."""
+    """Write a placement model to a file, whole or not at all. Raises OSError."""
     text = json.dumps({"format": RULES_FORMAT, **asdict(placement)}, indent=1) + "\n"
     write_whole(path, text.encode())
 
 
 def load(path: Path = SHIPPED_RULES) -> Placement:
-    """Read a file that `save` wrote. Raises `ArtefactError`."""
+    """Read a placement model that `save` wrote. Raises `ArtefactError` if it cannot be used."""
     try:
         content = json.loads(path.read_text())
         version = content.pop("format")

@@ -1,9 +1,11 @@
-"""Fit the model of fall-backs to published runs and score it on held-out families.
+"""Fit the model of fall-backs to published runs and score it on held-out families of networks.
 
-A label describes a network on one laboratory's software, not the network alone: the same
-ShuffleNetV2 fell back in one table and not in three others. Labels are also biased. A time counts
-as a fall-back if it is five to twenty times too long, which is apparent for a light network but not
-for a heavy one.
+A fall-back is a run that leaves the Neural Engine. Each published run has a label: it fell back or
+it stayed. The label depends on the software of a laboratory, not on the network alone: the same
+ShuffleNetV2 fell back in one table and not in three others. Labels are also biased, because they
+are inferred from times. A run counts as a fall-back if it took five to twenty times as long as
+comparable runs, such as those of other laboratories or of similar networks. So long a time is
+conspicuous for a light network, but not for a heavy one.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from latency_predictor.profiles.table import (
 )
 
 PENALTY = 3.0
-"""Strength of the ridge penalty on logits: the best of 1, 3, 10 and 30 on held-out families."""
+"""Strength of the ridge penalty on the logits of features. It is the best of 1, 3, 10 and 30 on
+held-out families."""
 
 _RESAMPLES = 1000
 _SEED = 0
@@ -39,10 +42,10 @@ DeviationAndWeights = tuple[float, Floats]
 
 
 def training_rows() -> pd.DataFrame:
-    """Neural Engine rows of the shipped profiles whose networks can be rebuilt.
+    """Shipped profile rows of networks that can be rebuilt, timed with the Neural Engine allowed.
 
-    The columns `network` and `family` are added, and `use` is `fallback` or `calibrate`. Raises
-    `ProfileError`.
+    The column `use` is `fallback` for a run that left the Neural Engine, and `calibrate` for one
+    that stayed. The columns `network` and `family` are added. Raises `ProfileError`.
     """
     rows = read_profiles(SHIPPED_PROFILES)
     on_engine = [
@@ -59,7 +62,10 @@ def training_rows() -> pd.DataFrame:
 
 
 def fit(rows: pd.DataFrame, tables: Lowered) -> Placement:
-    """Fit a model, with scores, to `training_rows`. All their networks must be in `tables`."""
+    """Fit a model of fall-backs to rows of `training_rows`, and score it on held-out families.
+
+    The networks of all rows must be in `tables`.
+    """
     table = concatenate([tables[network] for network in rows["network"]])
     design = features(table)
     fell_back = (rows["use"] == FALLBACK).to_numpy(float)

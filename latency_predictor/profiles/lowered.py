@@ -1,6 +1,7 @@
-"""Op lists of the networks in the shipped profiles, which make fits reproducible.
+"""Stored op lists of the networks in the shipped profiles.
 
-They are stored because network libraries change. Any other network is traced on demand.
+They keep fits reproducible although network libraries change. Any other network is traced on
+demand.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Lowered = dict[Hashable, OpTable]
 
 
 def load(path: Path = SHIPPED_OP_LISTS) -> Lowered:
-    """Read the op lists that `save` wrote, by network."""
+    """Read the op lists in a file that `save` wrote, by network."""
     with np.load(path, allow_pickle=False) as content:
         networks = [NetworkSpec(**spec) for spec in json.loads(str(content["networks"]))]
         columns = {name: content[name].astype(np.int64) for name in COLUMNS}
@@ -40,7 +41,10 @@ def load(path: Path = SHIPPED_OP_LISTS) -> Lowered:
 
 
 def save(lowered: Lowered, path: Path) -> None:
-    """Write the networks, whole or not at all. The same op lists give the same bytes."""
+    """Write op lists to a file, whole or not at all. Equal op lists give equal bytes.
+
+    Only networks with a `NetworkSpec` are written. Raises OSError.
+    """
     specs = [network for network in lowered if isinstance(network, NetworkSpec)]
     table = concatenate([lowered[network] for network in specs])
     columns = {name: getattr(table, name).astype(np.int32) for name in COLUMNS}
@@ -51,7 +55,11 @@ def save(lowered: Lowered, path: Path) -> None:
 
 
 def lower_all(networks: Iterable[Hashable], known: Lowered) -> tuple[Lowered, dict[str, str]]:
-    """Op lists of these networks, and by name the reason for each that cannot be rebuilt."""
+    """Op lists of the given networks, taken from `known` or traced; and reasons of failures.
+
+    The reasons say by name why a network cannot be rebuilt. A key that is neither in `known` nor a
+    `NetworkSpec` is left out of both.
+    """
     lowered: Lowered = {}
     failed: dict[str, str] = {}
     for network in dict.fromkeys(networks):

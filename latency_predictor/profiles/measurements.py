@@ -1,4 +1,4 @@
-"""Profile rows joined with the op lists of their networks, to which models are fitted."""
+"""Profile rows joined with the op lists of their networks. Models are fitted to the result."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class Measurements:
     """Measured programs. All arrays have shape [rows] with one entry per measurement.
 
     `program` is the number of the row's program in `table`, `calibration` a chip and compute unit
-    such as "a15-ane", `family` the name of a group of related networks, `ms` the latency in
-    milliseconds and `sigma` its expected relative error.
+    such as "a15-ane", `source` the publication or software that the measurement comes from,
+    `family` the name of a group of related networks, `ms` the latency in milliseconds, and `sigma`
+    the expected relative error of `ms`.
     """
 
     table: OpTable
@@ -37,17 +38,17 @@ class Measurements:
 
     @property
     def source_key(self) -> NDArray[np.str_]:
-        """Calibration and source of each row, which identify its offset: shape [rows]."""
+        """Key of each row's offset, such as "a15-ane/StarNet paper": shape [rows]."""
         return np.char.add(np.char.add(self.calibration, "/"), self.source)
 
     def where(self, rows: NDArray[np.generic]) -> Measurements:
-        """The measurements that a mask or an index array selects. The table stays complete."""
+        """The measurements that a mask or an index array selects. `table` stays complete."""
         names = ("program", "calibration", "source", "family", "ms", "sigma")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 def join_op_lists(rows: pd.DataFrame, lowered: Mapping[Any, OpTable]) -> Measurements:
-    """Measurements from usable profile rows. All their networks must be in `lowered`."""
+    """Make `Measurements` from usable rows. The networks of all rows must be in `lowered`."""
     networks = list(dict.fromkeys(rows["network"]))
     number = {network: i for i, network in enumerate(networks)}
     ms = rows["ms"].to_numpy(float)
@@ -64,10 +65,10 @@ def join_op_lists(rows: pd.DataFrame, lowered: Mapping[Any, OpTable]) -> Measure
 
 
 def distinct_ops(table: OpTable) -> tuple[OpTable, csr_array]:
-    """The distinct ops of the table, and how often each program has each: [programs, ops].
+    """The distinct ops of a table, and how often each program has each of them: [programs, ops].
 
-    A fit that prices each distinct op once is ten times faster, because ops recur within and
-    across networks.
+    A fit that computes the time of each distinct op once is ten times faster than one that computes
+    the time of every row, because ops recur within and across networks.
     """
     names = [name for name in COLUMNS if name not in ("program", "count")]
     columns = np.stack([getattr(table, name) for name in names])

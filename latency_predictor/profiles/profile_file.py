@@ -37,7 +37,7 @@ ComputeUnit = Literal["ALL", "CPU_AND_NE", "CPU_AND_GPU", "CPU_ONLY"]
 """Compute units that a program may use, by their names in coremltools."""
 Protocol = Literal["burst", "single", "unstated"]
 """How calls follow each other: back to back ("burst"), one at a time after idle seconds ("single"),
-which is slower, or unknown."""
+or unknown ("unstated"). Single calls are slower than those of a burst."""
 ThermalState = Literal["nominal", "fair", "serious", "critical"]
 T = TypeVar("T")
 
@@ -77,9 +77,11 @@ class Ops:
 class ModelRecord:
     """One program as it was measured.
 
-    `source` is the set of programs that it comes from, and `number` is its number in that set.
-    `target` is the runtime that it was converted for ("iOS17" or "torch"). `inputs` gives the input
-    shapes by name, in order. `macs` is the number of multiply-accumulates of one call.
+    `source` names the set of architectures (`ProgramSource`) that the program comes from. `number`
+    is the number of its architecture in that set, and `program` tells the programs of one
+    architecture apart. `target` is the runtime that the program was converted for ("iOS17" or
+    "torch"). `inputs` gives the input shapes by name, in order. `macs` is the number of
+    multiply-accumulates of one call.
     """
 
     source: str
@@ -96,7 +98,10 @@ class ModelRecord:
 
     @property
     def name(self) -> str:
-        """Name of its package. It is an identifier because Xcode derives a class name from it."""
+        """Name of the program and of its package.
+
+        It is a valid identifier, because Xcode derives a class name from it.
+        """
         return f"{self.program}_{self.architecture_id}"
 
 
@@ -105,8 +110,8 @@ class Device:
     """The machine that ran the program. Unknown fields are None.
 
     `name` is the name of a phone ("iPhone 16 Pro") or `local_cpu`. `product_type` is the hardware
-    id of the phone ("iPhone17,1") or the name of the CPU. `thermal_state` is that of ProcessInfo at
-    the end of the measurement.
+    id of the phone ("iPhone17,1") or the name of the CPU. `thermal_state` is the one that iOS
+    reported (ProcessInfo) at the end of the measurement.
     """
 
     name: str
@@ -119,7 +124,10 @@ class Device:
 
 @dataclass(frozen=True, config=STRICT)
 class Host:
-    """The software that measured: `runner` is its name, the other fields are known versions."""
+    """The software that made a measurement.
+
+    `runner` is its name. The other fields are versions; unknown ones are None.
+    """
 
     runner: str
     os: str | None = None
@@ -132,8 +140,8 @@ class Host:
 class PredictMs:
     """Times of calls in milliseconds.
 
-    `samples` holds one burst of `burst_calls` calls after the other, without the `warm_up` calls
-    before each burst. `median` is the median over bursts of the median of each burst.
+    `samples` holds one burst of `burst_calls` calls after the other. The `warm_up` calls before
+    each burst are left out. `median` is the median of the bursts' medians.
     """
 
     warm_up: NonNegativeInt
@@ -153,9 +161,11 @@ class PredictMs:
 
 @dataclass(frozen=True, config=STRICT)
 class PlannedOp:
-    """The compute unit on which Core ML plans to run an op; `output` is the name of its output.
+    """Core ML's plan for one op, which is identified by the name of its `output`.
 
-    `cost_weight` is Core ML's estimate, not a measurement, of the op's share of the time.
+    `preferred` is the compute unit on which Core ML plans to run the op, and `supported` lists
+    those that can run it. `cost_weight` is the op's share of the program's time as Core ML
+    estimates it, not a measurement.
     """
 
     op: str
@@ -169,8 +179,8 @@ class PlannedOp:
 class ProfileRecord:
     """One program measured on one compute unit of one device.
 
-    `load_ms` is the time to load it. `plan` is empty if the placement is unknown. `synthetic` is
-    true if no device produced the figures.
+    `load_ms` is the time to load the program. `plan` is empty if the placement is unknown.
+    `synthetic` is true if no device produced the figures.
     """
 
     schema: Literal[1] = SCHEMA
@@ -204,7 +214,7 @@ _RECORD = TypeAdapter(ProfileRecord)
 
 
 def check_whole(samples: Sequence[float], burst_calls: int) -> None:
-    """Raise ValueError unless the samples are bursts of equal length."""
+    """Raise ValueError unless the samples are a whole number of bursts of `burst_calls` calls."""
     if len(samples) % burst_calls:
         raise ValueError(
             f"{len(samples)} samples are not a whole number of bursts of {burst_calls} calls"
@@ -212,7 +222,7 @@ def check_whole(samples: Sequence[float], burst_calls: int) -> None:
 
 
 def median_ms(samples: Sequence[float], burst_calls: int) -> float:
-    """Median over bursts of the median of each burst."""
+    """Median of the medians of bursts of `burst_calls` samples each."""
     starts = range(0, len(samples), burst_calls)
     return median(median(samples[start : start + burst_calls]) for start in starts)
 
@@ -250,12 +260,15 @@ def read(path: Path) -> list[ProfileRecord]:
 
 
 def write(records: Iterable[ProfileRecord], path: Path) -> None:
-    """Write the file whole or not at all. Raises OSError."""
+    """Write records to a profile file, whole or not at all. Raises OSError."""
     write_whole(path, b"".join(_RECORD.dump_json(record) + b"\n" for record in records))
 
 
 def parse(adapter: TypeAdapter[T], text: str, where: str) -> T:
-    """Parse and validate JSON. Raises `ProfileFileError`, whose message begins with `where`."""
+    """Parse JSON and validate it with `adapter`.
+
+    Raises `ProfileFileError` with a message that begins with `where`.
+    """
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -65,7 +65,8 @@ RULES: tuple[Rule, ...] = (
         lambda row: not re.fullmatch(r"\d+x\d+", row["input_res"]),
     ),
 )
-"""The first rule that applies decides. A row to which no rule applies is `calibrate`."""
+"""Rules as (use, why, test of a row). The first rule whose test is true gives the row's use. A row
+to which no rule applies is `calibrate`."""
 
 
 def filter_row(row: Row) -> tuple[str, str]:

@@ -21,16 +21,17 @@ ENGINE = "ane"
 
 @dataclass(frozen=True)
 class MeasuredProgram:
-    """Key of a program in a profile file, which also contains the program's op list."""
+    """Key in `Lowered` of a program whose op list is stored in a profile file."""
 
     name: str
     package_sha256: str | None
 
 
 def read_rows(path: Path) -> tuple[pd.DataFrame, Lowered]:
-    """All rows of a file with their `use` and `why`, and the op lists that the file contains.
+    """Read all rows of a file, with `use` and `why`, and the op lists that the file contains.
 
-    `usable_rows` selects and parses the rows that may be used. Raises `ProfileError`.
+    `usable_rows` selects and parses the rows that may be used. Raises `ProfileError` if the file
+    cannot be used.
     """
     if path.suffix != ".jsonl":
         return read_profiles(path), {}
@@ -43,16 +44,19 @@ def read_rows(path: Path) -> tuple[pd.DataFrame, Lowered]:
 
 
 def usable_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The `calibrate` rows of `read_rows`, with the columns of `table.usable`."""
+    """Select the `calibrate` rows among rows of `read_rows`, with the columns of `table.usable`."""
     if "network" not in rows.columns:
         return usable(rows)
     return rows[rows["use"] == CALIBRATE].copy()
 
 
 def rows_of_device(path: Path, device: str) -> tuple[pd.DataFrame, Lowered]:
-    """The usable rows of one device, measured on any phone with the same chip, and their op lists.
+    """Read a device's usable rows, one per network, and all op lists that the file contains.
 
-    Raises `ProfileError` if the file has none; the message names the devices in the file.
+    Rows of any phone with the same chip and compute unit count. If a network has several rows, the
+    geometric mean of their times is used. Raises `ProfileError` if the file cannot be used. Raises
+    it also if no row is of the device; the message names the devices in the file. Raises it also if
+    a profile file mixes measurements of several sources, because these cannot be compared.
     """
     rows, tables = read_rows(path)
     rows = usable_rows(rows)

@@ -31,7 +31,7 @@ class ProfileError(UserError):
 
 
 def read_profiles(path: Path) -> pd.DataFrame:
-    """All rows of a CSV as text, with `use` and `why` from the row filters.
+    """Read all rows of a CSV as text, with `use` and `why` from the row filters.
 
     A `use` that the file states can exclude a row, but not readmit one that a filter excludes.
     Raises `ProfileError` for a missing or empty file, a missing column or an unknown `use`.
@@ -73,7 +73,8 @@ def _with_filters(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
 def usable(rows: pd.DataFrame) -> pd.DataFrame:
     """The `calibrate` rows, with `device`, `calibration`, `network`, `family` and `ms` parsed.
 
-    `quantum_ms` is the rounding step of the row's table, the finest step that occurs in it.
+    `quantum_ms` is the rounding step of the source's table: the finest step that occurs among the
+    rows of the same source and calibration.
     """
     rows = rows[rows["use"] == CALIBRATE].copy()
     networks = [network_of(row) for row in _records(rows)]
@@ -99,7 +100,7 @@ def _records(rows: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def network_of(row: dict[str, str]) -> NetworkSpec:
-    """The network of a row. Networks with "backbone" in their names have no classifier."""
+    """The network of a row. A row with "backbone" in the name of its model has no classifier."""
     height, width = (int(side) for side in row["input_res"].split("x"))
     return NetworkSpec(row["timm_name_if_any"], height, width, "backbone" in row["model"])
 

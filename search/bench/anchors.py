@@ -1,6 +1,6 @@
-"""Classical codecs as anchors for learned ones, each with the same two functions.
+"""Classical codecs as anchors: learned codecs are compared with them.
 
-Each codes 8-bit sRGB in 4:2:0, at the default speed of its library or close to it. The field
+Each codec codes 8-bit sRGB in 4:2:0, at the default speed of its library or close to it. The field
 `settings` states the speed and any exception.
 """
 
@@ -20,7 +20,7 @@ from pillow_heif import libheif_info, register_heif_opener
 from latency_predictor.errors import UserError
 
 Pixels = NDArray[np.uint8]
-"""sRGB [H, W, 3]."""
+"""8-bit sRGB image [H, W, 3]."""
 
 register_heif_opener()
 
@@ -39,7 +39,8 @@ class BenchCodec:
     settings: str
     """Versions and settings; two codecs with equal settings write equal files."""
     qualities: tuple[float, ...]
-    """Values of the codec's own quality setting, by increasing rate; 0.1 to 2.5 bpp for anchors."""
+    """Values of the codec's own quality setting, in order of increasing rate. With those of the
+    anchors, rates are about 0.1 to 2.5 bpp."""
     encode: Callable[[Pixels, float], bytes]
     """Encodes an image [H, W, 3] at a quality."""
     decode: Callable[[bytes], Pixels]
@@ -97,7 +98,10 @@ def heic() -> BenchCodec:
 
 
 def jxl() -> BenchCodec:
-    """JPEG XL (VarDCT, XYB colour) at libjxl's default effort; quality is the distance."""
+    """JPEG XL (VarDCT, XYB colour) at libjxl's default effort.
+
+    Its quality setting is the Butteraugli distance.
+    """
     import imagecodecs
 
     def encode(pixels: Pixels, quality: float) -> bytes:

@@ -31,7 +31,7 @@ class Photograph:
     height: int
     width: int
     lossy: bool
-    """Whether the file has a lossy format, whose artefacts then count as detail."""
+    """Whether the file has a lossy format. If so, the artefacts of the format count as detail."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class CodingTask:
 def codec_of(source: Source) -> BenchCodec:
     """The codec for an anchor's name or a model's path.
 
-    Raises CodecError if it is unknown, is not a model, or cannot run on this machine.
+    Raises CodecError if the anchor is unknown or cannot run on this machine, or if the path is not
+    that of a model.
     """
     return _codec_of_model(source) if isinstance(source, Path) else anchor(source)
 
@@ -63,7 +64,7 @@ def name_of(path: Path) -> str:
 
 
 def probe(path: Path) -> Photograph | str:
-    """Read a photograph's properties; return an error message if it cannot be read."""
+    """Read a photograph's properties. Returns an error message if the file cannot be read."""
     try:
         decoded = read_rgb(path)
     except ImageError as error:
@@ -74,7 +75,7 @@ def probe(path: Path) -> Photograph | str:
 
 
 def measure_coding(task: CodingTask) -> Measured | str:
-    """Encode, decode and score one photograph; return an error message if that fails."""
+    """Encode, decode and score one photograph. Returns an error message if a step fails."""
     codec, photograph = codec_of(task.source), task.photograph
     # Libraries raise many kinds of errors, and one photograph must not stop the whole bench.
     try:

@@ -42,7 +42,10 @@ class WorkerPool:
         self._executor.shutdown(cancel_futures=True)
 
     def results(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, R]]:
-        """Yield each item with its result in order of completion. Raises WorkerPoolError."""
+        """Call `work` with each item; yield each item with its result, in order of completion.
+
+        Raises WorkerPoolError if a worker process was killed.
+        """
         pending = {self._executor.submit(work, item): item for item in items}
         try:
             for done in as_completed(pending):

@@ -31,9 +31,9 @@ class Failure:
 
 
 def write_bench_report(folder: Path, results: Results, summary: Sequence[str]) -> Path:
-    """Write the page and its plots into a folder and return the page's path. Raises OSError.
+    """Write `bench.md` and its plots into a folder; return the path of `bench.md`.
 
-    `summary` is the result of `summarise`.
+    `summary` is the result of `summarise`. Raises OSError.
     """
     for metric in results.metrics:
         figure = plot_rate_distortion(results, metric)

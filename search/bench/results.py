@@ -28,8 +28,9 @@ class Results:
     """All codecs; the anchor is the first."""
     metrics: tuple[str, ...]
     measured: dict[str, dict[str, list[Measured]]]
-    """Measurements per quality, in increasing order, by codec name and photograph digest.
-    Photographs with a missing quality are left out."""
+    """Measurements by codec name and photograph digest, as a list in the order of the codec's
+    `qualities`. A photograph is left out for a codec if the measurement at any quality is
+    missing."""
 
     @property
     def anchor(self) -> BenchCodec:
@@ -59,7 +60,10 @@ class Results:
         return cls(tuple(photographs), tuple(codecs), tuple(metrics), measured)
 
     def curves(self, codec: str, digests: Sequence[str]) -> PhotographCurves:
-        """Rates and metric values [photographs, quality levels] of one codec."""
+        """Rates and metric values of one codec, as arrays [photographs, quality levels].
+
+        The photographs are those with the given digests.
+        """
         rows = [self.measured[codec][digest] for digest in digests]
         curves = {"bpp": np.array([[row.bpp for row in levels] for levels in rows])}
         for name in self.metrics:
@@ -76,7 +80,10 @@ class Results:
         ]
 
     def bd_rate(self, codec: str, metric: str) -> BdRate:
-        """BD-rate against the anchor over the photographs that both coded. Raises CurveError."""
+        """BD-rate of a codec against the anchor, over the photographs that both coded.
+
+        Raises CurveError if there is no such photograph or no BD-rate.
+        """
         digests = self.shared(self.anchor.name, codec)
         if not digests:
             raise CurveError("no photograph was coded by both")

@@ -54,7 +54,8 @@ class Measured:
 class Store:
     """Measurements in a JSON Lines file.
 
-    Among lines with equal keys the last one counts, with the scores of all of them.
+    Several lines may have the same key. Their measurement is that of the last line, with the scores
+    of all these lines.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,6 +1,6 @@
-"""The app behind `python -m search`: its commands, and the arguments that Typer does not read.
+"""The app behind `python -m search`, and the conversion of arguments that Typer cannot read.
 
-Modules of commands import what takes long to load inside their functions.
+Command modules import slow packages inside functions, rather than at the top.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from search.cli.train import train
 
 CALL = "python -m search"
 SEVERAL = {"bench": "--model", "promote": "--id"}
-"""The option of a command that takes several values."""
+"""For each command that has an option with several values, the name of this option."""
 TO_HYDRA: dict[str, Any] = {
     "context_settings": {"ignore_unknown_options": True},
     "add_help_option": False,
@@ -73,9 +73,10 @@ add_command(
 
 
 def readable(arguments: Sequence[str]) -> list[str]:
-    """Convert what Typer does not read: `--id A B` to `--id A --id B`, and overrides to the end.
+    """Convert arguments to the form that Typer reads.
 
-    Only `promote` has both overrides and other arguments.
+    `--id A B` becomes `--id A --id B`. The overrides of `promote`, the only command with both
+    overrides and other arguments, are moved to the end.
     """
     command, *words = arguments or [""]
     if command not in SEVERAL:

@@ -19,7 +19,7 @@ def decode(
     *,
     model: ModelPath,
 ) -> None:
-    """Decode a file that `encode` wrote, as PNG.
+    """Decode a file that `encode` wrote, and write it as PNG.
 
     It needs the model that encoded the file.
     """

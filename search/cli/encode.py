@@ -41,7 +41,7 @@ def encode(
 ) -> None:
     """Compress a photograph.
 
-    It is coded as 8-bit sRGB.
+    The photograph is coded as 8-bit sRGB.
     """
     from latency_predictor.writing import write_whole
     from search.data.images import read_rgb

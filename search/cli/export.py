@@ -16,7 +16,7 @@ CHECKS = {
     "onnx": "ONNX Runtime",
     "core_ml_float16": "Core ML programs, rounding to float16",
 }
-"""Names in the summary for the checks of a manifest."""
+"""What the summary calls each check of a manifest."""
 
 
 def export(

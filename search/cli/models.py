@@ -22,7 +22,7 @@ def load_model(path: Path) -> Model:
 
 @contextmanager
 def naming(path: Path, kind: type[ValueError]) -> Iterator[None]:
-    """Prefix the message of an error of this kind with the file's path."""
+    """If the block raises an error of type `kind`, prefix the message with the file's path."""
     try:
         yield
     except kind as error:

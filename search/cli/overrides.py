@@ -33,17 +33,18 @@ RENAMED = {
     "critic_rate": "critic_lr",
     "look_every": "validate_every",
 }
-"""Current names of keys of version 0.1.0, by the last component of the key."""
+"""Keys that were renamed since version 0.1.0: the last component of a key, by its old name."""
 _OVERRIDE = re.compile(r"(~|\+{0,2}(?=[^=]+=))(?P<key>[^=@+~]+)(@[^=]*)?(=.*)?$", re.DOTALL)
 
 
 def for_each(
     context: typer.Context, words: Sequence[str], work: Callable[[Config, Console], None]
 ) -> None:
-    """Do the work with the configurations that the words describe, and exit with its exit code.
+    """Call `work` with each configuration that the words describe, and exit with an exit code.
 
-    The words are overrides and Hydra's options. Its `--multirun` makes several configurations; an
-    error in one does not keep the others from being worked on.
+    The words are overrides and Hydra's options. Hydra's `--multirun` makes several configurations.
+    An error in one of them does not keep `work` from being called with the others. The exit code is
+    the largest of all calls.
     """
     if {"-h", "--help"} & set(words):
         typer.echo(f"{context.get_help()}\n")
@@ -55,7 +56,7 @@ def for_each(
 
 
 def composed(call: str, words: Sequence[str]) -> list[Config]:
-    """The configurations that the words describe: none if an option of Hydra's only prints.
+    """The configurations that the words describe, or none if an option of Hydra only prints.
 
     `call` is the command line up to the words. Raises ConfigError.
     """
@@ -80,7 +81,7 @@ def composed(call: str, words: Sequence[str]) -> list[Config]:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Raise Hydra's errors as ConfigError."""
+    """Convert Hydra's errors in the block to ConfigError with a shorter message."""
     try:
         yield
     except OverrideParseException as error:
@@ -149,7 +150,7 @@ def check_overrides(words: Sequence[str], known: set[str], free: tuple[str, ...]
 
 
 def names_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted keys of a tree, including inner nodes."""
+    """Dotted keys of all nodes of a tree, including inner nodes."""
     for key, value in tree.items():
         yield prefix + key
         if isinstance(value, Mapping):

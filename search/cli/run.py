@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def run(context: typer.Context, words: Words = None) -> None:
     """Search a space for codecs, or continue a run.
 
-    A run is a folder below run.root, called run.name or like its space; the same command
-    continues it after an interruption. Options of Hydra are passed on, such as --cfg job, which
-    prints the configuration, or --multirun. --hydra-help lists them.
+    A run is a folder below run.root. Its name is run.name, or else that of its space. The same
+    command continues the run after an interruption. Options of Hydra are passed on, such as
+    --multirun, or --cfg job, which prints the configuration. --hydra-help lists them.
     """
     from search.cli.overrides import for_each
 

@@ -1,4 +1,4 @@
-"""The check of a configuration's numbers against the bounds that stand beside its fields."""
+"""The check of a configuration's numbers against the bounds in the types of its fields."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _EXPECTED = {
 
 
 def check_bounds(config: DataclassInstance) -> None:
-    """Raise ConfigError for the first value that lies outside its bounds, by its dotted key."""
+    """Raise ConfigError if a value lies outside its bounds.
+
+    The message names the first such value by its dotted key.
+    """
     try:
         TypeAdapter(type(config)).validate_python(asdict(config))
     except ValidationError as error:

@@ -104,7 +104,7 @@ def check_continues(config: Config, folder: Path) -> None:
 
 
 def write_config(config: Config, folder: Path) -> None:
-    """Save the values that `check_continues` compares with."""
+    """Write to a run's folder the values that `check_continues` will compare with."""
     text = yaml.safe_dump(_lasting(config), sort_keys=False)
     write_whole(folder / CONFIG_FILE, text.encode())
 

@@ -19,9 +19,9 @@ from latency_predictor.errors import UserError
 Natural = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 PhotographCount = Annotated[int, Field(ge=2)]
-"""At least one photograph to train on and one to select by."""
+"""A number of photographs: at least one to train on and one to select candidates by."""
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-"""The upper bound is that of torch's generators."""
+"""A random seed. The upper bound is that of torch's generators."""
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -78,7 +78,10 @@ class DataConfig:
 
 @dataclass
 class ProxyConfig:
-    """Budget of the proxy task. It is the same for every candidate and the reference."""
+    """Budget of the proxy task: the short training and measurement that compare candidates.
+
+    It is the same for every candidate and the reference.
+    """
 
     steps: Natural = 0
     """Training steps per candidate. With 0, a candidate is measured as a slice of the supernet."""
@@ -87,10 +90,10 @@ class ProxyConfig:
     trunk_lr: NonNegative = 5e-5
     """Learning rate of the convolutions that the initialisation fills. If a supernet has trained
     the encoder and the entropy model, these two are frozen, and `trunk_lr` and `branch_lr` are
-    reduced to 3 %."""
+    reduced to 3 % of their values."""
     branch_lr: NonNegative = 1e-3
-    """Learning rate of all other weights, for a weight that sums over 64 inputs; see
-    search/training/learning_rates.py."""
+    """Learning rate of all other weights. The value is that of a weight that sums over 64 inputs;
+    see search/training/learning_rates.py for other numbers of inputs."""
     qualities: tuple[float, ...] = (1.0, 3.0, 5.0, 7.0)
     """Quality levels at which the rate-distortion curve is measured, in increasing order."""
     loss: dict[str, float] = field(default_factory=dict)
@@ -114,8 +117,8 @@ class PhaseConfig:
     average: Decay = 0.999
     """Decay per step of the moving average of the weights. The averaged weights are the result."""
     branch_dtype: str | None = None
-    """Precision in which residual branches are trained, `float32` or `bfloat16`; by default
-    bfloat16 if the hardware multiplies it faster."""
+    """Precision in which residual branches are trained, `float32` or `bfloat16`. The default is
+    bfloat16 if the hardware multiplies it faster than float32."""
 
 
 @dataclass
@@ -146,8 +149,8 @@ class EntropyPhase(PhaseConfig):
     batch: Count = 16
     average: Decay = 0.995
     lr: NonNegative = 2.4e-2
-    """Peak learning rate for a weight that sums over 64 inputs; see
-    search/training/learning_rates.py."""
+    """Peak learning rate of a weight that sums over 64 inputs; see
+    search/training/learning_rates.py for other numbers of inputs."""
     crops: Count = 2000
     """Number of crops whose latents are kept in memory, 0.3 MB each."""
 
@@ -202,7 +205,8 @@ class Limits:
     decode_ms: float | None = None
     encode_ms: float | None = None
     decode_high_ms: float | None = None
-    """Upper end of the 90 % interval of the decode time; for phones that must not be slower."""
+    """Upper end of the 90 % interval of the decode time. Bound it if a phone should hardly ever
+    decode more slowly than the bound."""
     encode_high_ms: float | None = None
     decode_total_ms: float | None = None
     encode_total_ms: float | None = None

@@ -1,4 +1,4 @@
-"""Checks that exported networks compute the same as the model, on tiles of photographs."""
+"""Check, on tiles of photographs, that exported networks compute the same as the model."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from space.codec.codec import level_weights
 from space.pixels import to_floats
 
 UNEQUAL_SYMBOLS = 1e-3
-"""Largest fraction of symbols that may differ in float32. With another order of summation, a value
-halfway between two integers may be rounded differently, which also changes the predictions that the
-context model makes from it."""
+"""Largest fraction of symbols that may differ in float32. If an exported network sums in another
+order than the model, a value halfway between two integers may be rounded to the other integer. This
+also changes the predictions that the context model makes from the value."""
 PICTURE_DIFFERENCE = 1e-3
-"""Largest difference of a sample in [0, 1] for equal symbols; a quarter of an 8-bit step."""
+"""Largest difference that a sample in [0, 1] may have if it is decoded from equal symbols. It is a
+quarter of an 8-bit step."""
 
 Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 """An exported network: maps float32 inputs by name to float32 outputs by name."""
@@ -31,21 +32,23 @@ Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Differences between exported networks and the model's own.
+    """How closely exported networks agree with the model's own networks.
 
-    They are measured on tiles of photographs, from the lowest quality to the highest.
+    Both are run on tiles of photographs, the first at the lowest quality and the last at the
+    highest.
     """
 
     tiles: int
     symbols: int
-    """Number of symbols of the latent and the hyper-latent, over all tiles."""
+    """Number of symbols of the latent and the hyper-latent, summed over all tiles."""
     unequal_symbols: int
     picture_difference: float
-    """Largest difference of a sample in [0, 1], decoded from equal symbols; may be NaN."""
+    """Largest difference between two samples in [0, 1] that the exported decoder and the model's
+    own decode from equal symbols. It may be NaN."""
 
     @property
     def close(self) -> bool:
-        """Whether both differences are within what float32 rounding explains."""
+        """Whether float32 rounding explains the unequal symbols and the picture difference."""
         few = self.unequal_symbols <= UNEQUAL_SYMBOLS * self.symbols
         return few and self.picture_difference <= PICTURE_DIFFERENCE
 
@@ -56,7 +59,10 @@ class Agreement:
 
 @torch.inference_mode()
 def compare(model: Model, encoder: Run, decoder: Run) -> Agreement:
-    """Compare exported networks with a model's own, which must be in float32 and on the CPU."""
+    """Compare an exported encoder and decoder with those of a model.
+
+    The model must be in float32 and on the CPU.
+    """
     unequal = symbols = 0
     differences = []
     for image, levels in _tiles():
@@ -71,7 +77,7 @@ def compare(model: Model, encoder: Run, decoder: Run) -> Agreement:
 
 
 def with_half_weights(model: Model) -> Model:
-    """A float32 copy whose weights are rounded to float16, as a package stores them."""
+    """A float32 copy of a model, with weights rounded to float16 as a package stores them."""
     return copy.deepcopy(model).to(torch.float16).to(torch.float32)
 
 

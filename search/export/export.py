@@ -1,7 +1,8 @@
 """Export of a model for an app: both networks as Core ML packages and ONNX, tables, a manifest.
 
-The op list of each package must be equal to the closed-form op list from which the latency of the
-architecture is predicted.
+`latency_predictor.measure.coreml.convert` writes the Core ML packages, and `onnx_networks` writes
+the ONNX files. The op list of each package must be equal to the closed-form op list from which the
+latency of the architecture is predicted.
 """
 
 from __future__ import annotations
@@ -56,14 +57,15 @@ NetworkProgress = Callable[[list[str]], Iterable[str]]
 
 
 class ExportError(UserError):
-    """The exported networks have other ops than predicted, or compute something else."""
+    """An exported network has other ops than predicted, or other outputs than the model's own."""
 
 
 def export(model: Model, folder: Path, progress: NetworkProgress = iter) -> dict[str, Any]:
     """Export a model to a folder; return the manifest.
 
     The model must be in float32 and on the CPU. The folder is written atomically and replaces an
-    existing one. ONNX is omitted if its packages are `missing`. Raises ExportError and OSError.
+    existing one. No ONNX files are written if packages are missing (`missing_packages`). Raises
+    ExportError if a check of the exported networks fails, and OSError.
     """
     with whole_folder(folder) as work:
         with_onnx = not missing_packages()

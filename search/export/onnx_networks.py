@@ -1,6 +1,6 @@
-"""Networks as float32 ONNX files, and running them with ONNX Runtime.
+"""Write networks as float32 ONNX files, and run the files with ONNX Runtime.
 
-The required packages are optional: `pip install 'codec-search[export]'`.
+The packages that this needs are an extra of this project: `pip install 'codec-search[export]'`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Run the program of a saved Core ML package in torch, where Core ML is not available.
 
-This checks that the package is equivalent to the network that it was converted from, including its
-constants, and estimates the effect of float16: arithmetic is in float32, and every value is rounded
-to float16 as Core ML stores it. The precision and order of a device's sums are not modelled.
+The outputs show whether the package, with its constants, is equivalent to the network that it was
+converted from. They can also show the effect of float16. In this case arithmetic is in float32, and
+every value is rounded to float16, as Core ML stores values. The precision and order of a device's
+sums are not modelled.
 """
 
 from __future__ import annotations

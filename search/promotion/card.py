@@ -26,7 +26,7 @@ from space.bitstream.model_file import MODEL_FILE
 README = "README.md"
 CARD_TEMPLATE = "card.md.jinja"
 BENCH = "bench.md"
-"""Results of `bench` for the model, if it was run."""
+"""File with the results of the command `bench` for the model, if `bench` was run on it."""
 PICTURES = "pictures.png"
 COSTS = (
     "decode_ms", "decode_low_ms", "decode_high_ms", "decode_total_ms", "decode_distance",
@@ -64,7 +64,7 @@ class Card:
         start: str,
         seed: int,
     ) -> Self:
-        """Make the card of a row of the run's trials."""
+        """Make the card of the candidate in a row of the run's table of trials."""
         rate = trial["bd_rate_percent"]
         return cls(
             run=record.name,
@@ -132,7 +132,7 @@ def write_card(folder: Path) -> Path:
 def keep_bench(
     folder: Path, photographs: str, report: Path, summary: Sequence[str], metrics: Sequence[str]
 ) -> None:
-    """Add the results of `bench` to the card of a promoted model; other models are left unchanged.
+    """If a folder holds a promoted model, add the results of `bench` to the model's card.
 
     `photographs` is the folder that was coded, `report` the page that `bench` wrote next to its
     plots per metric, and `summary` the tables of that page. Raises RecordError.

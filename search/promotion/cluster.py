@@ -1,7 +1,8 @@
-"""Parallel training of models as Ray Tune trials, each in one process or several of Ray Train.
+"""Parallel training of models as Ray Tune trials, one model per trial.
 
-An interrupted training continues from its own checkpoint. Tune's records of the experiment are
-pickled Python and are never read here; they go to a temporary folder that all nodes share.
+A trial runs in one process, or in several that Ray Train starts. An interrupted training continues
+from its own checkpoint. Tune's records of the experiment are pickled Python and are never read
+here; they go to a temporary folder that all nodes share.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ FAILED = "failed"
 def train_all(
     jobs: Sequence[Job], data: Data, promotion: Promotion, console: Console
 ) -> dict[str, str]:
-    """Train all jobs to their ends; return the reasons of failures by the names of job folders.
+    """Train the models of all jobs to the end. Returns the reason of each failure by folder name.
 
     Raises ConfigError if the cluster cannot be reached or is too small.
     """

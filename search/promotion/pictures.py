@@ -16,8 +16,8 @@ from space.bitstream import files
 from space.bitstream.model_file import Model
 
 SIDES = (376, 248)
-"""Possible sides of the square in the middle of a photograph that is coded and shown, in px. The
-largest that fits is used. With margins they are multiples of 64."""
+"""Possible sides, in px, of the square that is coded and shown from the middle of a photograph. The
+largest that fits is used. With the margins of a tile, each side is a multiple of 64."""
 QUALITY = 2.0
 """Quality level of the model, low enough for differences to be visible."""
 MOST = 3
@@ -29,9 +29,9 @@ Pixels = NDArray[np.uint8]
 
 
 def draw(model: Model, photographs: Sequence[Path]) -> Figure | None:
-    """Draw one row for each of the first MOST photographs that are large enough.
+    """Draw one row of pictures for each of the first MOST photographs that are large enough.
 
-    Returns None if there is none.
+    Returns None if no photograph is large enough.
     """
     middles = [middle for _, middle in zip(range(MOST), _middles(photographs), strict=False)]
     if not middles:

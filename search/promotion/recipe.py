@@ -21,26 +21,30 @@ from search.metrics import MetricError
 from search.metrics.loss import check_weights
 
 WARM_UP_SHARE, LEAST_WARM_UP_STEPS = 0.2, 50
-"""Fraction of a phase over which its learning rates rise, and the smallest number of such steps."""
+"""Fraction of a phase's steps in which the learning rates rise, and the smallest number of such
+steps."""
 
 
 @dataclass
 class RecipePhase:
-    """One phase of full training with its distortion; the quality level sets the rate's weight."""
+    """One phase of full training, with the weights of the terms of its distortion.
+
+    The weight of the bit rate follows from the quality level.
+    """
 
     steps: Natural = 0
     rate: NonNegative = 1.0
-    """Peak learning rates of this phase, as a fraction of the recipe's."""
+    """Peak learning rates of this phase, as a fraction of the recipe's learning rates."""
     loss: dict[str, float] = field(default_factory=dict)
     """Weight of each metric in the distortion, as in `proxy.loss`."""
     tiling: NonNegative = 0.0
-    """Weight of the L1 error at low resolutions, which makes the seams of tiles visible."""
+    """Weight of the L1 error at low resolutions. Such errors make the seams of tiles visible."""
     text: NonNegative = 0.0
     """Weight of the L1 error inside text."""
     gan: NonNegative = 0.0
     """Weight of the loss from the patch critic, which is applied outside text."""
     gan_warm_up: Natural = 0
-    """Steps over which `gan` rises from zero while the critic already learns."""
+    """Steps over which the weight `gan` rises from zero while the critic already learns."""
 
 
 @dataclass
@@ -88,9 +92,9 @@ class Recipe:
         return (self.mse, step) if in_mse else (self.perceptual, step - self.mse.steps)
 
     def lr_share(self, step: int) -> float:
-        """Learning rate at a step in [0, steps), as a fraction of the recipe's.
+        """Learning rates at a step in [0, steps), as a fraction of the recipe's learning rates.
 
-        In each phase it rises linearly, then falls along a cosine.
+        In each phase the fraction rises linearly, then falls along a cosine.
         """
         phase, done = self.at(step)
         rising = max(LEAST_WARM_UP_STEPS, round(WARM_UP_SHARE * phase.steps))
@@ -120,9 +124,9 @@ class Promotion:
     name: str | None = None
     """Models are written to `promoted/ID-NAME` below the run; by default the recipe's name."""
     start: str = "inherit"
-    """Starting weights: `inherit` takes those of the run's supernet, `initialisation` uses no
-    trained weights; otherwise a supernet file, or the folder of an earlier promotion of the same
-    architecture."""
+    """Starting weights. `inherit` takes the weights from which the run's candidates started, and
+    `initialisation` uses no trained weights. Any other value is the path of a supernet file, or of
+    the folder of an earlier promotion of the same architecture."""
     seed: Seed = 0
     data: Photos = field(default_factory=Photos)
     at_once: Count | None = None
@@ -130,7 +134,7 @@ class Promotion:
     processes: Count = 1
     """Number of processes that train one model together, one GPU each if available."""
     retries: Natural = 3
-    """How often the training of a model is resumed after its worker died."""
+    """Largest number of times that the training of a model is resumed after its worker died."""
     address: str | None = None
     """Address of a Ray cluster to join, whose nodes must share the run's folder; by default a local
     one is started."""

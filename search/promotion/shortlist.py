@@ -18,7 +18,7 @@ from search.study.records import RecordError, RunRecord, evaluated
 
 @dataclass(frozen=True)
 class Selection:
-    """Criteria that select candidates; the result is the union of all that are set."""
+    """Criteria that select candidates. A candidate is selected if it meets any criterion."""
 
     ids: tuple[str, ...] = ()
     """Candidates by id."""
@@ -74,8 +74,8 @@ def by_front(done: pd.DataFrame) -> pd.DataFrame:
 def knee_of(front: pd.DataFrame) -> pd.DataFrame:
     """The knee of a front that is sorted by decode time.
 
-    It is the point farthest below the line between the front's ends, with decode times on a
-    logarithmic scale. For a front of one or two points it is the last.
+    The knee is the point farthest below the line between the front's ends, with decode times on a
+    logarithmic scale. For a front of one or two points it is the last point.
     """
     ms = np.log(front["decode_ms"].to_numpy())
     rate = front["bd_rate_percent"].to_numpy()

@@ -28,7 +28,7 @@ from space.bitstream.model_file import MODEL_FILE, Model
 
 CHECKPOINT = "checkpoint.safetensors"
 LOSSES, VALIDATION = "losses.csv", "validation.csv"
-"""Tables of the losses of every step and of the validation curves."""
+"""Files of two tables: the losses of every step, and the curves of every validation."""
 SAMPLE = "sample.png"
 BOARD = "tensorboard"
 REPORT_EVERY = 10
@@ -57,7 +57,7 @@ class Job:
 
     @property
     def fingerprint(self) -> dict[str, Any]:
-        """Values that must be equal to resume a checkpoint, by their names in messages."""
+        """Values that a checkpoint must agree with to be resumed, by their names in messages."""
         values: dict[str, Any] = {
             "the architecture": self.architecture.id,
             "seed": self.seed,

@@ -1,1 +1,1 @@
-"""The report of a run: page, figures, rank fidelity of its supernet, and tables in Markdown."""
+"""The report of a run with its page and figures, rank fidelity of supernets, Markdown tables."""

@@ -8,6 +8,6 @@ from tabulate import tabulate
 
 
 def markdown_table(headers: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    """The table of these rows, which are as long as `headers`. Cells are the `str` of values."""
+    """Format rows as a Markdown table. Each row is as long as `headers`; `str` makes the cells."""
     cells = [[str(value) for value in row] for row in rows]
     return tabulate(cells, headers, "github", disable_numparse=True)

@@ -25,14 +25,14 @@ from search.study.records import ReferenceRecord, RunRecord
 
 GREY, BLUE, RED = "#9aa0a6", "#1a5fb4", "#c01c28"
 MAX_SAMPLES, MAX_CURVES = 4, 8
-"""Largest number of the best candidates shown in one figure, beyond which they could not be told
-apart: reconstructed crops, and rate-distortion curves."""
+"""Largest numbers of reconstructed crops and of rate-distortion curves in one figure. More could
+not be told apart."""
 
 
 def plot_outcome(
     trials: pd.DataFrame, best: pd.DataFrame, record: RunRecord, reference: ReferenceRecord
 ) -> Figure:
-    """Candidates by predicted decode time and BD-rate, with the front or shortlist highlighted."""
+    """Plot candidates by predicted decode time and BD-rate; highlight the front or shortlist."""
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     evaluated = trials["bd_rate_percent"].notna().sum()
     others = trials[~trials["id"].isin(best["id"])]
@@ -114,7 +114,7 @@ def _readable_ticks(axis: Axis) -> None:
 
 
 def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
-    """The goal's figure of merit after each evaluation."""
+    """Plot the figure of merit that the run's goal defines, after each evaluation."""
     ordered = trials.sort_values("finished")
     reached = [record.goal.reached(ordered.iloc[:n]) for n in range(1, len(ordered) + 1)]
     figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
@@ -126,7 +126,10 @@ def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
 
 
 def plot_curves(best: pd.DataFrame, reference: ReferenceRecord) -> Figure:
-    """Rate-distortion curves of some of the best and of the reference, one panel per metric."""
+    """Plot rate-distortion curves, one panel per metric, of the reference and some of the best.
+
+    `best` holds the best candidates, of which at most MAX_CURVES are shown.
+    """
     best = _some(best, MAX_CURVES)
     metrics = [name for name in reference.curve if name != "bpp"]
     rows = -(-len(metrics) // 2)
@@ -157,7 +160,7 @@ def plot_curves(best: pd.DataFrame, reference: ReferenceRecord) -> Figure:
 
 
 def plot_space(screened: pd.DataFrame, record: RunRecord) -> Figure:
-    """Predicted decode time against multiply-accumulates over the screened space."""
+    """Plot predicted decode time over multiply-accumulates of the screened architectures."""
     figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
     axes.hexbin(
         screened["kmac_per_px"], screened["decode_ms"], yscale="log", bins="log", gridsize=60,
@@ -175,7 +178,10 @@ def _some(best: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def samples(folder: Path, best: pd.DataFrame, record: RunRecord) -> Image.Image:
-    """The original crop beside reconstructions by some of the best, at the middle quality level."""
+    """The original crop beside reconstructions by at most MAX_SAMPLES of the best candidates.
+
+    The reconstructions are at the middle quality level. The pictures are read from `folder`.
+    """
     middle = len(record.qualities) // 2
     rows = _some(best, MAX_SAMPLES)
     tiles = [("original", "original")]

@@ -1,6 +1,7 @@
-"""Rank fidelity: how well a supernet's ranking agrees with that of independently trained codecs.
+"""Rank fidelity: how well a supernet's ranking of codecs agrees with another ranking of them.
 
-`benchmarks/rank_truth.py` measures it. Its results ship beside the supernet.
+For the other ranking, the codecs are trained independently. `benchmarks/rank_truth.py` measures
+rank fidelity. The results ship beside the supernet.
 """
 
 from __future__ import annotations

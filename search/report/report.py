@@ -35,10 +35,11 @@ SAMPLES_FOLDER = "samples"
 
 
 def write_report(folder: Path) -> Path:
-    """Write `report.html`, `front.png`, `front.csv` and `trials.parquet`; return the page's path.
+    """Write the report of the run in a folder into that folder; return the path of `report.html`.
 
-    It works on a run that is still in progress; without a finished trial the page says so. Raises
-    RecordError if the folder lacks the run's study.
+    The files are `report.html`, its figures such as `front.png`, and the tables `front.csv` and
+    `trials.parquet`. The run may still be in progress; if no trial has finished, the page says so.
+    Raises RecordError if the folder lacks the run's study.
     """
     if not (folder / JOURNAL).exists():
         raise RecordError(f"{folder / JOURNAL} is missing: a report needs the run's study")

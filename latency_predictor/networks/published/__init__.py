@@ -1,7 +1,7 @@
 """Published networks that no library contains, built from their papers in inference form.
 
-Each file holds one family and compares its parameters and multiply-accumulates with the printed
-ones. Their agreement shows that the network is the one that was timed.
+The module of each family compares the networks' parameters and multiply-accumulates with the
+figures printed in the paper. The agreement shows that a network is the one that was timed.
 """
 
 from latency_predictor.networks.published import edgeface, mobilevig, repnext
@@ -11,6 +11,7 @@ NETWORKS = {
     **mobilevig.NETWORKS,
     **repnext.NETWORKS,
 }
-"""Function that builds each network from its `NetworkSpec`, on the meta device."""
+"""Functions by the name of a network. Each builds the network that a `NetworkSpec` specifies, on
+the meta device."""
 
 __all__ = ["NETWORKS"]

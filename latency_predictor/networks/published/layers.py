@@ -1,4 +1,4 @@
-"""Layers and the base class of networks that the families have in common."""
+"""Layers and the class of networks that the published families have in common."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Residual(nn.Module):
-    """`x + inner(x)`, both of shape [1, channels, height, width]."""
+    """Residual connection: `x + inner(x)`, where x has shape [1, channels, height, width]."""
 
     def __init__(self, *inner: nn.Module) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ def stem(channels: int, activation: Callable[[], nn.Module] = nn.GELU) -> nn.Seq
 
 
 class Network(nn.Module):
-    """Stages and a head. Without a head, as in a backbone, it returns the stages' feature maps."""
+    """A network of stages and a head. A backbone has no head and returns each stage's features."""
 
     def __init__(self, stages: Iterable[nn.Module], head: Sequence[nn.Module] | None) -> None:
         super().__init__()

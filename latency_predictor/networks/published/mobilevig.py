@@ -86,7 +86,10 @@ def _global(channels: int) -> nn.Module:
 
 
 def mobilevig(variant: str, backbone: bool) -> nn.Module:
-    """MobileViG-`variant` on the meta device."""
+    """MobileViG-`variant` on the meta device.
+
+    A `backbone` has neither pooling nor a classifier.
+    """
     widths, depths, head_width = _VARIANTS[variant]
     with torch.device("meta"):
         stages = []

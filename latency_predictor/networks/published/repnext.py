@@ -1,8 +1,8 @@
 """RepNeXt: parallel depthwise convolutions of four sizes, with all branches merged.
 
 Zhao, Luo, Ouyang, "RepNeXt: A Fast Multi-Scale CNN using Structural Reparameterization", arXiv
-2406.16004, and the tables of its repository. The E variants also merge the sizes, into one 11x11
-depthwise convolution per block and one of 7x7 per downsampling. At 224x224, with the printed
+2406.16004, and the tables of its repository. The E variants also merge the four sizes, into one
+11x11 depthwise convolution per block and one of 7x7 per downsampling. At 224x224, with the printed
 figures in brackets:
 
 | | parameters, M | MACs, G | | parameters, M | MACs, G |
@@ -93,7 +93,10 @@ def _block(channels: int, merged: bool) -> nn.Module:
 
 
 def repnext(variant: str, merged: bool, backbone: bool) -> nn.Module:
-    """RepNeXt-`variant` on the meta device, in its E form if `merged`."""
+    """RepNeXt-`variant` on the meta device, in its E form if `merged`.
+
+    A `backbone` has neither pooling nor a classifier.
+    """
     width, depths = _VARIANTS[variant]
     with torch.device("meta"):
         stages = []
