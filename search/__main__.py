@@ -11,7 +11,7 @@ from search.cli.app import app, readable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command, by default that of this process, and return its exit code."""
+    """Run the command in `arguments`, by default `sys.argv[1:]`, and return its exit code."""
     # Libraries that compressai and piq require raise these warnings at import.
     warnings.filterwarnings("ignore", message=".*torch.jit.script", category=FutureWarning)
     words = sys.argv[1:] if arguments is None else arguments

@@ -34,8 +34,8 @@ def read_tensors(
 ) -> tuple[Any, dict[str, Tensor]]:
     """Read the metadata and tensors of a file that `write_tensors` wrote with the same `key`.
 
-    Error messages call the file a `kind`, which is the second word of `key` by default. Raises
-    `error` if the file is missing, of another kind or version, or damaged.
+    `kind` is the noun for such a file in error messages, by default the second word of `key`.
+    Raises `error` if the file is missing or damaged, or if `key` is not its key.
     """
     kind = kind or key.split()[1]
     try:

@@ -41,10 +41,10 @@ def steps(kit: Kit, done: Collection[ProfileRecord]) -> int:
 def measure(
     kit: Kit, source: ProgramSource, done: Collection[ProfileRecord]
 ) -> Iterator[ProfileRecord]:
-    """Time the programs of a kit. After each burst, yield the program's record with the burst.
+    """Time the programs of a kit. After each burst of a program, yield its record so far.
 
-    Records of this processor in `done` are continued. Raises `KitError` if the programs of the
-    source have changed since the kit was made.
+    Bursts are added to those records in `done` that were measured on this processor. Raises
+    `KitError` if the programs of `source` have changed since the kit was made.
     """
     for model in kit.models:
         if source.identify(model.number) != model.architecture_id:

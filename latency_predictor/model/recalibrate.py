@@ -168,9 +168,10 @@ def cross_validation(measurements: Measurements) -> dict[str, Any]:
 def scores(measurements: Measurements, folds: Folds, fit: Fit) -> dict[str, dict[str, Scores]]:
     """Scores of predictions for held-out rows, by calibration and by source.
 
-    `pooled` has the scores of each calibration without offsets, as for an unknown laboratory.
-    `within_source` has them with the offsets that were fitted to other rows of the same laboratory,
-    and `by_source` has the scores of each source with these offsets.
+    `pooled` has the scores of each calibration, for predictions without offsets, as they would be
+    for a source without measurements. The other two are for predictions that include the offset of
+    the row's source, fitted to other rows of that source: `within_source` has their scores for each
+    calibration, and `by_source` for each calibration and source.
     """
     unseen = held_out(measurements, folds, fit)
     both = float(np.hypot(NOISE, SOURCE_SPREAD))

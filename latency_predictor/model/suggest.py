@@ -76,7 +76,7 @@ def _check_enough(n: int, pool: NDArray[np.int64]) -> None:
 def most_informative(
     times: RooflineTimes, programs: Sequence[OpTable], n: int
 ) -> NDArray[np.int64]:
-    """Indices in the pool of the `n` architectures to measure, most informative first.
+    """Choose `n` architectures of the pool to measure; return their indices, most informative first.
 
     `programs` has one table for each program of an architecture (encoder and decoder). Each table
     holds the architectures of the pool in the same order.

@@ -30,9 +30,12 @@ thread of a server's processor (AMD EPYC, Zen 4), for calls of the coder alone. 
 code takes two to four times as long because of Python's lists. No phone's CPU was measured.
 """
 SCALE_MACS_PER_MS = 1.2e8
-"""Number of multiply-accumulates of the scale path that the CPU computes per millisecond in UINT8,
-also measured by `benchmarks/coding_speed.py`. This project's own code computes the scale path in 64
-bits and takes thirty times as long."""
+"""Number of multiply-accumulates of the scale path that a CPU computes per millisecond in UINT8.
+
+Measured by `benchmarks/coding_speed.py` with torch's quantised convolutions, on the same processor
+as `SYMBOLS_PER_MS`. This project's own code computes the scale path in 64 bits instead, and takes
+thirty times as long.
+"""
 
 
 def symbols_per_tile(figures: Figures) -> NDArray[np.int64]:

@@ -95,7 +95,7 @@ class Photographs:
 
     @property
     def description(self) -> str:
-        """Phrase for the user that says how many photographs are used."""
+        """Phrase that tells the user how many photographs are used."""
         if not self.held_out:
             return f"{self.used} photographs"
         return (

@@ -94,7 +94,7 @@ class Table:
         return architecture.id, 0
 
     def resume(self, handle: tuple[str, int]) -> tuple[str, int]:
-        """The handle of the next score of the same architecture."""
+        """The handle of the score that follows that of `handle`, for the same architecture."""
         identity, before = handle
         return identity, before + 1
 

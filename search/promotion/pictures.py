@@ -19,7 +19,10 @@ SIDES = (376, 248)
 """Possible sides, in px, of the square that is coded and shown from the middle of a photograph. The
 largest that fits is used. With the margins of a tile, each side is a multiple of 64."""
 QUALITY = 2.0
-"""Quality level of the model, low enough for differences to be visible."""
+"""Quality level at which the model codes the photographs.
+
+It is low enough for differences between the original, JPEG and the model to be visible.
+"""
 MOST = 3
 """Largest number of photographs shown."""
 JPEG_QUALITIES = range(1, 96)

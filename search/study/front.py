@@ -12,8 +12,8 @@ WORST_BD_RATE = 100.0
 reference architecture. A candidate with a higher BD-rate adds nothing to the hypervolume."""
 
 FARTHEST_CALIBRATED = 1.0
-"""Largest distance of a network from the calibration data at which the intervals of predicted times
-have been checked by measurements."""
+"""Largest distance from the calibration data at which measurements have checked the intervals of
+predicted times. The distance is that of a network."""
 
 
 def front_of(trials: pd.DataFrame) -> pd.DataFrame:

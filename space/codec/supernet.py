@@ -43,8 +43,8 @@ This maps the prefix of a module's tensor names to the parameter. The copies are
 another. All other modules are the same for every value of every categorical parameter: activations
 and the quantisation `level` have no weights of their own, scales that are not learned are folded
 into the weights, and resampling layers share a kernel (`space.codec.resampled_weights`). In the
-context pattern `channels`, a group of a narrow latent inherits from the same group of a wide
-latent, although the two hold different channels.
+context pattern `channels`, a group of a narrow latent inherits the weights of the same group of a
+wide latent, although the two groups hold different channels.
 """
 SHARED = {"none": "grid"}
 """Maps a context pattern without weights of its own to the pattern whose weights it uses.
@@ -175,7 +175,7 @@ class Supernet:
     def slices(
         self, architecture: Architecture, prefixes: str | tuple[str, ...] = ""
     ) -> dict[str, Tensor]:
-        """Slice the tensors of a codec of `architecture`, by name, from the supernet.
+        """The tensors of a codec of `architecture`, sliced from the supernet, by their names.
 
         The tensors are differentiable with respect to `weights`. Only tensors whose names begin
         with one of `prefixes` are included.
