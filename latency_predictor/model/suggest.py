@@ -76,7 +76,7 @@ def _check_enough(n: int, pool: NDArray[np.int64]) -> None:
 def most_informative(
     times: RooflineTimes, programs: Sequence[OpTable], n: int
 ) -> NDArray[np.int64]:
-    """Choose `n` architectures of the pool to measure; return their indices, most informative first.
+    """Choose `n` of the pool to measure. Returns their indices, the most informative first.
 
     `programs` has one table for each program of an architecture (encoder and decoder). Each table
     holds the architectures of the pool in the same order.
