@@ -44,7 +44,10 @@ from latency_predictor.profiles.table import (
 
 
 def fit_rooflines(measurements: Measurements) -> Fitted:
-    """Fit a roofline to each calibration; the function has the signature of the baselines' fits."""
+    """Fit a roofline to each calibration.
+
+    The signature is that of the functions that fit the baselines.
+    """
     return fit_calibrations(measurements).fitted()
 
 

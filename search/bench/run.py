@@ -44,7 +44,7 @@ def bench(request: Request, console: Console) -> tuple[Path, list[str]]:
 
     Returns the report's path and its summary in Markdown. Raises BenchError, CodecError or
     DataError if the request is invalid, WorkerPoolError if a worker was killed, StoreError if the
-    file of measurements is invalid, and OSError.
+    file of measurements is invalid, and OSError if a file cannot be read or written.
     """
     codecs = _codecs(request.sources)
     paths = find_photographs(request.photographs)

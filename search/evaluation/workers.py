@@ -85,7 +85,7 @@ class RayEvaluator:
         return self._stage(0, architecture)
 
     def resume(self, handle: Stage) -> Stage:
-        """Start the stage of an evaluation that follows its finished stage `handle`."""
+        """Start the stage after the finished stage `handle` of the same evaluation."""
         return self._stage(handle.number + 1, handle.training)
 
     def _stage(self, number: int, begun: Any) -> Stage:

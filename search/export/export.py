@@ -65,7 +65,7 @@ def export(model: Model, folder: Path, progress: NetworkProgress = iter) -> dict
 
     The model must be in float32 and on the CPU. The folder is written atomically and replaces an
     existing one. No ONNX files are written if packages are missing (`missing_packages`). Raises
-    ExportError if a check of the exported networks fails, and OSError.
+    ExportError if a check of the exported networks fails, and OSError if a file cannot be written.
     """
     with whole_folder(folder) as work:
         with_onnx = not missing_packages()

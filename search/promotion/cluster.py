@@ -30,7 +30,7 @@ from search.training.checkpoint import CheckpointError
 from search.training.update import TrainingDiverged
 
 FAILED = "failed"
-"""Key of a report that gives the reason why a training failed."""
+"""Key under which a report gives the reason why a training failed."""
 
 
 def train_all(

@@ -86,7 +86,8 @@ def train_job(job: Job, data: Data, report: Report) -> None:
     """Train a model to its end, from its checkpoint if one exists, and write the model file.
 
     Among several processes, only the first writes files. Raises CheckpointError for a checkpoint
-    with other settings, TrainingDiverged for a loss or gradient that is not finite, and OSError.
+    with other settings, TrainingDiverged for a loss or gradient that is not finite, and OSError if
+    a file cannot be read or written.
     """
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high")

@@ -39,13 +39,13 @@ class RankFidelity:
     low: float
     """Lower end of the 90 % interval of tau."""
     high: float
-    """Upper end of the interval."""
+    """Upper end of the 90 % interval of tau."""
     codecs: int
     """Number of codecs that were ranked."""
     against: str
     """The other ranking, as a noun phrase that follows the word `against` in messages."""
     command: str
-    """Command of the measurement."""
+    """Shell command that made the measurement."""
     photographs: str
     """Photographs of the measurement."""
 

@@ -31,7 +31,10 @@ SHIPPED = Path(__file__).parents[1] / "shipped_supernets"
 SHIPPED_SUPERNET = SHIPPED / "pico_large.safetensors"
 """Shipped supernet of the spaces pico_large, pico_decoder, pico_small and pico_ablation."""
 SUPERNETS_FOLDER = "supernets"
-"""Folder below `run.root` with one folder per space, or per `run.name`."""
+"""Folder below `run.root` with one folder per supernet.
+
+The folder of a supernet is called `run.name` if that is set, and otherwise like the space.
+"""
 SUPERNET, CURVES = "supernet.safetensors", "curves.csv"
 PhaseKind = TypeVar("PhaseKind", bound=PhaseConfig)
 VALIDATED_METRICS = ("psnr", "ssimulacra2")

@@ -29,7 +29,7 @@ WIDTH_ERROR_BITS = 10.0
 quantisation width. An error of 5 % in all widths then costs 2 % of a usual rate, so that predicting
 too large widths does not pay off."""
 CROPS_PER_ENCODER = 8
-"""Number of crops that one random encoder turns into latents."""
+"""Number of crops that one randomly chosen encoder turns into latents."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Joint:
 class Entropy:
     """The task of training entropy models to code fixed latents in few bits.
 
-    The latents are computed once, by random encoders of the space. The distortion does not change:
+    The latents are computed once, by randomly chosen encoders of the space. The distortion does not change:
     symbols are quantised with the widths that the supernet predicted when the latents were
     computed, and entropy models learn to predict the same widths.
     """
@@ -143,7 +143,7 @@ class _Latents:
         device: torch.device,
         rng: np.random.Generator,
     ) -> _Latents:
-        """Latents of `width` channels that random encoders of the space compute from crops."""
+        """Latents of `width` channels that randomly chosen encoders compute from crops."""
         levels = torch.from_numpy(rng.integers(LEVELS, size=len(crops)))
         patterns = sorted(map(str, space.parameters["context"]))
         latents: list[Tensor] = []

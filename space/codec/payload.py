@@ -52,7 +52,7 @@ class Tables:
     and gives the symbol.
     """
     lengths: torch.Tensor
-    """Number of used cumulative frequencies [TABLE_COUNT] of each table, int32."""
+    """Number [TABLE_COUNT] of cumulative frequencies that each table uses, int32."""
     offsets: torch.Tensor
     """Symbol [TABLE_COUNT] that the first interval of each table stands for, int32."""
 

@@ -23,8 +23,8 @@ from space.codec.blocks import ConvScale, LevelScale, SubbandSynthesis
 TABLE_COUNT = 128
 """Number of tables that code symbols.
 
-Each table is a zero-mean Gaussian, and the sigmas of the tables grow geometrically. With 64 tables
-files would be 1 % larger, because the cost of rare symbols changes steeply with sigma.
+Each table is a zero-mean Gaussian, and the sigmas of the tables grow geometrically. Files would
+be 1 % larger with 64 tables, because the cost of rare symbols changes steeply with sigma.
 """
 SIGMA_MIN, SIGMA_MAX = 0.15, 128.0
 """Standard deviations of the first and the last table, in units of the quantisation width.

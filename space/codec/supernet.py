@@ -97,7 +97,7 @@ class Supernet:
 
     @classmethod
     def begin(cls, space: SearchSpace, initialisation: Initialisation) -> Supernet:
-        """Make the untrained supernet of a space. Its slices are codecs set to `initialisation`."""
+        """Make the untrained supernet of a space. Its slices start from `initialisation`."""
         weights: dict[str, Tensor] = {}
         for architecture in _variants(space.parameters):
             codec = start_from(Codec(architecture), initialisation)
@@ -234,7 +234,7 @@ class Supernet:
 
     @torch.no_grad()
     def start(self, architecture: Architecture) -> Codec:
-        """A codec of `architecture` with its own copy of the weights of its slice."""
+        """A new codec of `architecture`, whose weights are copied from its slice of the supernet."""
         codec = Codec(architecture)
         sliced = self.slices(architecture)
         if architecture.scales == "none":
