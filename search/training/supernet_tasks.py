@@ -64,8 +64,8 @@ class Joint:
 class Entropy:
     """The task of training entropy models to code fixed latents in few bits.
 
-    The latents are computed once, by randomly chosen encoders of the space. The distortion does not change:
-    symbols are quantised with the widths that the supernet predicted when the latents were
+    The latents are computed once, by randomly chosen encoders of the space. The distortion does not
+    change: symbols are quantised with the widths that the supernet predicted when the latents were
     computed, and entropy models learn to predict the same widths.
     """
 

@@ -234,7 +234,7 @@ class Supernet:
 
     @torch.no_grad()
     def start(self, architecture: Architecture) -> Codec:
-        """A new codec of `architecture`, whose weights are copied from its slice of the supernet."""
+        """A new codec of `architecture`; its weights are copies of its slice of the supernet."""
         codec = Codec(architecture)
         sliced = self.slices(architecture)
         if architecture.scales == "none":
