@@ -100,7 +100,7 @@ def test_a_kit_is_measured_and_continued(
     monkeypatch.setenv("STAND_IN_FAILS_AT", "30")
     unplugged = subprocess.run(command, capture_output=True, text=True)
     assert unplugged.returncode == 2
-    assert unplugged.stderr.startswith("error: decoder_toy0 on iPhone 16 Pro: ")
+    assert unplugged.stderr.startswith("decoder_toy0 on iPhone 16 Pro: ")
     assert unplugged.stderr.count("\n") == 1
     (encoder,) = profile_file.read(out)
     assert encoder.model.name == "encoder_toy0"
