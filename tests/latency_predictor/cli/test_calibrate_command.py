@@ -15,6 +15,7 @@ HEADER = "source,model,timm_name_if_any,input_res,device,compute_unit,latency_ms
 ROW = "own,ResNet18,resnet18,224x224,iPhone 13,ALL,1.20"
 
 
+@pytest.mark.slow
 def test_calibrate_adds_rows_and_leaves_the_shipped_model_alone(
     output: Output,
     tmp_path: Path,

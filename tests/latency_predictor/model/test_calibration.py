@@ -45,6 +45,7 @@ def test_known_constants_are_recovered_in_their_predictions(random_programs: Pro
     assert np.quantile(errors, 0.9) < 0.05
 
 
+@pytest.mark.slow
 def test_a_slow_source_becomes_an_offset(random_programs: Programs) -> None:
     measurements, _ = synthetic(random_programs(120), source_bias=0.2)
     offsets = fit_calibrations(measurements).offsets

@@ -38,6 +38,7 @@ def test_families_are_not_torn_apart(phones: Measurements) -> None:
 @pytest.mark.parametrize(
     "fit", [fit_rooflines, fit_ridge, fit_boosting, fit_macs_only, unlearned_roofline]
 )
+@pytest.mark.slow
 def test_what_is_held_out_is_not_seen(phones: Measurements, fit: Fit) -> None:
     """Wrong measurements in a fold must not change the predictions for that fold."""
     few = phones.where(np.arange(len(phones)) % 3 == 0)
@@ -48,6 +49,7 @@ def test_what_is_held_out_is_not_seen(phones: Measurements, fit: Fit) -> None:
     np.testing.assert_array_equal(honest.pooled.ms[folds == 0], other.pooled.ms[folds == 0])
 
 
+@pytest.mark.slow
 def test_offsets_help_within_a_source(phones: Measurements) -> None:
     fitted = fit_rooflines(phones)
     errors = [
@@ -57,6 +59,7 @@ def test_offsets_help_within_a_source(phones: Measurements) -> None:
     assert errors[1] < errors[0]
 
 
+@pytest.mark.slow
 def test_intervals_of_held_out_families_cover_what_they_promise(phones: Measurements) -> None:
     folds = folds_by_family(phones)
     unseen = held_out(phones, folds, fit_rooflines).pooled

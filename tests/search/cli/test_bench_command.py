@@ -79,7 +79,6 @@ def jpeg_curve() -> dict[str, list[float]]:
     return {"bpp": bpp, "psnr": psnr}
 
 
-@pytest.mark.slow
 def test_from_photographs_to_a_report(
     photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,6 +93,7 @@ def test_the_digest_tells_crops_shapes_and_report_apart() -> None:
     assert skipped.digest == one.digest
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_prepare_once(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         digests = pool.map(slowly, [tmp_path, tmp_path], chunksize=1)

@@ -114,6 +114,7 @@ def test_a_search_is_replayed_to_the_tables_own_front(
     ("sampler", "mode"),
     [(Sampler.grey_box, Mode.pareto), (Sampler.grey_box, Mode.band), (Sampler.nsga2, Mode.pareto)],
 )
+@pytest.mark.slow
 def test_rungs_spare_training_and_keep_the_front(
     sampler: Sampler, mode: Mode, config: Config, tiny: SearchSpace, path: Path
 ) -> None:
@@ -228,6 +229,7 @@ def test_a_run_begun_before_there_were_modes_goes_on(config: Config) -> None:
     assert len(pd.read_parquet(folder / "trials.parquet")) == 4
 
 
+@pytest.mark.slow
 def test_the_committed_table_has_all_of_its_space_as_inherited() -> None:
     benchmarks = CONFIGS.parent / "benchmarks"
     path = benchmarks / "pico_small.parquet"

@@ -70,7 +70,6 @@ def manifest(made: Path) -> dict[str, Any]:
     return read
 
 
-@pytest.mark.slow
 class TestFolder:
     def test_holds_what_is_documented(self, made: Path, manifest: dict[str, Any]) -> None:
         folder, model = made / "small-export", Model.load(made / "small.safetensors")

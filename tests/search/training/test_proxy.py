@@ -101,6 +101,7 @@ def mean_objective(codec: Codec, crops: Crops) -> float:
     return total / LEVELS
 
 
+@pytest.mark.slow
 def test_training_lowers_its_objective(
     tiny: SearchSpace, data: Photographs, initialisation: Initialisation
 ) -> None:
