@@ -10,6 +10,7 @@ import pytest
 Failure = Callable[..., str]
 
 
+@pytest.mark.slow
 def test_predict_as_a_user_runs_it() -> None:
     argv = ["predict", "--network", "mobilenetv3_small_050", "--resolution", "160x128"]
     done = subprocess.run(

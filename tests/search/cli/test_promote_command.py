@@ -124,7 +124,11 @@ def test_killed_it_ends_as_if_it_had_not_been(folder: Path) -> None:
         (["reference", "--knee", "recipe@x=3"], "recipe@x=3"),
         (["reference", "--knee", "recipe.perceptual.loss.nope=1"], "metric 'nope' is unknown"),
         (["reference", "--knee", "recipe.batch=some"], "recipe.batch"),
-        (["reference", "--knee", "processes=64"], "processes=64: expected at most"),
+        pytest.param(
+            ["reference", "--knee", "processes=64"],
+            "processes=64: expected at most",
+            marks=pytest.mark.slow,
+        ),
         (["reference", "--knee", "address=nowhere"], "address=nowhere: "),
         (["reference", "--knee", "data.root=nowhere"], "folder nowhere: no such folder"),
     ],

@@ -45,7 +45,9 @@ def weights(codec: Codec) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in codec.state_dict().items()}
 
 
-@pytest.mark.parametrize("killed_after", range(5))
+@pytest.mark.parametrize(
+    "killed_after", [2, *(pytest.param(step, marks=pytest.mark.slow) for step in (0, 1, 3, 4))]
+)
 def test_killed_after_any_step_it_ends_as_if_it_had_not_been(
     tiny: SearchSpace, crops: Crops, tmp_path: Path, killed_after: int
 ) -> None:

@@ -177,6 +177,7 @@ def test_entropy_models_learn_alone(tiny: SearchSpace, crops: Crops) -> None:
         assert not moved or (name.startswith(ENTROPY) and not name.startswith(STEP)), name
 
 
+@pytest.mark.slow
 def test_bits_are_learned_at_equal_distortion(tiny: SearchSpace, crops: Crops) -> None:
     training, _ = entropy(tiny, crops)
     before = training.averaged.copy()
@@ -220,6 +221,7 @@ def only_reference(space: SearchSpace) -> dict[str, tuple[Value, ...]]:
     return {name: (value,) for name, value in from_architecture(space.reference).items()}
 
 
+@pytest.mark.slow
 def test_entropy_models_go_on_as_if_uninterrupted(
     tiny: SearchSpace, crops: Crops, tmp_path: Path
 ) -> None:

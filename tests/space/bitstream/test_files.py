@@ -146,6 +146,7 @@ class TestDecodingElsewhere:
         crop = photograph[:100, :100]
         assert psnr(decode(encode(crop, coarse, 5.0), model), crop) > 24
 
+    @pytest.mark.slow
     def test_another_process(self, file: bytes, model: Model, tmp_path: Path) -> None:
         model.save(tmp_path / "m.safetensors")
         (tmp_path / "file").write_bytes(file)
