@@ -33,6 +33,7 @@ from space.bitstream import tiling
 from space.bitstream.model_file import Model
 from space.codec.codec import level_weights
 from space.codec.supernet import Supernet
+from space.pixels import to_batch
 
 HEIGHT, WIDTH = 248, 376
 TILE = tiling.Tile(0, 0, HEIGHT, WIDTH)
@@ -62,27 +63,22 @@ def measured(model: Model, quality: int, pixels: NDArray[np.uint8]) -> list[floa
     """The columns after the quality, for one photograph [H, W, 3]."""
     pixels = pixels[:HEIGHT, :WIDTH]
     levels = level_weights(torch.tensor([quality * QUALITY_STEPS]))
-    symbols, z = model.encoder(as_input(tiling.cut(pixels, TILE)), levels)
+    symbols, z = model.encoder(to_batch(tiling.cut(pixels, TILE)), levels)
     file = content(model.decoder(symbols, z, levels))
     sides = ((symbols, LATENT_STRIDE), (z, HYPER_STRIDE))
     whole = [padded(x, tiling.TILE // stride) for x, stride in sides]
     filled = content(model.decoder(*whole, levels))
     beyond = [np.arange(tiling.TILE) - tiling.MARGIN] * 2
     at = [i.clip(0, side - 1) for i, side in zip(beyond, pixels.shape[:2], strict=True)]
-    latent, hyper = model.encoder(as_input(pixels[np.ix_(*at)]), levels)
+    latent, hyper = model.encoder(to_batch(pixels[np.ix_(*at)]), levels)
     parts = (
         latent[..., : symbols.shape[2], : symbols.shape[3]],
         hyper[..., : z.shape[2], : z.shape[3]],
     )
     cut = content(model.decoder(*parts, levels))
-    photograph = as_input(pixels)
+    photograph = to_batch(pixels)
     to_photograph = [psnr(x, photograph) for x in (file, filled, cut)]
     return [*to_photograph, psnr(filled, file), float((filled - file).abs().max())]
-
-
-def as_input(pixels: NDArray[np.uint8]) -> Tensor:
-    """Pixels [H, W, 3] as a batch [1, 3, H, W] in [0, 1]."""
-    return torch.tensor(pixels)[None].permute(0, 3, 1, 2).float() / 255
 
 
 def padded(x: Tensor, side: int) -> Tensor:

@@ -52,7 +52,7 @@ COSTS = ("decode_ms", "kmac_per_px", "parameters_m")
 
 @dataclass(frozen=True)
 class Protocol:
-    """Where the training of a codec starts, and how long it is."""
+    """The start and the length of a codec's training."""
 
     name: str
     start: str
@@ -110,7 +110,7 @@ def jobs(space: SearchSpace, work: Path) -> list[Job]:
 
 
 _DATA: dict[str, Any] = {}
-"""What the trainings of a process share: photographs, and the codecs' starts by name."""
+"""Photographs, and starts of codecs by name, that the trainings of a process share."""
 
 
 def _prepare(photographs: str, work: Path, supernet: str) -> None:

@@ -3,8 +3,8 @@
     python benchmarks/inherited.py WORK [--workers 1]
 
 Measures all 600 architectures on COUNT of the shipped crops and writes `inherited.parquet` beside
-this file: a row per architecture with its id, its BD-rate in percent against the reference by
-SSIMULACRA2 and by PSNR, and its predicted decode time in ms. Measurements are kept in WORK, which
+this file: a row per architecture with its id and its BD-rates in percent against the reference, by
+SSIMULACRA2 and by PSNR. Measurements are kept in WORK, which
 belongs to one supernet and one state of the code; the same command continues. `samplers.py` reads
 the table. Takes half an hour of a core.
 """
@@ -17,11 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from slices import METRICS, measured, slice_bd_rates
-from spaces import DEVICE, load_space
+from spaces import load_space
 
-from latency_predictor import load_default
 from latency_predictor.writing import write_whole
-from search.costs.costs import SpaceCosts
 from search.data.shipped_crops import find_crops, load_crops
 from search.training.pretrain import SHIPPED_SUPERNET
 
@@ -39,15 +37,13 @@ def main() -> None:
     space = load_space(SPACE)
     numbers = np.arange(space.size)
     architectures = [space.architecture(number) for number in numbers]
-    crops = {SPACE: load_crops(find_crops(COUNT))}
+    crops = {"shipped": load_crops(find_crops(COUNT))}
     frame = measured(architectures, SHIPPED_SUPERNET, crops, arguments.work, arguments.workers)
     table = pd.DataFrame({"id": [a.id for a in architectures]})
     for metric in METRICS:
         table[f"bd_rate_{metric}"] = table["id"].map(
             slice_bd_rates(frame, space.reference.id, metric)
         )
-    costs = SpaceCosts(space, load_default(), DEVICE).of(numbers)
-    table["decode_ms"] = costs["decode_ms"].to_numpy()
     write_whole(TABLE, table.to_parquet(index=False, compression="zstd"))
     print(f"{len(table)} codecs, {table.isna().any(axis=1).sum()} without a BD-rate: {TABLE.name}")
 

@@ -25,6 +25,7 @@ from torch import Tensor
 from search.metrics import METRICS, Metric, available
 from search.metrics.interface import Measure
 from search.report.markdown import markdown_table
+from space.pixels import to_batch
 
 QUALITIES = (5, 10, 20, 35, 50, 65, 80, 90, 95)
 """Qualities of JPEG."""
@@ -56,7 +57,7 @@ def agreement(images: list[Image.Image]) -> None:
             files = BytesIO(), BytesIO()
             for file, picture in zip(files, (image, other), strict=True):
                 picture.save(file, "PNG", compress_level=0)
-            pair = to_tensor(image), to_tensor(other)
+            pair = to_batch(np.asarray(image)), to_batch(np.asarray(other))
             started = time.process_time()
             expected = ssimulacra2.compute_ssimulacra2(*files)
             between = time.process_time()
@@ -81,8 +82,8 @@ def agreement(images: list[Image.Image]) -> None:
 
 def cost(images: list[Image.Image]) -> None:
     """Print the times of scores, losses and gradients."""
-    original = torch.cat([to_tensor(image)[..., :SIDE, :SIDE] for image in images[:4]])
-    coded_images = [to_tensor(coded(image, "JPEG", 50)) for image in images[:4]]
+    original = torch.cat([to_batch(np.asarray(image))[..., :SIDE, :SIDE] for image in images[:4]])
+    coded_images = [to_batch(np.asarray(coded(image, "JPEG", 50))) for image in images[:4]]
     other = torch.cat([image[..., :SIDE, :SIDE] for image in coded_images])
     rows = []
     for name, metric in available().items():
@@ -131,7 +132,7 @@ def mean_losses(
     for image in images:
         left, top = (image.width - SIDE) // 2, (image.height - SIDE) // 2
         box = left, top, left + SIDE, top + SIDE
-        pair = (to_tensor(x.crop(box)) for x in (image, coded(image, "JPEG", quality)))
+        pair = (to_batch(np.asarray(x.crop(box))) for x in (image, coded(image, "JPEG", quality)))
         original, other = pair
         with torch.no_grad():
             rows.append([loss(original, other).item() for loss in losses.values()])
@@ -156,11 +157,6 @@ def coded(image: Image.Image, kind: str, quality: int) -> Image.Image:
     file = BytesIO()
     image.save(file, kind, quality=quality)
     return Image.open(file).convert("RGB")
-
-
-def to_tensor(image: Image.Image) -> Tensor:
-    """A batch [1, 3, H, W] in [0, 1] of one image."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
 
 def milliseconds(

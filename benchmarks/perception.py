@@ -111,14 +111,17 @@ def main() -> None:
     frame = read_fidelities(parser.parse_args().table)
     protocols = common_protocols(frame)
     print("Kendall's tau with the ranking by PSNR (90 % bootstrap intervals)\n")
-    print(agreement(frame, protocols).to_markdown())
+    print(agreement(frame, protocols).to_markdown(disable_numparse=True))
     print("\nKendall's tau between metrics, full fidelity\n")
-    print(metric_agreement(frame, "full").to_markdown())
+    print(metric_agreement(frame, "full").to_markdown(disable_numparse=True))
     for protocol in protocols:
-        print(f"\nBD-rate (%) lost by the row's metric where {protocol} chooses by the column's\n")
-        print(regret(frame, protocol).to_markdown())
+        print(
+            f"\nBD-rate (%) lost in the row's metric if *{protocol}* selects by the column's "
+            "metric\n"
+        )
+        print(regret(frame, protocol).to_markdown(disable_numparse=True))
     print("\nBD-rate (%) of 50 steps on `proxy=perceptual` against 50 on `proxy=psnr`\n")
-    print(perceptual_training(frame).to_markdown())
+    print(perceptual_training(frame).to_markdown(disable_numparse=True))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main() -> None:
     paper = named_point(yaml.safe_load((CONFIGS / "architecture/pico_paper.yaml").read_text()))
     known = phones(model)
     headers: tuple[str, ...] = (
-        "phone", "distance", "decoders' ms: median", "quartiles", "90 % interval",
+        "phone", "distance", "decode time of the networks: median", "quartiles", "90 % interval",
         "within 5 % of the median", "published", "median / published", "within 5 % of published",
     )  # fmt: skip
     rows = (window_cells(in_window(space, model, phone), phone) for phone in known)

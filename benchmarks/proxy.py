@@ -166,9 +166,10 @@ def seed_noise(table: CodecTable, metric: str) -> str:
     again = noise * np.sqrt(2) * rng.normal(size=(NOISE_DRAWS, len(scores)))
     repeated_tau = float(np.mean([tau(scores, scores + difference) for difference in again]))
     return (
-        f"By {metric}: BD-rate deviates by {noise:.2f} % between seeds ({len(differences)} pairs) "
-        f"and by {scores.std():.2f} % between architectures; trained again from the same supernet "
-        f"by other seeds, their ranking would have a tau of {repeated_tau:.2f} with this one."
+        f"By {metric}, the standard deviation of the BD-rate is {noise:.2f} % between seeds "
+        f"({len(differences)} pairs) and {scores.std():.2f} % between architectures. A second "
+        "training from the same supernet with other seeds would give a ranking with a tau of "
+        f"{repeated_tau:.2f} to this one."
     )
 
 
@@ -239,18 +240,17 @@ def main() -> None:
         full = table.bd_rates(last, metric).dropna()
         print(
             f"\nAgreement with {last} steps from the same supernet by {metric}, {len(full)} "
-            "architectures; 'corrected' is by a linear model of the score and the architecture "
-            "that was fitted to the full trainings of all the others\n"
+            "architectures\n"
         )
         found = rankings(table, metric, full)
-        print(agreement(found, full, table).to_markdown())
-    print("\nTau with 400 joint steps from the initialisation, which share no weights\n")
-    print(against_joint(table).to_markdown())
+        print(agreement(found, full, table).to_markdown(disable_numparse=True))
+    print("\nTau with 400 joint steps from the initialisation, where codecs share no weights\n")
+    print(against_joint(table).to_markdown(disable_numparse=True))
     print()
     for metric in METRICS:
         print(seed_noise(table, metric))
-    print("\nBD-rate (%) against linear transforms of the reference's widths\n")
-    print(against_linear(table).to_markdown())
+    print("\nBD-rate (%) against linear codecs with the reference's widths\n")
+    print(against_linear(table).to_markdown(disable_numparse=True))
     draw(table, path.with_name("proxy.png"))
 
 

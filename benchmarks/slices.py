@@ -1,6 +1,6 @@
 """Measurements of a supernet's slices, crop by crop, and BD-rates from them.
 
-`transfer.py` and `stages.py` use both. Measurements are kept in files.
+`transfer.py`, `stages.py` and `inherited.py` use both. Measurements are kept in files.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from ranking import bd_rates
 
+from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
 from search.data.photographs import Crops
 from search.training.validation import measure_curve
@@ -21,12 +22,12 @@ from space.architecture import Architecture
 from space.codec.supernet import Supernet
 
 SPACE = "pico_large"
-"""Space of the slices."""
+"""Space that the shipped supernet was trained for."""
 QUALITIES = ProxyConfig.qualities
 METRICS = ("ssimulacra2", "psnr")
 
 _SHARED: dict[str, Any] = {}
-"""What the measurements of a process share: the supernet, the sets of crops, and the folder."""
+"""Supernet, sets of crops and folder, which the measurements of a process share."""
 
 
 def measured(
@@ -69,9 +70,7 @@ def _measure(architecture: Architecture) -> str:
             rows.append(pd.DataFrame({"set": name, "crop": crop, "quality": QUALITIES, **curve}))
     frame = pd.concat(rows, ignore_index=True)
     frame.insert(0, "id", architecture.id)
-    partial = _file(_SHARED["work"], architecture).with_suffix(".partial")
-    frame.to_parquet(partial, index=False)
-    partial.rename(partial.with_suffix(".parquet"))
+    write_whole(_file(_SHARED["work"], architecture), frame.to_parquet(index=False))
     return architecture.id
 
 

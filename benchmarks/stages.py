@@ -200,12 +200,16 @@ def main() -> None:
         predicted, seen = both.to_numpy().T
         explained = 1 - np.var(seen - predicted) / np.var(seen)
         print(
-            f"\nBy {metric} the sums rank {len(both)} random codecs with tau "
-            f"{tau(predicted, seen):.2f} and explain {explained:.1%} of their variance; BD-rates "
-            f"deviate by {np.std(seen):.1f} %, from the sums by {np.std(seen - predicted):.1f} %."
+            f"\nBy {metric}, sums of the differences that single stages make rank {len(both)} "
+            f"random codecs with tau {tau(predicted, seen):.2f} and explain {explained:.1%} of "
+            f"their variance. The standard deviation of the BD-rates is {np.std(seen):.1f} %, that "
+            f"of their differences from the sums {np.std(seen - predicted):.1f} %."
         )
-        print(f"\nEmptying chains, BD-rate (%) by {metric}; off the diagonal, what pairs add\n")
-        print(interaction(empty, rates).to_markdown())
+        print(
+            f"\nBD-rate (%) by {metric} of removing the blocks of a chain (diagonal), and the "
+            "additional BD-rate of removing those of two chains at once (off the diagonal)\n"
+        )
+        print(interaction(empty, rates).to_markdown(disable_numparse=True))
 
 
 def print_depths_and_ablations(
@@ -220,14 +224,14 @@ def print_depths_and_ablations(
         name: {m: f"{slice_bd_rates(frame, bare.id, m)[full.id]:+.1f}" for m in METRICS}
         for name, (bare, full) in deep.items()
     }
-    print(pd.DataFrame(lines).T.to_markdown())
-    print("\nBD-rate (%) of the reference with one choice undone\n")
+    print(pd.DataFrame(lines).T.to_markdown(disable_numparse=True))
+    print("\nBD-rate (%) of the reference with one choice replaced\n")
     lines = {
         name: {m: f"{by_metric[m][a.id]:+.1f}" for m in METRICS}
         | {"the paper, CMMD": PAPER[name][2]}
         for name, a in undone.items()
     }
-    print(pd.DataFrame(lines).T.to_markdown())
+    print(pd.DataFrame(lines).T.to_markdown(disable_numparse=True))
 
 
 if __name__ == "__main__":

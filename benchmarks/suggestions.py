@@ -3,11 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/suggestions.py
 
 The spaces are `pico_decoder`, whose pool is the whole space, and `pico_large`, whose pool is
-renewed.
-Objectives are a closed form of the architecture, since their values hardly affect the time. Prints
-processor seconds in Markdown: of pricing and tabulating the first pool; of a suggestion before
-which hyperparameters are optimised and the pool is renewed, as happens whenever the number of
-trials has grown by a tenth; and the median and the maximum of 20 other suggestions.
+redrawn. Objectives are a closed form of the architecture, since their values hardly affect the
+time. Prints processor seconds in Markdown: of pricing and tabulating the first pool; of a
+suggestion before which hyperparameters are optimised and the pool is redrawn, as happens whenever
+the number of trials has grown by a tenth; and the median and the maximum of 20 other suggestions.
 """
 
 from __future__ import annotations
@@ -86,8 +85,8 @@ def timed(name: str) -> dict[str, Any]:
     return {
         "space": name,
         "pool": f"{len(first.numbers):,}",
-        "pool made, s": pool_s,
-        "renewed, s": seconds[0],
+        "first pool, s": pool_s,
+        "redrawn pool, s": seconds[0],
         "median, s": float(np.median(seconds[1:])),
         "worst, s": max(seconds[1:]),
     }

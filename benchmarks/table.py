@@ -36,7 +36,7 @@ from search.data.photographs import Photographs, load_photographs
 from search.metrics import find_metric
 from search.metrics.rate_distortion import Curve
 from search.training.batches import to_tensor
-from search.training.proxy import ProxyTraining
+from search.training.proxy import begin
 from search.training.validation import measure_curve
 from space.architecture import QUALITY_STEPS, Architecture
 from space.codec.codec import Codec, level_weights
@@ -83,7 +83,7 @@ def jobs(space: SearchSpace, count: int, brief: int) -> list[Job]:
 
 
 _SHARED: dict[str, Any] = {}
-"""What the jobs of a process share: photographs, the supernet and the folder of the rows."""
+"""Photographs, supernet and folder of the rows, which the jobs of a process share."""
 
 
 def _prepare(photographs: str, work: Path, supernet: Path) -> None:
@@ -108,8 +108,7 @@ def _perform(job: Job) -> str:
 def trained(job: Job, photographs: Photographs, supernet: Supernet) -> Iterator[dict[str, Any]]:
     """A row per rung of one training."""
     architecture, seed = job.architectures[0], job.seed or 0
-    codec = supernet.start(architecture).to(memory_format=torch.channels_last)
-    training = ProxyTraining(codec, supernet.synthesis_only(architecture), ProxyConfig(), seed)
+    training = begin(architecture, supernet, ProxyConfig(), seed)
     train_s, losses = 0.0, 0.0
     for rung in job.rungs:
         began = time.process_time()

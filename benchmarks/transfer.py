@@ -136,12 +136,12 @@ def main() -> None:
     codecs, sets = drawn_codecs(space), crop_sets(arguments)
     frame = measured(codecs, arguments.supernet, sets, arguments.work, arguments.workers)
     reference = space.reference.id
-    print("\nBD-rate (%) against the reference: 5, 25, 50, 75 and 95 % of the codecs\n")
-    print(spreads(frame, reference).to_markdown())
+    print("\nBD-rate (%) against the reference: percentiles 5, 25, 50, 75 and 95 over the codecs\n")
+    print(spreads(frame, reference).to_markdown(disable_numparse=True))
     print("\nKendall's tau between sets of photographs\n")
-    print(agreement(frame, reference).to_markdown())
+    print(agreement(frame, reference).to_markdown(disable_numparse=True))
     print("\nKendall's tau of the first n shipped crops with the mean of the other sets\n")
-    print(over_crops(frame, reference).to_markdown())
+    print(over_crops(frame, reference).to_markdown(disable_numparse=True))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,15 @@ def to_floats(
     return torch.from_numpy(samples.copy(order="K")).to(device, dtype) / 255
 
 
+def to_batch(
+    pixels: NDArray[np.uint8],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Convert 8-bit pixels [H, W, 3] to a batch [1, 3, H, W] of floats in [0, 1]."""
+    return to_floats(pixels, device, dtype)[None].permute(0, 3, 1, 2)
+
+
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:
     """Convert a float image [3, H, W] to 8-bit pixels [H, W, 3].
 

@@ -42,7 +42,7 @@ def ablations(phones: Measurements, folds: Mapping[str, Folds]) -> str:
 
 
 def changes() -> dict[str, AbstractContextManager[Any]]:
-    """By name, contexts in which the roofline lacks one of its terms."""
+    """Contexts in which the roofline lacks one of its terms, by name."""
     convolutions = ("pointwise", "conv", "grouped", "depthwise")
     return {
         "everything": nullcontext(),

@@ -69,7 +69,7 @@ def transfers(target: str, relatives: Measurements, own: Measurements) -> Iterat
 
 
 def artefact_of(measurements: Measurements) -> Artefact:
-    """What would ship if only these devices had been measured."""
+    """The artefact that would ship if only these devices had been measured."""
     fitted = fit_calibrations(measurements)
     folds = folds_by_family(measurements)
     checked = intervals(measurements, held_out(measurements, folds, fit_rooflines).pooled)

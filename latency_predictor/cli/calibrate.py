@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from latency_predictor.cli.options import ModelFile
-from latency_predictor.cli.places import check_parent
+from latency_predictor.cli.places import check_file
 
 
 def calibrate(
@@ -37,7 +37,7 @@ def calibrate(
     from latency_predictor.profiles.table import ProfileError
 
     written = out or artefact.SHIPPED_MODEL
-    check_parent(written)
+    check_file(written, *([profiles] if profiles else []))
     if device is not None:
         if profiles is None or out is None:
             raise ProfileError(

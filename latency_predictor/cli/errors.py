@@ -13,8 +13,6 @@ from latency_predictor.errors import UserError
 
 BAD_INPUT = 2
 """Exit code after an error that a user can correct."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
 
 
 def run_app(app: typer.Typer, package: str, script: str, arguments: Sequence[str]) -> int:

@@ -42,7 +42,8 @@ def kit(
     if (out / kits.KIT_FILE).exists():
         raise kits.KitError(f"--out {str(out)!r} already holds a kit; choose another folder")
     source = find(space)
-    found_as = str(Path(space).resolve()) if Path(space).is_file() else source.name
+    is_file = space.endswith((".yaml", ".yml")) and Path(space).is_file()
+    found_as = str(Path(space).resolve()) if is_file else source.name
     numbers = Choice(n, model, random, seed).numbers(source, slug)
     made = kits.make(source, found_as, slug, numbers, seed)
     for _ in shown(kits.write(made, source, out), "Converting", len(made.models)):

@@ -37,7 +37,7 @@ Seed = Annotated[
 
 @dataclass(frozen=True)
 class Choice:
-    """How architectures of a space are chosen for a measurement."""
+    """The way in which architectures of a space are chosen for a measurement."""
 
     n: int
     model: Path | None

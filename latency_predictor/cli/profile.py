@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from latency_predictor.cli.errors import continuing
-from latency_predictor.cli.places import check_parent
+from latency_predictor.cli.places import check_file
 from latency_predictor.cli.progress import shown
 from latency_predictor.devices import LOCAL_CPU
 
@@ -40,7 +40,7 @@ def profile(
 
     made = kits.read(kit)
     out = out or kit / "profile.jsonl"
-    check_parent(out)
+    check_file(out)
     records = {record.key: record for record in profile_file.read(out)} if out.exists() else {}
     if made.device == LOCAL_CPU:
         from latency_predictor.measure import local
@@ -73,7 +73,7 @@ def import_(
     from latency_predictor.measure.measured_elsewhere import records_of
     from latency_predictor.profiles import profile_file
 
-    check_parent(out)
+    check_file(out, file)
     made = kits.read(kit)
     records = records_of(file, made)
     keys = [record.key for record in records]

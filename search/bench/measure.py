@@ -8,14 +8,12 @@ from functools import cache, lru_cache
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
-from torch import Tensor
-
 from search.bench.anchors import BenchCodec, CodecError, Pixels, anchor
 from search.bench.store import Measured
 from search.data.images import ImageError, read_rgb
 from search.metrics import find_metric
 from space.architecture import LEVELS
-from space.pixels import to_floats
+from space.pixels import to_batch
 
 Source = str | Path
 """Name of an anchor, or path of a model file or of a promoted model's folder."""
@@ -87,7 +85,7 @@ def measure_coding(task: CodingTask) -> Measured | str:
         decoded_s = _cpu_s()
         if decoded.shape != original.shape:
             raise CodecError(f"an image of shape {original.shape} was decoded as {decoded.shape}")
-        pair = _tensor(original), _tensor(decoded)
+        pair = to_batch(original), to_batch(decoded)
         scores = {name: float(find_metric(name)(*pair)) for name in task.metrics}
     except Exception as error:
         return " ".join(f"{type(error).__name__}: {error}".split())
@@ -130,11 +128,6 @@ def _codec_of_model(path: Path) -> BenchCodec:
 def _pixels(path: Path) -> Pixels:
     """Pixels of a photograph; the last is cached, since its tasks follow each other."""
     return read_rgb(path).pixels
-
-
-def _tensor(pixels: Pixels) -> Tensor:
-    """Pixels [H, W, 3] as a tensor [1, 3, H, W] in [0, 1]."""
-    return to_floats(pixels).permute(2, 0, 1)[None]
 
 
 def _cpu_s() -> float:

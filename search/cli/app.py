@@ -6,6 +6,7 @@ Command modules import slow packages inside functions, rather than at the top.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -24,6 +25,8 @@ from search.cli.train import train
 CALL = "python -m search"
 SEVERAL = {"bench": "--model", "promote": "--id"}
 """For each command that has an option with several values, the name of this option."""
+SINGLE_VALUED = ("--root", "--best-under-ms", "--shortlist")
+"""The options of `promote` that take one value. The value may contain an equals sign."""
 TO_HYDRA: dict[str, Any] = {
     "context_settings": {"ignore_unknown_options": True},
     "add_help_option": False,
@@ -72,6 +75,16 @@ add_command(
 )  # fmt: skip
 
 
+def _is_override(before: str, word: str) -> bool:
+    """Whether a word of `promote` is an override: no option, no option's value and no folder."""
+    return (
+        "=" in word
+        and not word.startswith("-")
+        and before not in SINGLE_VALUED
+        and not Path(word).is_dir()
+    )
+
+
 def readable(arguments: Sequence[str]) -> list[str]:
     """Convert arguments to the form that Typer reads.
 
@@ -83,8 +96,10 @@ def readable(arguments: Sequence[str]) -> list[str]:
         return list(arguments)
     overrides = []
     if command == "promote":
-        overrides = [word for word in words if "=" in word and not word.startswith("-")]
-        words = [word for word in words if word not in (*overrides, "--")]
+        moved = [_is_override(*pair) for pair in zip(["", *words], words, strict=False)]
+        overrides = [word for word, moves in zip(words, moved, strict=True) if moves]
+        kept = [word for word, moves in zip(words, moved, strict=True) if not moves]
+        words = [word for word in kept if word != "--"]
     option, read, repeats = SEVERAL[command], [], False
     for before, word in zip(["", *words], words, strict=False):
         if word.startswith("-"):

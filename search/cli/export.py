@@ -16,7 +16,7 @@ CHECKS = {
     "onnx": "ONNX Runtime",
     "core_ml_float16": "Core ML programs, rounding to float16",
 }
-"""What the summary calls each check of a manifest."""
+"""Names of a manifest's checks in the summary."""
 
 
 def export(

@@ -1,4 +1,4 @@
-"""What `encode` and `decode` share: loading a model, and the file that an error is about."""
+"""Loading a model, and naming the file in an error; `encode` and `decode` share both."""
 
 from __future__ import annotations
 

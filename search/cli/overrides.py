@@ -86,7 +86,7 @@ def readable_errors() -> Iterator[None]:
         yield
     except OverrideParseException as error:
         raise ConfigError(f"'{error.override}' is not an override: {error}") from error
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         # The first line of the cause says what is wrong; the others are OmegaConf's internals.
         cause = str(error.__cause__ or "").partition("\n")[0]
         # Where Hydra looked is the same for every user.

@@ -49,7 +49,8 @@ def train(
     from search.training.validation import measure_curve
     from space.bitstream.model_file import Model
 
-    check_file(model)
+    # A point that is a name of an architecture or a trial is no input file.
+    check_file(model, *([Path(point)] if Path(point).is_file() else []))
     architecture = find_point(point, root)
     photographs = load_photographs(**vars(DataConfig(root=photos)))
     codec = train_point(

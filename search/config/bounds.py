@@ -18,7 +18,7 @@ _EXPECTED = {
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le}",
 }
-"""What is accepted, by the type of pydantic's error."""
+"""Accepted values, as messages state them, by the type of pydantic's error."""
 
 
 def check_bounds(config: DataclassInstance) -> None:

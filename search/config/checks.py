@@ -36,14 +36,17 @@ def check_values(config: Config) -> None:
         )
     find_band(config.search)
     name = config.run.name or str(config.space.get("name"))
+    check_name("run.name", name)
+
+
+def check_name(key: str, name: str) -> None:
+    """Raise ConfigError if the value `name` of `key` cannot be the name of a folder."""
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ConfigError(
-            f"run.name={name}: expected letters, digits, dots, dashes and underscores"
-        )
+        raise ConfigError(f"{key}={name}: expected letters, digits, dots, dashes and underscores")
 
 
 def _check_pretrain(pretrain: PretrainConfig) -> None:
-    _check_loss("pretrain.joint.loss", pretrain.joint.loss)
+    check_loss("pretrain.joint.loss", pretrain.joint.loss)
     for name, phase in (("joint", pretrain.joint), ("entropy", pretrain.entropy)):
         if phase.branch_dtype not in (None, *BRANCH_DTYPES):
             raise ConfigError(
@@ -56,7 +59,8 @@ def _check_pretrain(pretrain: PretrainConfig) -> None:
         )
 
 
-def _check_loss(key: str, weights: Mapping[str, float]) -> None:
+def check_loss(key: str, weights: Mapping[str, float]) -> None:
+    """Raise ConfigError if `weights`, the value of `key`, are no weights of known metrics."""
     try:
         check_weights(weights)
     except MetricError as error:
@@ -69,7 +73,7 @@ def _check_proxy(proxy: ProxyConfig) -> None:
             find_metric(metric)
         except MetricError as error:
             raise ConfigError(f"proxy.metrics: {error}") from None
-    _check_loss("proxy.loss", proxy.loss or MSE)
+    check_loss("proxy.loss", proxy.loss or MSE)
     qualities = list(proxy.qualities)
     rising = qualities == sorted(set(qualities))
     if len(qualities) < 2 or not rising or any(not 0 <= q <= LEVELS - 1 for q in qualities):

@@ -1,4 +1,4 @@
-"""Photographs: finding, splitting, decoding, cropping and caching; and the shipped crops."""
+"""Photographs: finding, splitting, decoding, cropping and caching; shipped crops; masks of text."""
 
 from search.data.photographs import Crops, DataError, Photographs, load_photographs
 

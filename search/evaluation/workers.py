@@ -11,7 +11,7 @@ from typing import Any, cast
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from search.config.schema import ProxyConfig
+from search.config.schema import ConfigError, ProxyConfig
 from search.data.photographs import Crops, Photographs
 from search.evaluation.scores import EvaluationFailed
 from search.training.proxy import ProxyTraining, Score, begin, score_training
@@ -28,19 +28,22 @@ def start_ray(address: str | None, workers: int | None) -> int:
     """Join the Ray cluster at `address`, or start a local one if `address` is None.
 
     Return the number of evaluations that run at a time: one per GPU, or one per CPU if there is no
-    GPU, and at most `workers`.
+    GPU, and at most `workers`. Raises ConfigError if the cluster cannot be joined.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None:
         # A cluster of one machine and one user needs no token file in the home folder.
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    ray.init(
-        address=address or "local",
-        num_cpus=workers if address is None else None,
-        include_dashboard=None if address else False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    try:
+        ray.init(
+            address=address or "local",
+            num_cpus=workers if address is None else None,
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, ValueError) as error:
+        raise ConfigError(f"address={address}: {str(error).splitlines()[0]}") from error
     resources = ray.cluster_resources()
     slots = int(resources.get("GPU", 0)) or int(resources["CPU"])
     return min(slots, workers or slots)

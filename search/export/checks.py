@@ -16,7 +16,7 @@ from space.architecture import LEVELS, QUALITY_STEPS
 from space.bitstream import tiling
 from space.bitstream.model_file import Model
 from space.codec.codec import level_weights
-from space.pixels import to_floats
+from space.pixels import to_batch
 
 UNEQUAL_SYMBOLS = 1e-3
 """Largest fraction of symbols that may differ in float32. If an exported network sums in another
@@ -32,7 +32,7 @@ Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How closely exported networks agree with the model's own networks.
+    """Agreement of exported networks with the model's own networks.
 
     Both are run on tiles of photographs, the first at the lowest quality and the last at the
     highest.
@@ -89,5 +89,4 @@ def _tiles() -> Iterator[tuple[Tensor, Tensor]]:
         pixels = read_rgb(path).pixels
         top, left = (max(0, (side - tiling.STRIDE) // 2) for side in pixels.shape[:2])
         tile = tiling.cut(pixels, tiling.Tile(top, left, tiling.STRIDE, tiling.STRIDE))
-        image = to_floats(tile)[None].permute(0, 3, 1, 2)
-        yield image.contiguous(), level_weights(torch.tensor([quality_steps]))
+        yield to_batch(tile).contiguous(), level_weights(torch.tensor([quality_steps]))

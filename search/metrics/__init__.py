@@ -35,12 +35,9 @@ __all__ = ["KNOWN", "METRICS", "Metric", "MetricError", "available", "find_metri
 def available() -> dict[str, Metric]:
     """METRICS and the optional metrics whose packages and weights are installed."""
     return {
-        **METRICS,
-        **{
-            name: OPTIONAL_METRICS[name]
-            for name in OPTIONAL_METRICS
-            if why_unavailable(name) is None
-        },
+        name: metric
+        for name, metric in KNOWN.items()
+        if name in METRICS or why_unavailable(name) is None
     }
 
 
@@ -49,6 +46,8 @@ def find_metric(name: str) -> Metric:
 
     Raises MetricError for an unknown name, and for a metric whose package or weights are missing.
     """
+    if name in METRICS:
+        return METRICS[name]
     here = available()
     if name in here:
         return here[name]

@@ -45,7 +45,7 @@ def train_all(
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     # Failures are reported once, by the caller.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    slots = _joined(promotion.address)
+    slots = start_ray(promotion.address, None)
     if promotion.processes > slots:
         raise ConfigError(
             f"processes={promotion.processes}: expected at most {slots}, the number of GPUs of the "
@@ -80,14 +80,6 @@ def train_all(
         elif FAILED in metrics:
             failed[config["model"]] = metrics[FAILED]
     return failed
-
-
-def _joined(address: str | None) -> int:
-    """Number of one-process trainings that the cluster can run at a time. Raises ConfigError."""
-    try:
-        return start_ray(address, None)
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"address={address}: {str(error).splitlines()[0]}") from error
 
 
 @contextmanager

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import yaml
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from latency_predictor.errors import UserError
-from search.config.checks import CONFIG_FILE
-from search.config.schema import ConfigError
+from search.config.checks import CONFIG_FILE, check_name
 from search.data.photographs import CROP_CACHE, Photographs, load_photographs
 from search.data.text_mask import TextDetector, masks_of
 from search.promotion.card import PICTURES, README, Card, write_card
@@ -26,6 +23,7 @@ from search.promotion.recipe import Promotion, check
 from search.promotion.shortlist import Selection, chosen, trials_of
 from search.promotion.start import Promoted, find_start
 from search.promotion.trial import CHECKPOINT, Data, Job
+from search.study.folders import locked
 from search.study.records import RunRecord
 from search.training import checkpoint
 from search.training.full import TrainingData
@@ -67,7 +65,9 @@ def promote(
         data = Data(_training_data(promotion, photographs, cache), photographs.select, start)
     with ExitStack() as held:
         for job in jobs:
-            held.enter_context(_locked(job))
+            held.enter_context(
+                locked(job.folder, f"{job.folder} is being trained by another process")
+            )
         pending = _begin(jobs, candidates, record)
         _announce(jobs, pending, photographs, console)
         failed = train_all(pending, data, promotion, console) if pending else {}
@@ -99,8 +99,7 @@ def _jobs(
 ) -> list[Job]:
     """One job per candidate. Raises ConfigError if the name is not valid for a folder."""
     name = promotion.name or promotion.recipe.name
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ConfigError(f"name={name}: expected letters, digits, dots, dashes and underscores")
+    check_name("name", name)
     return [
         Job(
             architecture=Architecture.from_json(row["architecture"]),
@@ -120,17 +119,6 @@ def _training_data(promotion: Promotion, photographs: Photographs, cache: Path) 
     if not promotion.recipe.masked:
         return TrainingData(photographs.train, None)
     return TrainingData(photographs.train, masks_of(photographs.train, cache))
-
-
-@contextmanager
-def _locked(job: Job) -> Iterator[None]:
-    """Lock a model's folder. Raises ConfigError if another process holds the lock."""
-    job.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(job.folder / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise ConfigError(f"{job.folder} is being trained by another process") from None
 
 
 def _begin(jobs: Sequence[Job], candidates: pd.DataFrame, record: RunRecord) -> list[Job]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hydra.core.config_store import ConfigStore
 
 from search.config.bounds import check_bounds
+from search.config.checks import check_loss
 from search.config.schema import (
     ConfigError,
     Count,
@@ -17,8 +18,6 @@ from search.config.schema import (
     PhotographCount,
     Seed,
 )
-from search.metrics import MetricError
-from search.metrics.loss import check_weights
 
 WARM_UP_SHARE, LEAST_WARM_UP_STEPS = 0.2, 50
 """Fraction of a phase's steps in which the learning rates rise, and the smallest number of such
@@ -150,10 +149,7 @@ def check(promotion: Promotion) -> None:
         )
     for name, phase in (("mse", recipe.mse), ("perceptual", recipe.perceptual)):
         if phase.steps:
-            try:
-                check_weights(phase.loss)
-            except MetricError as error:
-                raise ConfigError(f"recipe.{name}.loss: {error}") from None
+            check_loss(f"recipe.{name}.loss", phase.loss)
 
 
 ConfigStore.instance().store(name="promotion", node=Promotion)

@@ -21,7 +21,7 @@ from search.metrics import find_metric
 from search.promotion.recipe import Recipe
 from search.training.checkpoint import SAVE_EVERY_S
 from search.training.full import CURVE, FullTraining, TrainingData
-from search.training.start import Start
+from search.training.start import Start, new_codec
 from search.training.validation import append_validation, measure_curve
 from space.architecture import Architecture
 from space.bitstream.model_file import MODEL_FILE, Model
@@ -119,11 +119,7 @@ def train_job(job: Job, data: Data, report: Report) -> None:
 
 def _begun(job: Job, data: Data) -> FullTraining:
     """A new training, restored from its checkpoint if one exists."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # Branches may be initialised at random.
-    torch.manual_seed(job.seed)
-    codec = data.start.start(job.architecture).to(device)
-    codec = codec.to(memory_format=torch.channels_last)
+    codec = new_codec(data.start, job.architecture, job.seed)
     training = FullTraining(codec, job.recipe, data.training_data, job.seed)
     if (job.folder / CHECKPOINT).is_file():
         training.resume(job.folder / CHECKPOINT, job.fingerprint)

@@ -11,6 +11,7 @@ import jinja2
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from latency_predictor.writing import write_whole
 from search.costs.costs import fallback_risk
 from search.report import plots
 from search.study.folders import TRIALS
@@ -45,8 +46,8 @@ def write_report(folder: Path) -> Path:
         raise RecordError(f"{folder / JOURNAL} is missing: a report needs the run's study")
     record = RunRecord.read(folder)
     state = overview(open_study(Journal.of(folder)), record)
-    state.trials.to_parquet(folder / TRIALS)
-    state.best.to_csv(folder / "front.csv", index=False)
+    write_whole(folder / TRIALS, state.trials.to_parquet())
+    write_whole(folder / "front.csv", state.best.to_csv(index=False).encode())
     failed = state.trials["error"].notna()
     template = _environment().get_template(PAGE_TEMPLATE)
     page = template.render(
@@ -61,7 +62,7 @@ def write_report(folder: Path) -> Path:
         standing=state.standing,
     )
     path = folder / "report.html"
-    path.write_text(page)
+    write_whole(path, page.encode())
     return path
 
 

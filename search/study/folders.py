@@ -1,8 +1,12 @@
-"""The folder of a run, by its path or its name."""
+"""Folders of runs: found by path or name, and locked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from search.config.schema import ConfigError, RunConfig
 from search.study.records import RecordError, RunRecord
@@ -26,6 +30,17 @@ def find_run(name: str, root: Path = ROOT) -> Path:
         f"no run '{name}'; expected a run's folder or the name of a run below {root}: "
         f"{', '.join(known) or 'there is none'}"
     )
+
+
+@contextmanager
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Create a folder and lock it. Raises ConfigError(busy) if another process holds the lock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(busy) from None
 
 
 def find_trials(folder: Path) -> Path:

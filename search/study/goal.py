@@ -27,7 +27,7 @@ class Front:
     """Names of the objectives, all minimised."""
     title: ClassVar[str] = "Pareto front"
     noun: ClassVar[str] = "front"
-    """What messages call the set of best candidates."""
+    """Noun for the set of best candidates in messages."""
     measure: ClassVar[str] = "hypervolume"
     """Name of the figure that `reached` returns."""
     limits: ClassVar[str] = "the constraints"

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from latency_predictor import LatencyModel
 from latency_predictor.model import artefact
+from latency_predictor.writing import write_whole
 from search.config.checks import CONFIG_FILE, check_continues, check_values, write_config
 from search.config.schema import Config, ConfigError
 from search.costs.costs import costs_of
@@ -22,6 +22,7 @@ from search.evaluation.scores import Evaluator, evaluate_reference, outcome
 from search.evaluation.sources import Replayed, Trained, find_table
 from search.report.rank_fidelity import describe_fidelity
 from search.report.report import SAMPLES_FOLDER, write_report
+from search.study.folders import locked
 from search.study.goal import Band, find_band
 from search.study.journal import Journal, drop_torn_line
 from search.study.loop import Search
@@ -46,7 +47,8 @@ def run(config: Config, console: Console) -> Path:
     check_values(config)
     space = SearchSpace.from_config(config.space)
     folder = Path(config.run.root) / (config.run.name or space.name)
-    if RunRecord.exists(folder) and RunRecord.read(folder).proxy != PROXY_VERSION:
+    former = RunRecord.read(folder) if RunRecord.exists(folder) else None
+    if former and former.proxy != PROXY_VERSION:
         raise ConfigError(
             f"run '{folder.name}' was started by a version that trained candidates differently; "
             f"run.name=NAME starts another run"
@@ -58,7 +60,7 @@ def run(config: Config, console: Console) -> Path:
     fitted = artefact.load(latency_file)
     model, calibration = fitted.model(), fitted.digest(config.device)
     reference_costs = costs_of(space.reference, model, config.device)
-    _check_latency_model(calibration, reference_costs, latency_file, folder)
+    _check_latency_model(calibration, reference_costs, latency_file, folder, former)
     constraints = bounded(config.constraints, reference_costs["encode_total_ms"])
     # Report a wrong file or folder before spending time on pricing the space.
     table = find_table(config)
@@ -73,7 +75,7 @@ def run(config: Config, console: Console) -> Path:
         pool = screening.pool(numbers)
     source = Replayed(config, table) if table else _trained(config, space, folder, console)
     record = _record(config, folder.name, space, pool, source, band, calibration)
-    if RunRecord.exists(folder) and RunRecord.read(folder).data_digest != record.data_digest:
+    if former and former.data_digest != record.data_digest:
         raise ConfigError(
             f"the {source.data} of run '{folder.name}' have changed since it began; "
             f"run.name=NAME starts another run"
@@ -88,13 +90,9 @@ def run(config: Config, console: Console) -> Path:
     console.print(source.description, highlight=False)
     if record.fidelity:
         console.print(record.fidelity, highlight=False)
-    folder.mkdir(parents=True, exist_ok=True)
     begun = _Run(config, folder, space, model, screening, pool, source, record)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            _search(begun, rng, console)
-    except Timeout:
-        raise ConfigError(f"run '{folder.name}' is being continued by another process") from None
+    with locked(folder, f"run '{folder.name}' is being continued by another process"):
+        _search(begun, rng, console)
     return folder
 
 
@@ -211,13 +209,15 @@ def _reference(
     return record
 
 
-def _check_latency_model(calibration: str, costs: Costs, file: Path, folder: Path) -> None:
+def _check_latency_model(
+    calibration: str, costs: Costs, file: Path, folder: Path, former: RunRecord | None
+) -> None:
     """Raise ConfigError if the run would mix predictions of different latency models."""
-    begun_with = RunRecord.read(folder).calibration if RunRecord.exists(folder) else None
-    former = ReferenceRecord.read(folder).costs if ReferenceRecord.exists(folder) else {}
+    begun_with = former.calibration if former else None
+    known = ReferenceRecord.read(folder).costs if ReferenceRecord.exists(folder) else {}
     # The reference's costs are all that tells of another model in runs of earlier versions, which
     # recorded no calibration, and of changes in the code. Rounding differs between machines.
-    close = all(math.isclose(costs[name], former[name]) for name in costs.keys() & former.keys())
+    close = all(math.isclose(costs[name], known[name]) for name in costs.keys() & known.keys())
     if begun_with not in (None, calibration) or not close:
         raise ConfigError(
             f"run '{folder.name}' was started with another latency model than {file} is now; "
@@ -250,9 +250,8 @@ def _supernet(config: Config, space: SearchSpace, folder: Path) -> tuple[Superne
 def _begin(run: _Run) -> None:
     """Write the files of a new run; the configuration comes last and marks the run as begun."""
     run.source.begin(run.folder)
-    run.pool.costs.sample(min(len(run.pool.costs), 20_000), random_state=0).to_parquet(
-        run.folder / SCREEN_FILE
-    )
+    sample = run.pool.costs.sample(min(len(run.pool.costs), 20_000), random_state=0)
+    write_whole(run.folder / SCREEN_FILE, sample.to_parquet())
     run.record.write(run.folder)
     write_config(run.config, run.folder)
 

@@ -65,7 +65,7 @@ class FullTraining:
         self._optimiser = optimiser(named, recipe, False, recipe.context_share)
         self._update = Update(self._optimiser, self._weights)
         self._critic: CriticTraining | None = None
-        if recipe.mse.gan or recipe.perceptual.gan:
+        if any(phase.steps and phase.gan for phase in recipe.phases):
             torch.manual_seed(seed)
             self._critic = CriticTraining(recipe.critic_lr, self._weights[0].device)
 

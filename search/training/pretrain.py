@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -17,6 +16,7 @@ from search.config.checks import check_values
 from search.config.schema import Config, ConfigError, PhaseConfig
 from search.data.images import to_pillow
 from search.data.photographs import CROP_CACHE, Photographs, load_photographs
+from search.study.folders import locked
 from search.training.checkpoint import SAVE_EVERY_S
 from search.training.start import initialisation_of
 from search.training.supernet import Pretraining, TrainingTask
@@ -99,12 +99,8 @@ def pretrain(config: Config, console: Console) -> Path:
     with console.status("Reading the photographs"):
         cache = Path(config.run.root) / CROP_CACHE
         photographs = load_photographs(**vars(config.data), cache=cache)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            _train(config, space, photographs, folder, console)
-    except Timeout:
-        raise ConfigError(f"{folder} is being trained by another process") from None
+    with locked(folder, f"{folder} is being trained by another process"):
+        _train(config, space, photographs, folder, console)
     return folder / SUPERNET
 
 
@@ -121,17 +117,18 @@ def _train(
         start = supernet.digest
     columns = (*Progress.get_default_columns()[:-1], TextColumn("{task.fields[loss]}"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
-        run = _PretrainRun(config, space, photographs, folder, start, device, bar)
+        run = _PretrainRun(config, space, photographs, folder, start, bar)
         pretrain = config.pretrain
         if pretrain.joint.steps:
             joint = _resolved(pretrain.joint, device)
             task = Joint(photographs.train, joint, device)
-            supernet = run.phase("joint", supernet.to(device), task, joint)
+            last = not pretrain.entropy.steps
+            supernet = run.phase("joint", supernet.to(device), task, joint, last)
         if pretrain.entropy.steps:
             alone = _resolved(pretrain.entropy, device)
             supernet, seed = supernet.to(device), config.run.seed
             entropy = Entropy(supernet, space, photographs.train, alone, device, seed)
-            run.phase("entropy", supernet, entropy, alone)
+            run.phase("entropy", supernet, entropy, alone, True)
 
 
 def _resolved(phase: PhaseKind, device: torch.device) -> PhaseKind:
@@ -149,15 +146,16 @@ class _PretrainRun:
     folder: Path
     start: str | None
     """Digest of the supernet that the next phase starts from; None for the initialisation."""
-    device: torch.device
     bar: Progress
 
     def phase(
-        self, name: str, supernet: Supernet, task: TrainingTask, phase: PhaseConfig
+        self, name: str, supernet: Supernet, task: TrainingTask, phase: PhaseConfig, last: bool
     ) -> Supernet:
         """Train a phase to its end, from its checkpoint if one exists; return the averaged weights.
 
-        Afterwards `start` is their digest, which is part of the next phase's fingerprint.
+        Afterwards `start` is their digest, which is part of the next phase's fingerprint. The files
+        of the result belong to the `last` phase once it has begun, so that an earlier phase that is
+        complete writes none.
         """
         seed, checkpoint = self.config.run.seed, self.folder / f"{name}.safetensors"
         training = Pretraining(supernet, self.space, task, phase, seed)
@@ -173,18 +171,20 @@ class _PretrainRun:
         shown = self.bar.add_task(
             name.capitalize(), total=phase.steps, completed=training.step, loss=""
         )
+        if last and training.step == phase.steps:
+            self.validate(name, training, phase)  # The user may have deleted its files.
         saved_at = time.monotonic()
         while training.step < phase.steps:
             loss = training.advance()
             self.bar.update(shown, advance=1, loss=f"loss {loss:.4f}")
-            validating = training.step % self.config.pretrain.validate_every == 0
+            ended = training.step == phase.steps
+            validating = ended or training.step % self.config.pretrain.validate_every == 0
+            if validating:
+                self.validate(name, training, phase)
+            # The checkpoint comes last, so that a kill before it repeats the validation.
             if validating or time.monotonic() - saved_at > SAVE_EVERY_S:
                 training.save(checkpoint, fingerprint)
                 saved_at = time.monotonic()
-            if validating:
-                self.validate(name, training, phase)
-        training.save(checkpoint, fingerprint)
-        self.validate(name, training, phase)
         steps = supernet.metadata.get("steps", 0) + training.step
         averaged = training.averaged
         averaged.metadata = {"steps": steps, "of": steps}
@@ -192,40 +192,28 @@ class _PretrainRun:
         return averaged
 
     def validate(self, name: str, training: Pretraining, phase: PhaseConfig) -> None:
-        """Save curves and pictures of three subnets, and print one line of progress."""
-        before = training.averaged.metadata.get("steps", 0)
-        metadata = {"steps": before + training.step, "of": before + phase.steps}
-        summary = _validate(
-            training.averaged, metadata, self.space, self.photographs, self.config, self.folder
-        )
-        self.bar.console.print(f"{name}, step {training.step}: {summary}")
-
-
-def _validate(
-    supernet: Supernet,
-    metadata: dict[str, int],
-    space: SearchSpace,
-    photographs: Photographs,
-    config: Config,
-    folder: Path,
-) -> str:
-    """Save the supernet with curves and pictures of three subnets; return a one-line summary."""
-    supernet.save(folder / SUPERNET, metadata)
-    subnets: dict[str, Architecture] = {
-        "smallest": extreme(space, space.reference, min),
-        "reference": space.reference,
-        "largest": extreme(space, space.reference, max),
-    }
-    tables, summaries = [], []
-    device = next(iter(supernet.weights.values())).device
-    for name, architecture in subnets.items():
-        codec = supernet.start(architecture).to(device)
-        curve, sample = measure_curve(
-            codec, photographs.select, config.proxy.qualities, VALIDATED_METRICS
-        )
-        tables.append(pd.DataFrame({"subnet": name, **curve}))
-        to_pillow(sample).save(folder / f"{name}.png")
-        middle = len(config.proxy.qualities) // 2
-        summaries.append(f"{name} {curve['bpp'][middle]:.3f} bpp, {curve['psnr'][middle]:.2f} dB")
-    append_validation(folder / CURVES, metadata["steps"], pd.concat(tables))
-    return "; ".join(summaries)
+        """Save the supernet with curves and pictures of three subnets; print a line of progress."""
+        supernet, config = training.averaged, self.config
+        before = supernet.metadata.get("steps", 0)
+        step = before + training.step
+        supernet.save(self.folder / SUPERNET, {"steps": step, "of": before + phase.steps})
+        subnets: dict[str, Architecture] = {
+            "smallest": extreme(self.space, self.space.reference, min),
+            "reference": self.space.reference,
+            "largest": extreme(self.space, self.space.reference, max),
+        }
+        tables, summaries = [], []
+        device = next(iter(supernet.weights.values())).device
+        for subnet, architecture in subnets.items():
+            codec = supernet.start(architecture).to(device)
+            curve, sample = measure_curve(
+                codec, self.photographs.select, config.proxy.qualities, VALIDATED_METRICS
+            )
+            tables.append(pd.DataFrame({"subnet": subnet, **curve}))
+            to_pillow(sample).save(self.folder / f"{subnet}.png")
+            bpp, psnr = (
+                curve[figure][len(config.proxy.qualities) // 2] for figure in ("bpp", "psnr")
+            )
+            summaries.append(f"{subnet} {bpp:.3f} bpp, {psnr:.2f} dB")
+        append_validation(self.folder / CURVES, step, pd.concat(tables))
+        self.bar.console.print(f"{name}, step {training.step}: {'; '.join(summaries)}")

@@ -19,7 +19,7 @@ from search.metrics.rate_distortion import Curve
 from search.training.batches import batch
 from search.training.learning_rates import optimiser
 from search.training.losses import log_distortion, objective
-from search.training.start import Start
+from search.training.start import Start, new_codec
 from search.training.update import Update
 from search.training.validation import measure_curve
 from space.architecture import Architecture
@@ -129,11 +129,7 @@ def begin(
     architecture: Architecture, start: Start, config: ProxyConfig, seed: int
 ) -> ProxyTraining:
     """Prepare to train an architecture from `start`, on a GPU if torch finds one."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # Branches may be initialised at random.
-    torch.manual_seed(seed)
-    codec = start.start(architecture).to(device)
-    codec = codec.to(memory_format=torch.channels_last)
+    codec = new_codec(start, architecture, seed)
     return ProxyTraining(codec, start.synthesis_only(architecture), config, seed)
 
 

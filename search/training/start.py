@@ -14,7 +14,7 @@ from space.codec.initialisation import INITIALISATION_CROPS, Initialisation, fit
 
 
 class Start(Protocol):
-    """What a training starts from: an initialisation or a trained supernet."""
+    """The start of a training: an initialisation or a trained supernet."""
 
     def synthesis_only(self, architecture: Architecture) -> bool:
         """Whether only the synthesis transform is trained.
@@ -26,6 +26,13 @@ class Start(Protocol):
     def start(self, architecture: Architecture) -> Codec:
         """A new codec to train. It shares no memory with other codecs."""
         ...
+
+
+def new_codec(start: Start, architecture: Architecture, seed: int) -> Codec:
+    """A codec to train from `start`, on a GPU if torch finds one. Branches may start at random."""
+    torch.manual_seed(seed)
+    codec = start.start(architecture).to("cuda" if torch.cuda.is_available() else "cpu")
+    return codec.to(memory_format=torch.channels_last)
 
 
 def initialisation_of(crops: Crops) -> Initialisation:

@@ -21,7 +21,8 @@ from search.training import checkpoint
 from search.training.checkpoint import moments, prefixed, restore_moments
 from search.training.update import Update
 from space.architecture import CHOICES, Architecture
-from space.codec.supernet import Supernet, codec_name
+from space.codec.slicing import codec_name
+from space.codec.supernet import Supernet
 from space.search_space import SearchSpace, from_architecture, to_architecture
 
 WARM_UP_SHARE = 0.03

@@ -21,7 +21,7 @@ from space.bitstream.container import Header, check_model, quality_steps, read, 
 from space.bitstream.model_file import Model, ModelError
 from space.codec.codec import level_weights
 from space.codec.payload import PayloadReader, Symbols, write_payload
-from space.pixels import to_floats, to_pixels
+from space.pixels import to_batch, to_pixels
 
 LARGEST_SYMBOL = 2**15
 """Magnitude that symbols of a working model never reach."""
@@ -98,7 +98,7 @@ class TileCoder:
 
         Returns the tile's symbols. Raises ModelError if symbols are NaN or too large.
         """
-        image = to_floats(pixels, self._like.device, self._like.dtype)[None].permute(0, 3, 1, 2)
+        image = to_batch(pixels, self._like.device, self._like.dtype)
         latent, z = self._model.encoder(image, self._levels)
         for symbols in (latent, z):
             if not (symbols.abs() < LARGEST_SYMBOL).all():

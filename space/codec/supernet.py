@@ -9,9 +9,8 @@ training.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,26 +30,23 @@ from space.codec.initialisation import (
 )
 from space.codec.resampled_weights import KERNEL_MARGIN, STORED, layers, resampled
 from space.codec.scales import int8_step
-from space.search_space import PARAMETERS, SearchSpace, Value, to_architecture
+from space.codec.slicing import (
+    SHARED,
+    blank_codec,
+    first_entries,
+    fold_scales,
+    groups_of,
+    margin_shapes,
+    supernet_name,
+    tensors_of,
+    widest_architecture,
+    widest_variants,
+)
+from space.search_space import PARAMETERS, SearchSpace, Value
 from space.tensor_file import read_tensors, write_tensors
 
 SUPERNET_KEY = "codec-search parent 2"
 """Kind and version of a supernet file. The version rises when the meaning of slices changes."""
-VARIANTS = {"decoder.context.": "context", "scale_path.": "scale_path"}
-"""Modules of which the supernet holds one copy for every value of a categorical parameter.
-
-This maps the prefix of a module's tensor names to the parameter. The copies are not slices of one
-another. All other modules are the same for every value of every categorical parameter: activations
-and the quantisation `level` have no weights of their own, scales that are not learned are folded
-into the weights, and resampling layers share a kernel (`space.codec.resampled_weights`). In the
-context pattern `channels`, a group of a narrow latent inherits the weights of the same group of a
-wide latent, although the two groups hold different channels.
-"""
-SHARED = {"none": "grid"}
-"""Maps a context pattern without weights of its own to the pattern whose weights it uses.
-
-A codec without context (`none`) predicts every symbol as the first step of `grid` does.
-"""
 LOG_STEP_SIGNS = {"decoder.context.step.log_scale": 1, "scale_path.base.log_scale": -1}
 """Names of the tensors that hold the log of each channel's quantisation step, and their signs.
 
@@ -93,17 +89,19 @@ class Supernet:
         """Metadata saved with the supernet, such as its number of training steps."""
         self.weights = weights
         self.initialisation = initialisation
-        self._widest_steps = starting_log_steps(_widest(values), initialisation)
+        self._widest_steps = starting_log_steps(widest_architecture(values), initialisation)
 
     @classmethod
     def begin(cls, space: SearchSpace, initialisation: Initialisation) -> Supernet:
         """Make the untrained supernet of a space. Its slices start from `initialisation`."""
         weights: dict[str, Tensor] = {}
-        for architecture in _variants(space.parameters):
+        for architecture in widest_variants(space.parameters):
             codec = start_from(Codec(architecture), initialisation)
-            for name, value in _tensors(codec):
-                weights.setdefault(_key(name, architecture), value.detach())
-        margins = {name: torch.zeros(shape) for name, shape in _margins(space.parameters).items()}
+            for name, value in tensors_of(codec):
+                weights.setdefault(supernet_name(name, architecture), value.detach())
+        margins = {
+            name: torch.zeros(shape) for name, shape in margin_shapes(space.parameters).items()
+        }
         return cls(space.parameters, weights | margins, initialisation)
 
     def copy(self) -> Supernet:
@@ -166,10 +164,10 @@ class Supernet:
         The other tensors are constants, such as the bases of the resampling layers.
         """
         names: set[str] = set()
-        for architecture in _variants(self.values):
-            named = _blank(architecture).named_parameters()
-            names |= {_key(name, architecture) for name, _ in named}
-        names |= _margins(self.values).keys()
+        for architecture in widest_variants(self.values):
+            named = blank_codec(architecture).named_parameters()
+            names |= {supernet_name(name, architecture) for name, _ in named}
+        names |= margin_shapes(self.values).keys()
         return {name: self.weights[name] for name in self.weights if name in names}
 
     def slices(
@@ -182,8 +180,10 @@ class Supernet:
         """
         stored = replace(architecture, resampling=STORED)
         sliced = {
-            name: _first(self.weights[_key(name, stored)], blank.shape, _groups(name, stored))
-            for name, blank in _tensors(_blank(stored))
+            name: first_entries(
+                self.weights[supernet_name(name, stored)], blank.shape, groups_of(name, stored)
+            )
+            for name, blank in tensors_of(blank_codec(stored))
             if name.startswith(prefixes)
         }
         if architecture.resampling != STORED:
@@ -197,21 +197,21 @@ class Supernet:
 
     def _resample(self, sliced: dict[str, Tensor], architecture: Architecture) -> None:
         """Replace the tensors of the stored resampling, in place, by those of `architecture`."""
-        shapes = {name: blank.shape for name, blank in _tensors(_blank(architecture))}
+        shapes = {name: blank.shape for name, blank in tensors_of(blank_codec(architecture))}
         for layer in layers(sliced):
             names = [name for name in sliced if name.startswith(f"{layer}.")]
             tensors = {name.removeprefix(f"{layer}."): sliced.pop(name) for name in names}
             margin = None
             if architecture.resampling == "conv":
                 margin = self.weights[f"{layer}.{KERNEL_MARGIN}"]
-                margin = _first(margin, shapes[f"{layer}.conv.weight"], (1, 1))
+                margin = first_entries(margin, shapes[f"{layer}.conv.weight"], (1, 1))
             changed = resampled(layer, tensors, architecture.resampling, margin)
             sliced |= {f"{layer}.{name}": tensor for name, tensor in changed.items()}
 
     def code(self, architecture: Architecture, image: Tensor, quality: Tensor) -> Coded:
         """Code images with the slice of `architecture`, as `Codec.forward` does in training."""
         sliced = self.slices(architecture)
-        coded: Coded = functional_call(_blank(architecture), sliced, (image, quality))
+        coded: Coded = functional_call(blank_codec(architecture), sliced, (image, quality))
         return coded
 
     def code_latent(
@@ -227,7 +227,7 @@ class Supernet:
         """
         sliced = self.slices(architecture, ENTROPY)
         tensors = {f"codec.{name}": tensor for name, tensor in sliced.items()}
-        model = EntropyModel(_blank(architecture))
+        model = EntropyModel(blank_codec(architecture))
         coded: tuple[Tensor, Tensor | None]
         coded = functional_call(model, tensors, (latent, levels, fixed_width))
         return coded
@@ -238,8 +238,8 @@ class Supernet:
         codec = Codec(architecture)
         sliced = self.slices(architecture)
         if architecture.scales == "none":
-            _fold_scales(sliced)
-        tensors = dict(_tensors(codec))
+            fold_scales(sliced)
+        tensors = dict(tensors_of(codec))
         for name, value in sliced.items():
             tensors[name].copy_(value)
         return codec
@@ -311,11 +311,11 @@ class Supernet:
     def _check_shapes(self) -> None:
         """Raise ValueError if weights are not finite, or differ in shape from those of `begin`."""
         expected: dict[str, torch.Size] = {}
-        for architecture in _variants(self.values):
-            named = _tensors(_blank(architecture))
+        for architecture in widest_variants(self.values):
+            named = tensors_of(blank_codec(architecture))
             for name, tensor in named:
-                expected.setdefault(_key(name, architecture), tensor.shape)
-        expected |= _margins(self.values)
+                expected.setdefault(supernet_name(name, architecture), tensor.shape)
+        expected |= margin_shapes(self.values)
         for name in expected | self.weights:
             found = self.weights[name].shape if name in self.weights else None
             if found != expected.get(name):
@@ -326,92 +326,3 @@ class Supernet:
             shape = INITIALISATION_SHAPES[name.removeprefix("skeleton.")]
             if tensor.shape != shape:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")
-
-
-@lru_cache(maxsize=8)
-def _blank(architecture: Architecture) -> Codec:
-    """A codec on the meta device. It gives the shapes, and is called with other tensors."""
-    with torch.device("meta"):
-        return Codec(architecture)
-
-
-def _tensors(codec: Codec) -> Iterator[tuple[str, Tensor]]:
-    yield from codec.named_parameters()
-    yield from codec.named_buffers()
-
-
-def _variants(values: Mapping[str, tuple[Value, ...]]) -> Iterator[Architecture]:
-    """The widest architectures that together have every module of the supernet."""
-    for name in sorted(set(VARIANTS.values())):
-        # Patterns that share weights come last: they have only part of the shared module.
-        for value in sorted(values[name], key=lambda value: value in SHARED):
-            yield _widest({**values, name: (value,)})
-
-
-def _widest(values: Mapping[str, tuple[Value, ...]]) -> Architecture:
-    """The architecture with the largest numbers, in which scales and widths are learned."""
-    widest: dict[str, Value] = {
-        name: v[0] if name in CHOICES else max(map(int, v)) for name, v in values.items()
-    }
-    learned = {"scales": "learned", "quantisation": "learned", "resampling": STORED}
-    return to_architecture(widest | learned)
-
-
-def _margins(values: Mapping[str, tuple[Value, ...]]) -> dict[str, torch.Size]:
-    """Shapes by name of the margins of overlapping convolutions, if the space has any."""
-    if "conv" not in values["resampling"]:
-        return {}
-    named = dict(_tensors(_blank(replace(_widest(values), resampling="conv"))))
-    return {
-        f"{layer}.{KERNEL_MARGIN}": named[f"{layer}.conv.weight"].shape for layer in layers(named)
-    }
-
-
-def _key(name: str, architecture: Architecture) -> str:
-    """Name in the supernet of the tensor of which a codec's tensor is a slice."""
-    for prefix, choice in VARIANTS.items():
-        if name.startswith(prefix):
-            value = getattr(architecture, choice)
-            return f"{name}@{SHARED.get(value, value)}"
-    return name
-
-
-def codec_name(name: str) -> str:
-    """Convert the name of a weight in the supernet to the weight's name in a codec."""
-    return name.partition("@")[0]
-
-
-def _first(tensor: Tensor, shape: torch.Size, groups: tuple[int, int]) -> Tensor:
-    """The first entries of each dimension. The first two dimensions are sliced within `groups`."""
-    for dim, size in enumerate(shape):
-        if tensor.shape[dim] != size:
-            per_group = groups[dim] if dim < len(groups) else 1
-            grouped = tensor.unflatten(dim, (per_group, -1))
-            tensor = grouped.narrow(dim + 1, 0, size // per_group).flatten(dim, dim + 1)
-    return tensor
-
-
-def _groups(name: str, architecture: Architecture) -> tuple[int, int]:
-    """Numbers of equal groups of a weight's outputs and inputs that are sliced separately."""
-    if name.startswith("analysis.hyper.down."):
-        return 1, 2  # values and magnitudes
-    module, _, rest = name.removeprefix("decoder.context.").partition(".")
-    phases = 2 if architecture.context == "checkerboard" else 1
-    if module == "decoded":
-        before = int(rest.split(".")[0]) + 1
-        return phases, phases * before
-    if module in ("mean", "log_width"):
-        return phases, phases
-    return 1, 1
-
-
-def _fold_scales(tensors: dict[str, Tensor]) -> None:
-    """Fold the learned scales into the weights and biases, in place."""
-    for name in [name for name in tensors if name.endswith(".scale_out")]:
-        module = name.removesuffix(".scale_out")
-        scale_in, scale_out = tensors[f"{module}.scale_in"], tensors[name]
-        tensors[f"{module}.weight"] = tensors[f"{module}.weight"] * scale_in * scale_out
-        if f"{module}.bias" in tensors:
-            tensors[f"{module}.bias"] = tensors[f"{module}.bias"] * scale_out.flatten()
-        tensors[f"{module}.scale_in"] = torch.ones_like(scale_in)
-        tensors[name] = torch.ones_like(scale_out)

@@ -11,7 +11,7 @@ from latency_predictor.__main__ import main
 
 @pytest.fixture
 def output(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """What a command prints, which must succeed."""
+    """Run a command that must succeed; return the JSON that it prints."""
 
     def call(*words: object) -> Any:
         assert main([str(word) for word in words]) == 0

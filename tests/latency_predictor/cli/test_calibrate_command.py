@@ -111,6 +111,8 @@ def test_calibrate_a_device_says_what_the_file_has(
         (["--device", "iphone15"], "needs --profiles FILE"),
         (["--device", "", "--profiles", "x.csv"], "needs --profiles FILE"),
         (["--profiles", "x.csv"], "needs --out FILE"),
+        (["--profiles", "x.csv", "--out", "./x.csv"], "x.csv: is an input file"),
+        (["--profiles", "x.csv", "--out", "."], ".: is a folder; expected the name of a file"),
     ],
 )
 def test_bad_input_is_one_line(failure: Failure, argv: list[str], words: str) -> None:

@@ -12,7 +12,6 @@ import pytest
 from toy_programs import ToyPrograms
 
 from latency_predictor.__main__ import main
-from latency_predictor.cli.errors import INTERRUPTED
 from latency_predictor.measure import local
 from latency_predictor.profiles import profile_file
 
@@ -52,7 +51,7 @@ def test_an_interrupted_profile_says_how_to_continue(
         return timed(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(local, "burst_ms", interrupted)
-    assert main(["profile", str(kit)]) == INTERRUPTED
+    assert main(["profile", str(kit)]) == 130
     assert capsys.readouterr().err == "Interrupted. The same command continues.\n"
     before = profile_file.read(kit / "profile.jsonl")
     assert sum(len(record.predict_ms.samples) for record in before) == 5 * local.BURST_CALLS
@@ -67,7 +66,7 @@ def test_an_interrupted_profile_says_how_to_continue(
 
 
 def test_import_writes_a_profile_and_says_what_is_missing(
-    kit: Path, output: Output, tmp_path: Path
+    kit: Path, output: Output, failure: Failure, tmp_path: Path
 ) -> None:
     names = [model["name"] for model in manifest(kit)]
     table, out = tmp_path / "figures.csv", tmp_path / "profile.jsonl"
@@ -79,6 +78,8 @@ def test_import_writes_a_profile_and_says_what_is_missing(
     assert record.ms == 1.5
     again = tmp_path / "again.jsonl"
     output("import", out, "--kit", kit, "--out", again)
+    assert again.read_bytes() == out.read_bytes()
+    assert f"{out}: is an input file" in failure("import", out, "--kit", kit, "--out", out)
     assert again.read_bytes() == out.read_bytes()
 
 

@@ -9,7 +9,7 @@ from latency_predictor.measure.coreml import convert, package_sha256
 
 
 def mil_ops(model: object) -> Counter[str]:
-    """How often each op occurs in a converted program."""
+    """Number of occurrences of each op in a converted program."""
     operations = model._mil_program.functions["main"].operations  # type: ignore[attr-defined]
     return Counter(op.op_type for op in operations)
 

@@ -1,4 +1,4 @@
-"""What every anchor must do, on crops of a real photograph."""
+"""The conformance suite of anchors, on crops of a real photograph."""
 
 import re
 import sys

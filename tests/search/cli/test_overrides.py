@@ -65,4 +65,6 @@ def test_configurations(capsys: pytest.CaptureFixture[str]) -> None:
     assert sys.argv == before
     with pytest.raises(ConfigError, match=r"^unrecognized arguments: --bogus$"):
         composed("search run", ["+space=pico_tiny", "--bogus"])
+    with pytest.raises(ConfigError, match="--resolve"):
+        composed("search run", ["+space=pico_tiny", "--resolve"])
     assert sys.argv == before

@@ -12,7 +12,7 @@ PRETRAIN = [
     "pretrain", *SMALL, "pretrain.validate_every=1", "pretrain.joint.batch=1",
     "pretrain.entropy.batch=2", "pretrain.entropy.crops=4",
 ]  # fmt: skip
-SHORT = ["pretrain.joint.steps=2", "pretrain.entropy.steps=1"]
+SHORT = ["pretrain.joint.steps=2", "pretrain.entropy.steps=2"]
 RUN = ["run", *SMALL, "proxy=tiny", "search.trials=1"]
 
 
@@ -37,11 +37,11 @@ def test_a_run_inherits_from_the_supernet_that_was_trained_for_its_space(tmp_pat
     (folder / "supernet.safetensors").unlink()
     assert call(tmp_path, *PRETRAIN, *SHORT).returncode == 0
     curves = pd.read_csv(folder / "curves.csv")
-    assert sorted(curves["step"].unique()) == [1, 2, 3]
-    assert len(curves) == 3 * 3 * 4
+    assert sorted(curves["step"].unique()) == [1, 2, 3, 4]
+    assert len(curves) == 4 * 3 * 4
     first = call(tmp_path, *RUN)
     assert first.returncode == 0, first.stderr
-    assert "supernets/pico_tiny/supernet.safetensors, trained for 3 steps" in first.stdout
+    assert "supernets/pico_tiny/supernet.safetensors, trained for 4 steps" in first.stdout
     alone = ("pretrain.joint.steps=0", "pretrain.entropy.steps=1", "run.name=more")
     more = call(
         tmp_path, *PRETRAIN, *alone, "supernet=results/supernets/pico_tiny/supernet.safetensors"

@@ -17,6 +17,7 @@ from search.cli.app import readable
         ("promote r --id a b c --knee", "promote r --id a --id b --id c --knee"),
         ("promote r --id a x=1 b", "promote r --id a --id b -- x=1"),
         ("promote x=1 r --knee y.z=2", "promote r --knee -- x=1 y.z=2"),
+        ("promote --root a=1 r --id b x=1", "promote --root a=1 r --id b -- x=1"),
         ("promote r --best-under-ms=3", "promote r --best-under-ms=3"),
         ("encode --model m a b", "encode --model m a b"),
         ("run +space=a x=1", "run +space=a x=1"),

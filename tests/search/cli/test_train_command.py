@@ -27,6 +27,7 @@ def test_training_says_what_it_wrote(made: Path) -> None:
     ("words", "said"),
     [
         ("train light none/model", "none/model: cannot be written; there is no folder none"),
+        ("train mine.yaml mine.yaml", "mine.yaml: is an input file and will not be replaced"),
         ("train light .", ".: is a folder; expected the name of a file to write"),
         ("train lihgt out", "no architecture 'lihgt'; expected one of light, pico_paper"),
         ("train coded out", "coded: "),
@@ -39,6 +40,7 @@ def test_training_says_what_it_wrote(made: Path) -> None:
     ],
 )
 def test_bad_input_gets_one_line(words: str, said: str, refused: Callable[..., str]) -> None:
+    Path("mine.yaml").write_text("encoder: {}\n")
     assert said in refused(*words.split())
 
 

@@ -14,7 +14,7 @@ from space.search_space import SearchSpace
 SPACES = sorted(path.stem for path in (CONFIGS / "space").glob("*.yaml"))
 PROXIES = sorted(path.stem for path in (CONFIGS / "proxy").glob("*.yaml"))
 RECIPES = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
-"""Of which tests/search/promotion/test_recipe.py composes every one."""
+"""Names of the recipes. tests/search/promotion/test_recipe.py composes every one."""
 POINTS = sorted(path.stem for path in (CONFIGS / "architecture").glob("*.yaml"))
 
 

@@ -26,7 +26,7 @@ contents = st.integers(0, 2**256 - 1).map("{:064x}".format)
 
 
 def set_of(content: str) -> str:
-    """By thresholds alone."""
+    """The set of a content, by thresholds alone."""
     position = Fraction(int(content[:8], 16), 2**32)
     return SETS[(position >= Fraction(1, 4)) + (position >= Fraction(2, 5))]
 
@@ -52,7 +52,7 @@ def flat(folder: Path, names: range) -> dict[int, str]:
 
 
 def loaded_sets(folder: Path) -> dict[int, str]:
-    """What `flat` returns, from what is loaded."""
+    """The same mapping as `flat` returns, from the loaded photographs."""
     loaded = load_photographs(str(folder), 400, train_crops=60, select_crops=30)
     return {
         **{int(crop[0, 0, 0]): "train" for crop in loaded.train},

@@ -1,4 +1,4 @@
-"""What every metric promises, on real photographs."""
+"""The conformance suite of metrics, on real photographs."""
 
 import math
 from collections.abc import Callable

@@ -28,7 +28,7 @@ def test_losses_add_up_by_their_weights(photographs: Tensor, jpeg: Jpeg) -> None
 def test_losses_fall_about_as_fast_as_the_squared_error(
     name: str, photographs: Tensor, jpeg: Jpeg
 ) -> None:
-    """From JPEG quality 35 to 65, the operating point, on other photographs than Kodak's."""
+    """Measured between JPEG qualities 35 and 65, on other photographs than Kodak's."""
     coarse, fine = jpeg(photographs, 35), jpeg(photographs, 65)
 
     def fall(weights: dict[str, float]) -> float:

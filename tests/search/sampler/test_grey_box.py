@@ -26,7 +26,7 @@ def of_pool(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def share(of: optuna.Study) -> float:
-    """Of the hypervolume of the whole pool."""
+    """Fraction of the whole pool's hypervolume that a study has found."""
     everything = np.array([[error(p), milliseconds(p)] for p in POOL.to_dict("records")])
     found = np.array([trial.values for trial in of.trials if trial.values])
     reference_point = everything.max(axis=0)

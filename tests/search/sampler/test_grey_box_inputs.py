@@ -1,4 +1,4 @@
-"""What a plain study may give the grey-box sampler: odd pools, values and trials."""
+"""Odd pools, values and trials that a plain study may give the grey-box sampler."""
 
 from typing import Any
 

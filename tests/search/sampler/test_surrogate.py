@@ -94,7 +94,7 @@ GRID = pd.DataFrame(list(itertools.product(range(3), repeat=8)), columns=CHAINS)
 
 
 def of_grid() -> Surrogate:
-    """Of four stages of two parameters."""
+    """A surrogate for four stages with two parameters each."""
     three = CategoricalDistribution([0, 1, 2])
     stages = {name: name[0] for name in CHAINS}
     return Surrogate(Encoding(FactorizedTable(GRID), dict.fromkeys(CHAINS, three), stages))

@@ -1,4 +1,4 @@
-"""What a run says and records before it searches."""
+"""Messages and records of a run before it searches."""
 
 import json
 import math
@@ -34,7 +34,7 @@ UNKNOWN = (
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """Of a run that is begun, but whose search is left out."""
+    """Configuration of a run that begins and does not search."""
     monkeypatch.setattr(module, "_search", lambda begun, *_: module._begin(begun))
     return Config(
         space=yaml.safe_load((CONFIGS / "space/pico_tiny.yaml").read_text()),
@@ -126,7 +126,7 @@ class TestContinuedWith:
 
     @pytest.fixture
     def folder(self, config: Config, file: Path, tiny: SearchSpace) -> Path:
-        """Of the run once its reference is evaluated."""
+        """Folder of the run after its reference was evaluated."""
         folder = Path(config.run.root) / tiny.name
         costs = costs_of(tiny.reference, load_model(file), config.device)
         ReferenceRecord(tiny.reference.id, costs, {}, {}, {}).write(folder)

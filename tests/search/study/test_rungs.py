@@ -1,4 +1,4 @@
-"""Which candidates are trained on, and what is expected of the others."""
+"""Candidates that are trained on after a rung, and forecasts for the others."""
 
 import math
 from statistics import NormalDist
@@ -46,7 +46,7 @@ def attrs(ms: float, rungs: dict[str, float]) -> dict[str, object]:
 
 @pytest.mark.parametrize(("slope", "noise"), [(1.0, 0.3), (0.6, 0.3), (1.0, 2.0)])
 def test_forecasts_are_calibrated(slope: float, noise: float) -> None:
-    """Of candidates that follow a line with noise, nine in ten end within the interval."""
+    """Nine in ten candidates that follow a line with noise end within the interval."""
     rng = np.random.default_rng(0)
     early = rng.normal(0, 5, size=1030)
     full = slope * early - 3 + rng.normal(0, noise, size=len(early))

@@ -1,4 +1,4 @@
-"""What samplers are told of a space."""
+"""The description of a space that samplers receive."""
 
 from pathlib import Path
 

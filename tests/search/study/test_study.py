@@ -62,7 +62,7 @@ def finish(study: optuna.Study, proposer: Proposer, trials: int) -> list[str]:
 @pytest.mark.parametrize("objectives", [Front.objectives, Band.objectives], ids=len)
 @pytest.mark.parametrize("sampler", Sampler)
 class TestSamplers:
-    """What holds for every sampler, whatever a run minimises."""
+    """The conformance suite of samplers, for every goal of a run."""
 
     def test_no_architecture_comes_twice(
         self, sampler: Sampler, objectives: tuple[str, ...], tiny: SearchSpace, tmp_path: Path

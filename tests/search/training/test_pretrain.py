@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -13,12 +14,14 @@ from search.config.schema import (
     Config,
     ConfigError,
     DataConfig,
+    EntropyPhase,
     JointPhase,
     PretrainConfig,
     RunConfig,
 )
 from search.training.losses import objective
 from search.training.pretrain import SUPERNET, SUPERNETS_FOLDER, find_supernet, pretrain
+from search.training.supernet_tasks import Entropy
 from search.training.update import TrainingDiverged
 from space.codec.initialisation import fit_initialisation
 from space.codec.supernet import Supernet, SupernetError
@@ -83,6 +86,40 @@ def test_a_training_that_diverges_leaves_its_files_as_they_are(
         pretrain(config, Console(quiet=True))
     assert {"joint.safetensors", SUPERNET, "curves.csv"} <= saved[-1].keys()
     assert contents(folder) == saved[-1]
+
+
+def test_a_training_interrupted_in_its_second_phase_keeps_what_that_phase_wrote(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config(
+        space=yaml.safe_load((CONFIGS / "space/pico_tiny.yaml").read_text()),
+        run=RunConfig(root=str(tmp_path)),
+        data=DataConfig(root=str(photographs), train_crops=8, select_crops=1),
+        pretrain=PretrainConfig(
+            validate_every=1,
+            joint=JointPhase(steps=1, batch=1),
+            entropy=EntropyPhase(steps=2, batch=2, crops=4),
+        ),
+    )
+    folder = tmp_path / SUPERNETS_FOLDER / "pico_tiny"
+    calls = iter([False, True, True, False])
+    loss = Entropy.loss
+
+    def interrupted(*of: Any) -> Tensor:
+        if next(calls):
+            raise KeyboardInterrupt
+        return loss(*of)
+
+    monkeypatch.setattr(Entropy, "loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, Console(quiet=True))
+    before = contents(folder)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, Console(quiet=True))
+    assert contents(folder) == before
+    path = pretrain(config, Console(quiet=True))
+    assert sorted(pd.read_csv(folder / "curves.csv")["step"].unique()) == [1, 2, 3]
+    assert Supernet.load(path).metadata == {"steps": 3, "of": 3}
 
 
 def contents(folder: Path) -> dict[str, bytes]:

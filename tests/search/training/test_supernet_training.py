@@ -21,7 +21,8 @@ from search.training.update import TrainingDiverged
 from space.architecture import LEVELS
 from space.codec.codec import ENTROPY, RATE_WEIGHTS
 from space.codec.initialisation import fit_initialisation
-from space.codec.supernet import Supernet, codec_name
+from space.codec.slicing import codec_name
+from space.codec.supernet import Supernet
 from space.search_space import SearchSpace, Value, extreme, from_architecture
 
 RECIPE = JointPhase(steps=10, batch=1, branch_dtype="float32", loss={"psnr": 1.0})

@@ -60,7 +60,7 @@ class TestResampling:
 
     @torch.no_grad()
     def test_all_start_as_the_same_transform(self, resampling: str, depth: int) -> None:
-        """From any kernel, here the Haar basis, whose inverse is its transpose."""
+        """Any kernel serves; here it is the Haar basis, whose inverse is its transpose."""
         subbands = 4**depth
         kernel = haar_basis(depth)[:, None]
         down, up = (
