@@ -53,8 +53,13 @@ def fallback_risk(architecture: Architecture) -> dict[str, Any]:
     The keys are those of `latency_predictor.placement.Risk.as_dict`: `probability`, `flagged` and
     `reasons`.
     """
-    risk = placement.load().assess(lower_segments(DECODER, figures_of(architecture)))
-    return risk.as_dict()
+    return fallback_risks([architecture])[0]
+
+
+def fallback_risks(architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
+    """The `fallback_risk` of each of one or more architectures."""
+    risk = placement.load().assess(lower_segments(DECODER, figures_of(*architectures)))
+    return [risk.as_dict(number) for number in range(len(architectures))]
 
 
 @dataclass(frozen=True)

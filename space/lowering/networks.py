@@ -76,14 +76,18 @@ def _hyper_encoder(ops: OpList, figures: Figures) -> None:
     ops.conv(2 * hyper, hyper, _LATENT_PX // 16)
 
 
-def _context(ops: OpList, figures: Figures, *, encode: bool) -> None:
-    """The context loop, from the latent to symbols (`encode`) or from symbols to the latent."""
+def _context_decoder(ops: OpList, figures: Figures) -> None:
+    """The context decoder, from the hyper-latent to the prior of the context loop."""
     latent, hyper = figures["latent_channels"], figures["hyper_channels"]
-    pattern = figures["context"]
-    px = _LATENT_PX
     ops.conv(hyper, 2 * hyper, _HYPER_PX, kernel=9)
     ops.up(2 * hyper, latent, _HYPER_PX, stride=2**HYPER_DEPTH)
-    ops.level_scale(latent, px)
+    ops.level_scale(latent, _LATENT_PX)
+
+
+def _context_loop(ops: OpList, figures: Figures, *, encode: bool) -> None:
+    """The context loop, from the latent to symbols (`encode`) or from symbols to the latent."""
+    latent, pattern = figures["latent_channels"], figures["context"]
+    px = _LATENT_PX
     steps, quarters = _each(pattern, DECODING_STEPS), _each(pattern, GROUP_QUARTERS)
     by_phase = (pattern == "checkerboard") | (pattern == "grid")
     group, group_px = latent * quarters // 4, 4 * px // (quarters * steps)
@@ -141,11 +145,11 @@ def _encoder() -> Iterator[Segment]:
     for before, stride in pairwise((1, *ENCODER_STRIDES)):
         yield partial(_down, before=before, stride=stride)
         yield partial(_chain, half="encoder", stride=stride)
-    yield from (_to_latent, _hyper_encoder, partial(_context, encode=True))
+    yield from (_to_latent, _hyper_encoder, _context_decoder, partial(_context_loop, encode=True))
 
 
 def _decoder() -> Iterator[Segment]:
-    yield from (partial(_context, encode=False), _from_latent)
+    yield from (_context_decoder, partial(_context_loop, encode=False), _from_latent)
     for stride, after in pairwise((*DECODER_STRIDES, 1)):
         yield partial(_chain, half="decoder", stride=stride)
         yield partial(_up, stride=stride, after=after)
@@ -180,6 +184,7 @@ def _each(choices: NDArray[np.str_], values: Mapping[str, int]) -> NDArray[np.in
     return np.sum([(choices == name) * value for name, value in values.items()], axis=0)
 
 
-def figures_of(architecture: Architecture) -> Figures:
-    """Parameter values of a single architecture, in the form that `lower_segments` takes."""
-    return {name: np.array([value]) for name, value in from_architecture(architecture).items()}
+def figures_of(*architectures: Architecture) -> Figures:
+    """Parameter values of one or more architectures, in the form that `lower_segments` takes."""
+    points = [from_architecture(architecture) for architecture in architectures]
+    return {name: np.array([point[name] for point in points]) for name in points[0]}

@@ -10,7 +10,14 @@ from latency_predictor import LatencyModel, OpTable, UnknownDevice, load_default
 from latency_predictor.interface import Prediction, feature_sums
 from search.config.schema import CONFIGS
 from search.costs.codec_latency import TILES_12MP
-from search.costs.costs import PRICED_AT_ONCE, SpaceCosts, costs, costs_of
+from search.costs.costs import (
+    PRICED_AT_ONCE,
+    SpaceCosts,
+    costs,
+    costs_of,
+    fallback_risk,
+    fallback_risks,
+)
 from space.lowering.networks import DECODER, lower_segments
 from space.search_space import SearchSpace
 
@@ -73,3 +80,11 @@ def test_an_uncalibrated_device_is_named(tiny: SearchSpace) -> None:
         costs_of(tiny.reference, load_default(), "iphone99")
     with pytest.raises(UnknownDevice, match="iphone99"):
         SpaceCosts(tiny, load_default(), "iphone99")
+
+
+def test_fallback_risks_of_architectures_are_those_of_each_alone() -> None:
+    space = SPACES["pico_ablation"]
+    architectures = [space.architecture(number) for number in range(space.size)]
+    together = fallback_risks(architectures)
+    assert together == [fallback_risk(architecture) for architecture in architectures]
+    assert len({len(risk["reasons"]) for risk in together}) > 1
