@@ -20,6 +20,8 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from PIL import Image, ImageDraw
 
 from search.metrics import KNOWN
+from search.report.analysis.parameters import evenly_spread
+from search.report.analysis.progress import reached_after_each
 from search.study.goal import Band
 from search.study.records import ReferenceRecord, RunRecord
 
@@ -115,8 +117,7 @@ def _readable_ticks(axis: Axis) -> None:
 
 def plot_progress(trials: pd.DataFrame, record: RunRecord) -> Figure:
     """Plot the figure of merit that the run's goal defines, after each evaluation."""
-    ordered = trials.sort_values("finished")
-    reached = [record.goal.reached(ordered.iloc[:n]) for n in range(1, len(ordered) + 1)]
+    reached = reached_after_each(trials.sort_values("finished"), record.goal)
     figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
     axes.step(range(1, len(reached) + 1), reached, where="post", color=BLUE)
     axes.set_xlabel("evaluations")
@@ -130,7 +131,7 @@ def plot_curves(best: pd.DataFrame, reference: ReferenceRecord) -> Figure:
 
     `best` holds the best candidates, of which at most MAX_CURVES are shown.
     """
-    best = _some(best, MAX_CURVES)
+    best = evenly_spread(best, MAX_CURVES)
     metrics = [name for name in reference.curve if name != "bpp"]
     rows = -(-len(metrics) // 2)
     figure, panels = plt.subplots(
@@ -172,18 +173,13 @@ def plot_space(screened: pd.DataFrame, record: RunRecord) -> Figure:
     return figure
 
 
-def _some(best: pd.DataFrame, most: int) -> pd.DataFrame:
-    """At most `most` rows, spread evenly, including the first and the last."""
-    return best.iloc[np.unique(np.linspace(0, len(best) - 1, most).round().astype(int))]
-
-
 def samples(folder: Path, best: pd.DataFrame, record: RunRecord) -> Image.Image:
     """The original crop beside reconstructions by at most MAX_SAMPLES of the best candidates.
 
     The reconstructions are at the middle quality level. The pictures are read from `folder`.
     """
     middle = len(record.qualities) // 2
-    rows = _some(best, MAX_SAMPLES)
+    rows = evenly_spread(best, MAX_SAMPLES)
     tiles = [("original", "original")]
     for row in rows.to_dict("records"):
         bpp, score = row["curve_bpp"][middle], row[f"curve_{record.metric}"][middle]

@@ -175,6 +175,7 @@ def trial_row(trial: FrozenTrial) -> dict[str, Any]:
         **{f"curve_{name}": values for name, values in attrs.get("curve", {}).items()},
         "train_s": seconds.get("train"),
         "score_s": seconds.get("score"),
+        "started": trial.datetime_start,
         "finished": trial.datetime_complete,
         **trial.params,
         "architecture": attrs["architecture"],
