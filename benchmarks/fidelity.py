@@ -136,7 +136,7 @@ def _perform(job: Job) -> str:
     codec = Codec(job.architecture)
     codec.load_state_dict(load_file(job.weights))
     began = time.process_time()
-    curve, _ = measure_curve(codec, data.select, QUALITIES, METRICS)
+    curve = measure_curve(codec, data.select, QUALITIES, METRICS)
     measure_s = time.process_time() - began
     text = json.dumps({"measure_cpu_s": round(measure_s, 1), **curve})
     write_whole(job.curve, text.encode())

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
+import numpy as np
 import pandas as pd
 import ray
-import torch
 import yaml
 from rich.console import Console
 
+from search.bench.samples import Sample
 from search.config.schema import CONFIGS, Config, RunConfig, Sampler, SearchConfig
 from search.evaluation.scores import Evaluator
 from search.evaluation.sources import Trained
@@ -34,6 +35,8 @@ from space.architecture import Architecture
 
 BPP, SSIMULACRA2 = [0.1, 0.2, 0.4, 0.8], [30.0, 50.0, 70.0, 90.0]
 """The made-up curve."""
+SAMPLE = Sample(np.zeros((256, 256, 3), np.uint8), 8000.0, 3.0)
+"""The made-up reconstruction of a sample crop."""
 WARM_UP = 20
 """First trials, which wait for Ray's workers to start."""
 
@@ -43,7 +46,7 @@ def _made_up_score(architecture: Architecture, steps: int) -> tuple[Score, None]
     # Codecs differ, so that there is a front.
     gain = int(architecture.id[:4], 16) / 2**16
     curve = {"bpp": BPP, "ssimulacra2": [value + gain for value in SSIMULACRA2]}
-    return Score(steps, curve, 0.0, 0.0, torch.zeros(3, 256, 256)), None
+    return Score(steps, curve, 0.0, 0.0, (SAMPLE, SAMPLE)), None
 
 
 class IdleEvaluator(RayEvaluator):

@@ -113,7 +113,7 @@ def trained(architecture: Architecture, seed: int, crops: Crops) -> dict[str, An
 
 def curve_of(codec: Codec) -> dict[str, list[float]]:
     """Bpp and metrics on the held-out crops."""
-    curve, _ = measure_curve(codec, load_crops(find_crops(SELECT_CROPS)), QUALITIES, METRICS)
+    curve = measure_curve(codec, load_crops(find_crops(SELECT_CROPS)), QUALITIES, METRICS)
     return {name: list(values) for name, values in curve.items()}
 
 

@@ -23,13 +23,13 @@ import yaml
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 
+from search.bench.samples import Sample
 from search.config.schema import CONFIGS, Config, RunConfig, Sampler, SearchConfig
 from search.evaluation.scores import Evaluator
 from search.evaluation.sources import Trained
 from search.report.report import write_report
 from search.study.run import run
 from search.training.proxy import Score
-from search.training.samples import Sample
 from space.architecture import Architecture
 
 BPP = [0.1, 0.2, 0.4, 0.8]

@@ -66,7 +66,7 @@ def _measure(architecture: Architecture) -> str:
     rows = []
     for name, crops in _SHARED["sets"].items():
         for crop in range(len(crops)):
-            curve, _ = measure_curve(codec, crops[crop : crop + 1], QUALITIES, METRICS)
+            curve = measure_curve(codec, crops[crop : crop + 1], QUALITIES, METRICS)
             rows.append(pd.DataFrame({"set": name, "crop": crop, "quality": QUALITIES, **curve}))
     frame = pd.concat(rows, ignore_index=True)
     frame.insert(0, "id", architecture.id)

@@ -116,7 +116,7 @@ def trained(job: Job, photographs: Photographs, supernet: Supernet) -> Iterator[
         train_s += time.process_time() - began
         metrics = METRICS if rung == RUNGS[-1] else RUNG_METRICS
         began = time.process_time()
-        curve, _ = measure_curve(training.codec, photographs.select, QUALITIES, metrics)
+        curve = measure_curve(training.codec, photographs.select, QUALITIES, metrics)
         measure_s = time.process_time() - began
         yield _row(architecture, rung, seed, curve) | {
             "train_cpu_s": round(train_s, 1),

@@ -59,7 +59,7 @@ def train(
     trained = Model.of(codec)
     trained.save(model)
     metrics = ("psnr", "ssimulacra2")
-    curve, _ = measure_curve(codec, photographs.select, (SHOWN_QUALITY,), metrics)
+    curve = measure_curve(codec, photographs.select, (SHOWN_QUALITY,), metrics)
     print(
         f"{model}: model {trained.id.hex()}, {model.stat().st_size / 1e6:.1f} MB; held-out "
         f"photographs at quality {SHOWN_QUALITY:g}: {curve['bpp'][0]:.3f} bpp, "

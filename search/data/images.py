@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
-from torch import Tensor
 
 from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
 from space.bitstream.container import MAX_SIDE
-from space.pixels import to_pixels
 
 register_heif_opener()
 
@@ -72,11 +70,6 @@ def read_rgb(path: Path) -> Decoded:
     # Decoders raise many kinds of errors on broken files.
     except Exception as error:
         raise ImageError(f"{path}: {_reason(error)}") from error
-
-
-def to_pillow(image: Tensor) -> Image.Image:
-    """Convert a tensor [3, H, W] in [0, 1] to an 8-bit image."""
-    return Image.fromarray(to_pixels(image.detach()))
 
 
 def write_png(pixels: NDArray[np.uint8], path: Path) -> None:

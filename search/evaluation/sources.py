@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 
 from search.config.schema import Config
-from search.data.images import to_pillow
 from search.data.photographs import Photographs
 from search.evaluation.scores import Evaluator
 from search.evaluation.tabular import Table
 from search.evaluation.workers import RayEvaluator, start_ray
-from search.report.report import SAMPLES_FOLDER
-from search.training.batches import to_tensor
+from search.report.sample_crops import write_originals, write_samples
 from search.training.pretrain import SUPERNET
 from search.training.proxy import Score
 from search.training.start import initialisation_of
-from search.training.validation import most_detailed
 from space.architecture import Architecture
 from space.codec.supernet import Supernet
 
@@ -60,14 +56,9 @@ class Trained:
     def begin(self, folder: Path) -> None:
         """Write the files of a new run to its `folder`.
 
-        They are the supernet, if there is one, and the original of the crop whose reconstructions
-        the report shows.
+        They are the originals of the sample crops, and the supernet, if there is one.
         """
-        (folder / SAMPLES_FOLDER).mkdir(exist_ok=True)
-        select = self.photographs.select
-        shown = most_detailed(select)
-        original = to_tensor(select[shown : shown + 1], torch.device("cpu"))
-        to_pillow(original[0]).save(folder / SAMPLES_FOLDER / "original.png")
+        write_originals(folder, self.photographs.select)
         if self.supernet:
             self.supernet.save(folder / SUPERNET, self.supernet.metadata)
 
@@ -83,9 +74,9 @@ class Trained:
         finally:
             ray.shutdown()
 
-    def keep(self, score: Score, path: Path) -> None:
-        """Save the score's reconstructed crop to `path`, for the report."""
-        to_pillow(score.sample).save(path)
+    def keep(self, architecture: Architecture, score: Score, folder: Path) -> None:
+        """Save the score's reconstructions of the sample crops to a run's `folder`."""
+        write_samples(folder, architecture.id, score.samples)
 
 
 @dataclass(frozen=True)
@@ -129,7 +120,7 @@ class Replayed:
         """
         yield self.table, self.config.search.workers or 1
 
-    def keep(self, score: Score, path: Path) -> None:
+    def keep(self, architecture: Architecture, score: Score, folder: Path) -> None:
         """Do nothing: a table has no pictures."""
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from latency_predictor.errors import UserError
@@ -32,8 +31,8 @@ class Table:
 
     path: Path
     scores: Mapping[str, tuple[Score, ...]]
-    """Scores at every rung and at the end of training, by architecture id. Their sample images are
-    empty."""
+    """Scores at every rung and at the end of training, by architecture id. They have no
+    samples."""
     architectures: tuple[Architecture, ...]
     digest: str
     """First 16 hex digits of the file's SHA-256."""
@@ -130,5 +129,5 @@ def _scores(rows: pd.DataFrame, metrics: Sequence[str]) -> Iterator[Score]:
         # The table's seconds are cumulative over steps.
         until_s = float(np.nan_to_num(row.get("train_cpu_s", 0.0)))
         curve = {name: list(map(float, row[name])) for name in ("bpp", *metrics)}
-        yield Score(row["steps"], curve, until_s - trained_s, 0.0, torch.empty(0))
+        yield Score(row["steps"], curve, until_s - trained_s, 0.0)
         trained_s = until_s

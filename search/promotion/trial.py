@@ -15,7 +15,8 @@ from tensorboardX import SummaryWriter
 from torch import distributed
 
 from latency_predictor.writing import write_whole
-from search.data.images import to_pillow
+from search.bench.samples import most_detailed, reconstruct
+from search.data.images import write_png
 from search.data.photographs import Crops
 from search.metrics import find_metric
 from search.promotion.recipe import Recipe
@@ -135,10 +136,12 @@ def _log(figures: dict[str, float], step: int, board: SummaryWriter) -> None:
 def _validate(training: FullTraining, job: Job, select: Crops, board: SummaryWriter) -> None:
     """Measure the averaged weights on held-out crops; write a table, a picture and TensorBoard."""
     step = training.step
-    curve, sample = measure_curve(training.codec, select, QUALITIES, SHOWN_METRICS)
+    curve = measure_curve(training.codec, select, QUALITIES, SHOWN_METRICS)
     append_validation(job.folder / VALIDATION, step, pd.DataFrame({"quality": QUALITIES, **curve}))
-    to_pillow(sample).save(job.folder / SAMPLE)
-    board.add_image("sample", sample.numpy(), step)
+    middle = QUALITIES[len(QUALITIES) // 2]
+    sample = reconstruct(training.codec, most_detailed(select), middle).pixels
+    write_png(sample, job.folder / SAMPLE)
+    board.add_image("sample", sample, step, dataformats="HWC")
     for number, quality in enumerate(QUALITIES):
         board.add_scalar(f"bpp/quality {quality:g}", curve["bpp"][number], step)
         for name in SHOWN_METRICS:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from pathlib import Path
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -22,13 +21,16 @@ from PIL import Image, ImageDraw
 from search.metrics import KNOWN
 from search.report.analysis.parameters import evenly_spread
 from search.report.analysis.progress import reached_after_each
+from search.report.sample_crops import SampleCrop
 from search.study.goal import Band
 from search.study.records import ReferenceRecord, RunRecord
 
 GREY, BLUE, RED = "#9aa0a6", "#1a5fb4", "#c01c28"
 MAX_SAMPLES, MAX_CURVES = 4, 8
-"""Largest numbers of reconstructed crops and of rate-distortion curves in one figure. More could
-not be told apart."""
+"""Largest numbers of candidates whose sample crops and rate-distortion curves are shown in one
+figure. More could not be told apart."""
+SAMPLE_COLUMNS, CAPTION_PX, GAP_PX = 4, 34, 6
+"""Pictures side by side on the sheet of sample crops, the height of captions, and the gap."""
 
 
 def plot_outcome(
@@ -173,22 +175,43 @@ def plot_space(screened: pd.DataFrame, record: RunRecord) -> Figure:
     return figure
 
 
-def samples(folder: Path, best: pd.DataFrame, record: RunRecord) -> Image.Image:
-    """The original crop beside reconstructions by at most MAX_SAMPLES of the best candidates.
+def samples(crops: Sequence[SampleCrop], best: pd.DataFrame, reference_id: str) -> Image.Image:
+    """Sheet of sample crops at equal bytes, in their own resolution.
 
-    The reconstructions are at the middle quality level. The pictures are read from `folder`.
+    For each crop it has the original, its codings by JPEG, AVIF and the reference architecture, and
+    those by at most MAX_SAMPLES of the `best` candidates.
     """
-    middle = len(record.qualities) // 2
-    rows = evenly_spread(best, MAX_SAMPLES)
-    tiles = [("original", "original")]
-    for row in rows.to_dict("records"):
-        bpp, score = row["curve_bpp"][middle], row[f"curve_{record.metric}"][middle]
-        tiles.append((row["id"], f"{row['decode_ms']:.0f} ms, mean {bpp:.2f} bpp, {score:.1f}"))
-    pictures = [Image.open(folder / f"{name}.png") for name, _ in tiles]
-    width, height = pictures[0].size
-    sheet = Image.new("RGB", (len(tiles) * (width + 6) - 6, height + 18), "white")
-    draw = ImageDraw.Draw(sheet)
-    for i, (picture, (_, caption)) in enumerate(zip(pictures, tiles, strict=True)):
-        sheet.paste(picture, (i * (width + 6), 18))
-        draw.text((i * (width + 6), 3), caption, fill="black")
+    titles = {"jpeg": "JPEG", "avif": "AVIF", reference_id: "reference architecture"}
+    for row in evenly_spread(best, MAX_SAMPLES).to_dict("records"):
+        titles.setdefault(row["id"], f"{row['id']}, {row['decode_ms']:.0f} ms to decode 12 MP")
+    lines = [line for crop in crops for line in _lines(_tiles(crop, titles))]
+    widest = max(tile.width for line in lines for tile in line)
+    width = SAMPLE_COLUMNS * (widest + GAP_PX) - GAP_PX
+    sheet = Image.new("RGB", (width, sum(line[0].height for line in lines)), "white")
+    top = 0
+    for line in lines:
+        for column, tile in enumerate(line):
+            sheet.paste(tile, (column * (widest + GAP_PX), top))
+        top += line[0].height
     return sheet
+
+
+def _tiles(crop: SampleCrop, titles: Mapping[str, str]) -> list[Image.Image]:
+    """The original and those codings of a crop that have a title, with captions."""
+    tiles = [_tile(crop.original, "original")]
+    for name, title in titles.items():
+        if coding := crop.codings.get(name):
+            figures = f"{coding.bytes:,} bytes, {coding.bpp:.2f} bpp, {coding.setting}"
+            tiles.append(_tile(coding.picture, f"{title}\n{figures}"))
+    return tiles
+
+
+def _tile(picture: Image.Image, caption: str) -> Image.Image:
+    tile = Image.new("RGB", (picture.width, picture.height + CAPTION_PX), "white")
+    ImageDraw.Draw(tile).text((0, 3), caption, fill="black")
+    tile.paste(picture, (0, CAPTION_PX))
+    return tile
+
+
+def _lines(tiles: Sequence[Image.Image]) -> list[Sequence[Image.Image]]:
+    return [tiles[i : i + SAMPLE_COLUMNS] for i in range(0, len(tiles), SAMPLE_COLUMNS)]

@@ -21,7 +21,7 @@ from search.data.photographs import CROP_CACHE, find_photographs, load_photograp
 from search.evaluation.scores import Evaluator, evaluate_reference, outcome
 from search.evaluation.sources import Replayed, Trained, find_table
 from search.report.rank_fidelity import describe_fidelity
-from search.report.report import SAMPLES_FOLDER, write_report
+from search.report.report import write_report
 from search.study.folders import locked
 from search.study.goal import Band, find_band
 from search.study.journal import Journal, drop_torn_line
@@ -131,8 +131,8 @@ class _Run:
         return pool.numbers, self.known(pool)
 
     def save_sample(self, architecture: Architecture, score: Score) -> None:
-        """Save the reconstructed crop that the report shows."""
-        self.source.keep(score, self.folder / SAMPLES_FOLDER / f"{architecture.id}.png")
+        """Save the reconstructions of the sample crops that the report shows."""
+        self.source.keep(architecture, score, self.folder)
 
 
 def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:

@@ -12,9 +12,10 @@ import torch
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from search.bench.samples import most_detailed, reconstruct
 from search.config.checks import check_values
 from search.config.schema import Config, ConfigError, PhaseConfig
-from search.data.images import to_pillow
+from search.data.images import write_png
 from search.data.photographs import CROP_CACHE, Photographs, load_photographs
 from search.study.folders import locked
 from search.training.checkpoint import SAVE_EVERY_S
@@ -206,14 +207,13 @@ class _PretrainRun:
         device = next(iter(supernet.weights.values())).device
         for subnet, architecture in subnets.items():
             codec = supernet.start(architecture).to(device)
-            curve, sample = measure_curve(
-                codec, self.photographs.select, config.proxy.qualities, VALIDATED_METRICS
-            )
+            select, qualities = self.photographs.select, config.proxy.qualities
+            curve = measure_curve(codec, select, qualities, VALIDATED_METRICS)
             tables.append(pd.DataFrame({"subnet": subnet, **curve}))
-            to_pillow(sample).save(self.folder / f"{subnet}.png")
-            bpp, psnr = (
-                curve[figure][len(config.proxy.qualities) // 2] for figure in ("bpp", "psnr")
-            )
+            middle = len(qualities) // 2
+            sample = reconstruct(codec, most_detailed(select), qualities[middle])
+            write_png(sample.pixels, self.folder / f"{subnet}.png")
+            bpp, psnr = (curve[figure][middle] for figure in ("bpp", "psnr"))
             summaries.append(f"{subnet} {bpp:.3f} bpp, {psnr:.2f} dB")
         append_validation(self.folder / CURVES, step, pd.concat(tables))
         self.bar.console.print(f"{name}, step {training.step}: {'; '.join(summaries)}")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from search.bench.samples import Sample, code_samples
 from search.config.schema import ProxyConfig
 from search.data.photographs import Crops
 from search.metrics.loss import MSE
@@ -53,8 +54,9 @@ class Score:
     """Seconds of training."""
     score_s: float
     """Seconds of measuring."""
-    sample: Tensor
-    """Reconstruction [3, H, W] of the most detailed selection crop at the middle quality."""
+    samples: tuple[Sample, ...] = ()
+    """Reconstructions of the sample crops among the selection crops. A score that was looked up in
+    a table has none."""
 
 
 class ProxyTraining:
@@ -150,8 +152,9 @@ def score_training(
     while training.step < steps:
         training.advance(train)
     ended = time.perf_counter()
-    curve, sample = measure_curve(training.codec, select, qualities, metrics)
-    return Score(steps, curve, ended - started, time.perf_counter() - ended, sample)
+    curve = measure_curve(training.codec, select, qualities, metrics)
+    samples = code_samples(training.codec, select)
+    return Score(steps, curve, ended - started, time.perf_counter() - ended, samples)
 
 
 def trained(

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from latency_predictor.writing import write_whole
 from search.data.photographs import Crops
@@ -20,18 +19,16 @@ from space.codec.codec import Codec
 @torch.no_grad()
 def measure_curve(
     codec: Codec, crops: Crops, qualities: tuple[float, ...], metrics: tuple[str, ...]
-) -> tuple[Curve, Tensor]:
-    """Measure the mean bpp and metrics of `crops` at each quality; return a sample as well.
+) -> Curve:
+    """Measure the mean bpp and metrics of `crops` at each quality.
 
-    A metric is averaged over crops on the scale of `Metric.quality`. The sample is the
-    reconstruction [3, H, W] of the most detailed crop at the middle quality. Raises MetricError if
-    a metric is not available.
+    A metric is averaged over crops on the scale of `Metric.quality`. Raises MetricError if a metric
+    is not available.
     """
     codec.eval()
     device = next(codec.parameters()).device
     chosen = [find_metric(name) for name in metrics]
     curve: dict[str, list[float]] = {name: [] for name in ("bpp", *metrics)}
-    sample, shown = torch.empty(0), most_detailed(crops)
     for quality in qualities:
         figures: dict[str, list[float]] = {name: [] for name in curve}
         for i in range(len(crops)):
@@ -42,17 +39,9 @@ def measure_curve(
             pair = original, (coded.image * 255).round() / 255
             for metric in chosen:
                 figures[metric.name].append(metric.quality(metric(*pair).item()))
-            if i == shown and quality == qualities[len(qualities) // 2]:
-                sample = pair[1][0].cpu()
         for name, values in figures.items():
             curve[name].append(float(np.mean(values)))
-    return curve, sample
-
-
-def most_detailed(crops: Crops) -> int:
-    """Index of the crop with the largest mean difference between horizontal neighbours."""
-    changes = [np.abs(np.diff(crop.astype(np.int16), axis=-1)).mean() for crop in crops]
-    return int(np.argmax(changes))
+    return curve
 
 
 def append_validation(path: Path, step: int, rows: pd.DataFrame) -> None:

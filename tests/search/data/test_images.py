@@ -6,11 +6,10 @@ from zlib import compress, crc32
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageCms
 from skimage.data import astronaut
 
-from search.data.images import ImageError, read_rgb, to_pillow, write_png
+from search.data.images import ImageError, read_rgb, write_png
 
 PIXELS = astronaut()[:160, 150:350]
 IMAGE = Image.fromarray(PIXELS)
@@ -260,8 +259,3 @@ def test_high_dynamic_range_and_wide_gamut_are_refused(
     IMAGE.save(path, color_primaries=primaries, transfer_characteristics=transfer)
     with pytest.raises(ImageError, match="high dynamic range or a wide gamut"):
         read_rgb(path)
-
-
-def test_eight_bit_images_survive_the_way_through_tensors() -> None:
-    image = torch.from_numpy(np.array(PIXELS)).permute(2, 0, 1).float() / 255
-    assert np.array_equal(np.asarray(to_pillow(image)), PIXELS)

@@ -8,7 +8,7 @@ from PIL import Image
 from skimage import data
 from torch import Tensor
 
-from search.data.images import to_pillow
+from space.pixels import to_pixels
 
 CROPS = {
     "astronaut": (0, 100),
@@ -40,7 +40,7 @@ def jpeg(images: Tensor, quality: int) -> Tensor:
     decoded = []
     for image in images:
         file = BytesIO()
-        to_pillow(image).save(file, "JPEG", quality=quality)
+        Image.fromarray(to_pixels(image)).save(file, "JPEG", quality=quality)
         decoded.append(torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1))
     return torch.stack(decoded).float() / 255
 

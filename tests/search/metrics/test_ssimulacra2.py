@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from search.data.images import to_pillow
 from search.metrics import METRICS
+from space.pixels import to_pixels
 
 KODAK = Path(__file__).parents[4] / "shared/photos/kodak"
 PORT = METRICS["ssimulacra2"]
@@ -21,18 +21,18 @@ PORT = METRICS["ssimulacra2"]
 def package(original: Tensor, other: Tensor) -> float:
     files = BytesIO(), BytesIO()
     for file, image in zip(files, (original, other), strict=True):
-        to_pillow(image).save(file, "PNG")
+        Image.fromarray(to_pixels(image)).save(file, "PNG")
     return float(ssimulacra2.compute_ssimulacra2(*files))
 
 
 def webp(image: Tensor, quality: int) -> Tensor:
     file = BytesIO()
-    to_pillow(image).save(file, "WEBP", quality=quality)
+    Image.fromarray(to_pixels(image)).save(file, "WEBP", quality=quality)
     return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1).float() / 255
 
 
 def blurred(image: Tensor, radius: float) -> Tensor:
-    pixels = np.array(to_pillow(image).filter(ImageFilter.GaussianBlur(radius)))
+    pixels = np.array(Image.fromarray(to_pixels(image)).filter(ImageFilter.GaussianBlur(radius)))
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
 

@@ -11,7 +11,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.optim.swa_utils import AveragedModel
 
 from search.config.schema import CONFIGS, ProxyConfig
-from search.data.photographs import Crops, Photographs, load_photographs
+from search.data.photographs import CROP, Crops, Photographs, load_photographs
 from search.training.batches import to_tensor
 from search.training.losses import objective
 from search.training.proxy import (
@@ -64,7 +64,7 @@ def test_a_trial_ends_with_a_working_codec(
     assert set(score.curve) == {"bpp", *ProxyConfig.metrics}
     for values in score.curve.values():
         assert (np.diff(values) > 0).all()
-    assert score.sample.shape == data.select.shape[1:]
+    assert [sample.pixels.shape for sample in score.samples] == [(CROP, CROP, 3)] * 2
 
 
 def test_the_smallest_real_space_reaches_26_db_at_the_middle_rate() -> None:
@@ -117,7 +117,7 @@ def test_bpp_is_the_entropy_models(
     tiny: SearchSpace, data: Photographs, initialisation: Initialisation
 ) -> None:
     codec = start_from(Codec(tiny.reference), initialisation)
-    curve, _ = measure_curve(codec, data.select, (3.0, 6.0), ("psnr",))
+    curve = measure_curve(codec, data.select, (3.0, 6.0), ("psnr",))
     original = to_tensor(data.select, torch.device("cpu"))
     with torch.no_grad():
         bits = codec(original, torch.full((2,), 3.0)).bits
@@ -156,7 +156,7 @@ def test_measuring_on_the_way_changes_nothing(
             if step in measured:
                 measure_curve(training.codec, data.select, (3.0, 6.0), ("psnr",))
             training.advance(data.train)
-        return measure_curve(training.codec, data.select, (3.0, 6.0), ("psnr",))[0]
+        return measure_curve(training.codec, data.select, (3.0, 6.0), ("psnr",))
 
     torch.manual_seed(0)
     straight = curve(set())
@@ -188,7 +188,7 @@ def test_what_is_frozen_stays_and_so_do_the_bits(
 ) -> None:
     codec = initialisation.start(tiny.reference)
     before = {name: value.clone() for name, value in codec.state_dict().items()}
-    curve, _ = measure_curve(codec, data.select, (3.0, 6.0), ("psnr",))
+    curve = measure_curve(codec, data.select, (3.0, 6.0), ("psnr",))
     training = ProxyTraining(codec, True, ProxyConfig(), seed=0)
     for _ in range(3):
         training.advance(data.train)
@@ -199,7 +199,7 @@ def test_what_is_frozen_stays_and_so_do_the_bits(
     ]
     assert moved
     assert all(name.startswith(SYNTHESIS) for name in moved)
-    after, _ = measure_curve(training.codec, data.select, (3.0, 6.0), ("psnr",))
+    after = measure_curve(training.codec, data.select, (3.0, 6.0), ("psnr",))
     assert after["bpp"] == curve["bpp"]
 
 

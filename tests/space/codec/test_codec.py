@@ -42,6 +42,14 @@ def test_images_of_a_batch_are_coded_independently(
 
 
 @torch.no_grad()
+def test_bits_are_known_without_a_reconstruction(
+    codec: Codec, photograph_like: torch.Tensor
+) -> None:
+    images, quality = photograph_like[..., :90, :77], torch.tensor([0.0, 2.57, 4.0, 7.0])
+    torch.testing.assert_close(codec.file_bits(images, quality), codec(images, quality).bits)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("size", [(1, 1), (17, 64), (130, 65)])
 def test_any_image_size_is_coded(codec: Codec, size: tuple[int, int]) -> None:
     coded = codec(torch.rand(1, 3, *size), torch.tensor([3.0]))
