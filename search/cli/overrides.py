@@ -38,17 +38,20 @@ _OVERRIDE = re.compile(r"(~|\+{0,2}(?=[^=]+=))(?P<key>[^=@+~]+)(@[^=]*)?(=.*)?$"
 
 
 def for_each(
-    context: typer.Context, words: Sequence[str], work: Callable[[Config, Console], None]
+    context: typer.Context,
+    words: Sequence[str],
+    work: Callable[[Config, Console], None],
+    to_stderr: bool = False,
 ) -> None:
     """Call `work` with each configuration that the words describe, and exit with an exit code.
 
     The words are overrides and Hydra's options. Hydra's `--multirun` makes several configurations.
     An error in one of them does not keep `work` from being called with the others. The exit code is
-    the largest of all calls.
+    the largest of all calls. The console is that of standard output, or of standard error.
     """
     if {"-h", "--help"} & set(words):
         typer.echo(f"{context.get_help()}\n")
-    console = Console(soft_wrap=True, markup=False)
+    console = Console(stderr=to_stderr, soft_wrap=True, markup=False)
     configs = composed(context.command_path, words)
     with continuing():
         codes = [exit_code(partial(work, config, console)) for config in configs]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +15,17 @@ if TYPE_CHECKING:
     from search.config.schema import Config
 
 
-def run(context: typer.Context, words: Words = None) -> None:
+def run(
+    context: typer.Context,
+    words: Words = None,
+    *,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print the result as JSON for scripts, and all else on standard error."
+        ),
+    ] = False,
+) -> None:
     """Search a space for codecs, or continue a run.
 
     A run is a folder below run.root. Its name is run.name, or else that of its space. The same
@@ -23,11 +34,17 @@ def run(context: typer.Context, words: Words = None) -> None:
     """
     from search.cli.overrides import for_each
 
-    for_each(context, words or [], _search)
+    for_each(context, words or [], partial(_search, as_json), to_stderr=as_json)
 
 
-def _search(config: Config, console: Console) -> None:
+def _search(as_json: bool, config: Config, console: Console) -> None:
+    from search.report.json_document import run_document, to_text
+    from search.report.terminal import print_best
     from search.study.run import run as search
 
     folder = search(config, console)
+    if as_json:
+        print(to_text(run_document(folder)))
+    else:
+        print_best(folder, console)
     console.print(f"Report: {folder / 'report.html'}", highlight=False)

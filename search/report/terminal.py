@@ -1,0 +1,168 @@
+"""The best candidates of a run as text: a table, and a plot over the predicted decode time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import plotext
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from search.report.json_document import knee_id
+from search.study.goal import Band
+from search.study.journal import Journal
+from search.study.objectives import BD_RATE, COSTS
+from search.study.records import Overview, ReferenceRecord, RunRecord, evaluated, overview
+from search.study.study import open_study
+
+MAX_ROWS = 20
+"""Largest number of candidates in the table."""
+PLOT_HEIGHT = 20
+"""Height of the plot in lines."""
+NARROWEST_PLOT = 40
+"""Width in columns of the narrowest terminal in which a plot can be read."""
+TICKS = 6
+"""Number of ticks of the axis of decode times."""
+INTERVAL, COMPUTE = "90 % interval", "kMAC/px"
+"""Headers of the columns that a narrow terminal lacks first."""
+SHOWN = (BD_RATE, "decode_ms", "kmac_per_px")
+"""Objectives that are in the table of every run."""
+OTHER, BEST, KNEE, REFERENCE = "·", "●", "◆", "★"
+"""Markers of the plot."""
+
+Columns = dict[str, list[str]]
+"""Cells of each column of the table, by header."""
+
+
+def print_best(folder: Path, console: Console) -> None:
+    """Print a table and a plot of the best candidates of the run in a folder.
+
+    Both fit the width of the console. The folder must contain the run's study.
+    """
+    record = RunRecord.read(folder)
+    state = overview(open_study(Journal.of(folder)), record)
+    console.print(_heading(state, record), highlight=False)
+    if state.best.empty:
+        return
+    knee = knee_id(state.best, record)
+    _print_table(state.best, knee, record, console)
+    # An encoding such as ASCII has no characters for the plot.
+    if console.width >= NARROWEST_PLOT and not console.options.ascii_only:
+        reference = None if isinstance(record.goal, Band) else ReferenceRecord.read(folder)
+        console.print(_key(record, reference), highlight=False)
+        plot = _plot(state, knee, reference, console.width)
+        console.print(Text.from_ansi(plot), soft_wrap=False)
+
+
+def _heading(state: Overview, record: RunRecord) -> str:
+    """A sentence on what the run has evaluated and reached."""
+    done = len(evaluated(state.trials))
+    best = f"{record.goal.noun} of {len(state.best)} among " if done else ""
+    return f"{record.name}: {best}{done} evaluated candidates, {state.standing}."
+
+
+def _print_table(best: pd.DataFrame, knee: str | None, record: RunRecord, console: Console) -> None:
+    """Print the table, and a sentence on each kind of figures that it lacks."""
+    objectives = [name for name in record.goal.objectives if name not in SHOWN]
+    columns = _columns(_spread(best, knee), knee, objectives)
+    fitting = _fitting(columns, (INTERVAL, COMPUTE, *map(_header, objectives[::-1])), console)
+    console.print(_table(fitting), soft_wrap=False, highlight=False)
+    missing = [header for header in columns if header not in fitting]
+    if missing:
+        console.print(f"Left out for lack of width: {', '.join(missing)}.", highlight=False)
+    if len(best) > MAX_ROWS:
+        others = f"{len(best) - MAX_ROWS} others of the {record.goal.noun}"
+        console.print(f"Left out for length: {others}, which front.csv lists.", highlight=False)
+
+
+def _columns(rows: pd.DataFrame, knee: str | None, objectives: Sequence[str]) -> Columns:
+    """The columns of the table. The last one marks the knee."""
+    ends = zip(rows["decode_low_ms"], rows["decode_high_ms"], strict=True)
+    columns = {
+        "id": rows["id"].tolist(),
+        "BD-rate %": [f"{rate:+.2f}" for rate in rows[BD_RATE]],
+        "decode ms": [f"{ms:.1f}" for ms in rows["decode_ms"]],
+        INTERVAL: [f"{low:.1f} to {high:.1f}" for low, high in ends],
+        COMPUTE: [f"{kmac:.1f}" for kmac in rows["kmac_per_px"]],
+    }
+    for name in objectives:
+        form = ".4g" if name in COSTS else "+.2f"
+        columns[_header(name)] = [f"{value:{form}}" for value in rows[name]]
+    return columns | {"": ["knee" if id == knee else "" for id in rows["id"]]}
+
+
+def _header(objective: str) -> str:
+    """Header of an objective, whose words may be on lines of their own."""
+    return objective.replace("_", " ")
+
+
+def _table(columns: Columns) -> Table:
+    """A table in which no cell is broken into lines, although headers may be."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for header, cells in columns.items():
+        side: JustifyMethod = "left" if header in ("id", "") else "right"
+        table.add_column(header, justify=side, min_width=max(map(len, cells)))
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _fitting(columns: Columns, first: Sequence[str], console: Console) -> Columns:
+    """The columns without as many of those in `first` as do not fit the console's width."""
+    unbounded = console.options.update(max_width=10_000)
+    left = dict(columns)
+    for header in first:
+        if Measurement.get(console, unbounded, _table(left)).minimum > console.width:
+            del left[header]
+    return left
+
+
+def _spread(best: pd.DataFrame, knee: str | None) -> pd.DataFrame:
+    """At most `MAX_ROWS` rows, spread evenly, including the first, the last and the knee."""
+    if len(best) <= MAX_ROWS:
+        return best
+    rows = np.linspace(0, len(best) - 1, MAX_ROWS).round().astype(int)
+    inner = rows[1:-1]
+    for row in np.flatnonzero(best["id"] == knee):
+        if row not in rows:
+            inner[np.abs(inner - row).argmin()] = row
+    return best.iloc[rows]
+
+
+def _key(record: RunRecord, reference: ReferenceRecord | None) -> str:
+    """The meaning of the markers."""
+    key = [f"{BEST} {record.goal.noun}", f"{OTHER} others"]
+    if reference:
+        key = [key[0], f"{KNEE} knee", key[1], f"{REFERENCE} reference"]
+    return f"    {'   '.join(key)}"
+
+
+def _plot(state: Overview, knee: str | None, reference: ReferenceRecord | None, width: int) -> str:
+    """A plot of BD-rates over decode times with colours as escape codes, `width` columns wide."""
+    done, best = evaluated(state.trials), state.best
+    series = [(done[~done["id"].isin(best["id"])], OTHER, "gray"), (best, BEST, "blue")]
+    if reference:
+        point = pd.DataFrame([{"decode_ms": reference.costs["decode_ms"], BD_RATE: 0.0}])
+        series += [(point, REFERENCE, "red"), (best[best["id"] == knee], KNEE, "red")]
+    figure = plotext.figure
+    figure.clear()
+    plotext.terminal.limit(False, False)
+    figure.theme("simple")
+    figure.plot_size(width, PLOT_HEIGHT)
+    for points, marker, colour in series:
+        # plotext 6.1.0 draws nothing on a logarithmic axis with ticks of one's own.
+        ms = np.log10(points["decode_ms"].to_numpy(float))
+        shown = plotext.marker(marker, plotext.pixel(colour))
+        figure.draw(figure.signal(ms.tolist(), points[BD_RATE].tolist(), marker=shown))
+    every = np.concatenate([points["decode_ms"].to_numpy(float) for points, _, _ in series])
+    ticks = np.unique(np.geomspace(every.min(), every.max(), TICKS))
+    figure.ruler("x").ticks(np.log10(ticks).tolist(), [f"{ms:.3g}" for ms in ticks])
+    figure.label("decode ms", "x")
+    figure.label("BD-rate %", "y")
+    return str(figure.build().string()).rstrip()
