@@ -62,8 +62,6 @@ def partial_dependence(done: pd.DataFrame) -> dict[str, Dependence]:
         for name, choices in values.items()
         for value in choices
     ]
-    if not changed:
-        return {}
     mean, std = _forecasts(points, fitted[BD_RATE].to_numpy(float), pd.concat(changed))
     means, stds = (each.reshape(len(changed), -1).mean(axis=1).tolist() for each in (mean, std))
     found, start = {}, 0
