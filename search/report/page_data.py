@@ -62,8 +62,15 @@ def rounded(value: Any) -> Any:
 
 
 def page_run(folder: Path, state: Overview, record: RunRecord) -> dict[str, Any]:
-    """The data and the facts of one run on a page; see `run_data`."""
-    return run_data(folder, state, record) | {"facts": sentences.facts(state, record)}
+    """The facts of one run, and its data as by `run_data` if it has trials."""
+    facts = {"facts": sentences.facts(state, record)}
+    return facts | (run_data(folder, state, record) if len(state.trials) else _empty(record))
+
+
+def _empty(record: RunRecord) -> dict[str, Any]:
+    """The data of a run that has no trial yet."""
+    objectives = list(record.goal.objectives)
+    return {"name": record.name, "goal": _goal(record), "objectives": objectives, "best": []}
 
 
 def run_data(folder: Path, state: Overview, record: RunRecord) -> dict[str, Any]:
@@ -86,7 +93,7 @@ def run_data(folder: Path, state: Overview, record: RunRecord) -> dict[str, Any]
         "metric": record.metric,
         "goal": _goal(record),
         "objectives": list(record.goal.objectives),
-        "headlines": _headlines(record),
+        "headlines": _headlines(record, columns),
         "choices": list(CHOICES),
         "columns": [_column(column, trials, varying) for column in columns],
         "ids": trials["id"].tolist(),
@@ -118,10 +125,11 @@ def _goal(record: RunRecord) -> dict[str, Any]:
     return {"kind": kind, "noun": goal.noun, **ends}
 
 
-def _headlines(record: RunRecord) -> list[str]:
+def _headlines(record: RunRecord, columns: Sequence[Column]) -> list[str]:
     """Columns that the card of a pinned candidate shows first."""
     shown = (*record.goal.objectives, "decode_ms", "decode_total_ms", "encode_total_ms")
-    return list(dict.fromkeys(shown))
+    known = [column.name for column in columns]
+    return [name for name in dict.fromkeys(shown) if name in known]
 
 
 def _column(column: Column, trials: pd.DataFrame, varying: Sequence[str]) -> dict[str, Any]:
