@@ -29,7 +29,7 @@ TABLES = (
 
 def facts(state: Overview, record: RunRecord) -> list[str]:
     """What was searched, on what, and what came of it."""
-    counts = [f"{len(evaluated(state.trials))} evaluated"]
+    counts = [f"{len(evaluated(state.trials)):,} evaluated"]
     stopped = int(state.trials["stopped_at"].notna().sum())
     counts += [f"{stopped} stopped early"] if record.rungs else []
     counts += [f"{int(state.trials['error'].notna().sum())} failed", state.standing]

@@ -23,7 +23,10 @@ function start() {
   setTheme(preferredTheme());
   startTheme();
   startLive();
-  if (!RUNS.some((run) => run.best.length)) return;
+  if (!RUNS.some((run) => run.best.length)) {
+    document.body.dataset.ready = "";
+    return;
+  }
   readPins();
   startTables();
   startChoose();

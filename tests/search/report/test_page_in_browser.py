@@ -97,7 +97,7 @@ def test_hovering_shows_the_architecture(page: Page) -> None:
     page.mouse.move(point["x"] - 3, point["y"])
     page.mouse.move(point["x"], point["y"])
     page.wait_for_selector("#front .hoverlayer .hovertext")
-    said = page.locator("#front .hoverlayer .hovertext").inner_text()
+    said = page.locator("#front .hoverlayer .hovertext").text_content()
     assert "decoder" in said
     assert re.search(r"BD-rate by SSIMULACRA2: .\d", said)
     page.mouse.click(point["x"], point["y"])
