@@ -86,13 +86,13 @@ def _columns(rows: pd.DataFrame, knee: str | None, objectives: Sequence[str]) ->
     ends = zip(rows["decode_low_ms"], rows["decode_high_ms"], strict=True)
     columns = {
         "id": rows["id"].tolist(),
-        "BD-rate %": [f"{rate:+.2f}" for rate in rows[BD_RATE]],
+        "BD-rate %": [f"{rate:+z.2f}" for rate in rows[BD_RATE]],
         "decode ms": [f"{ms:.1f}" for ms in rows["decode_ms"]],
         INTERVAL: [f"{low:.1f} to {high:.1f}" for low, high in ends],
         COMPUTE: [f"{kmac:.1f}" for kmac in rows["kmac_per_px"]],
     }
     for name in objectives:
-        form = ".4g" if name in COSTS else "+.2f"
+        form = ".4g" if name in COSTS else "+z.2f"
         columns[_header(name)] = [f"{value:{form}}" for value in rows[name]]
     return columns | {"": ["knee" if id == knee else "" for id in rows["id"]]}
 
@@ -140,7 +140,7 @@ def _key(record: RunRecord, reference: ReferenceRecord | None) -> str:
     key = [f"{BEST} {record.goal.noun}", f"{OTHER} others"]
     if reference:
         key = [key[0], f"{KNEE} knee", key[1], f"{REFERENCE} reference"]
-    return f"    {'   '.join(key)}"
+    return "  ".join(key)
 
 
 def _plot(state: Overview, knee: str | None, reference: ReferenceRecord | None, width: int) -> str:
@@ -162,7 +162,12 @@ def _plot(state: Overview, knee: str | None, reference: ReferenceRecord | None, 
         figure.draw(figure.signal(ms.tolist(), points[BD_RATE].tolist(), marker=shown))
     every = np.concatenate([points["decode_ms"].to_numpy(float) for points, _, _ in series])
     ticks = np.unique(np.geomspace(every.min(), every.max(), TICKS))
-    figure.ruler("x").ticks(np.log10(ticks).tolist(), [f"{ms:.3g}" for ms in ticks])
+    figure.ruler("x").ticks(np.log10(ticks).tolist(), [_tick(ms) for ms in ticks])
     figure.label("decode ms", "x")
     figure.label("BD-rate %", "y")
     return str(figure.build().string()).rstrip()
+
+
+def _tick(ms: float) -> str:
+    """A time with three digits and no exponent."""
+    return np.format_float_positional(ms, precision=3, fractional=False, trim="-")
