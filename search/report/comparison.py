@@ -9,10 +9,9 @@ from pathlib import Path
 from latency_predictor.writing import write_whole
 from search.report.html_page import html_page
 from search.report.page_data import page_run
+from search.study.folders import read_study
 from search.study.goal import Front
-from search.study.journal import Journal
 from search.study.records import Overview, ReferenceRecord, RunRecord, overview
-from search.study.study import open_study
 
 HEADING = "Fronts of the runs"
 
@@ -32,7 +31,7 @@ def write_comparison(folders: Sequence[Path], out: Path) -> Path:
     """
     records = _in_one_box([RunRecord.read(folder) for folder in folders])
     runs = [
-        _Run(folder, record, overview(open_study(Journal.of(folder)), record))
+        _Run(folder, record, overview(read_study(folder), record))
         for folder, record in zip(folders, records, strict=True)
     ]
     data = [page_run(run.folder, run.state, run.record) for run in runs]

@@ -12,21 +12,20 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from search.promotion.shortlist import knee_of
+from search.study.folders import read_study
 from search.study.goal import Band
-from search.study.journal import Journal
 from search.study.objectives import BD_RATE
 from search.study.records import RunRecord, evaluated, overview
-from search.study.study import open_study
 
 
 def run_document(folder: Path) -> dict[str, Any]:
     """Facts about the run in a folder and its best candidates, as values for JSON.
 
     Costs are predicted; their names end in the unit. BD-rates are in percent, by metric. Numbers
-    that are not finite are None. The folder must contain the run's study.
+    that are not finite are None. Raises RecordError if the folder lacks the run's study.
     """
     record = RunRecord.read(folder)
-    study = open_study(Journal.of(folder))
+    study = read_study(folder)
     state = overview(study, record)
     done, goal = evaluated(state.trials), record.goal
     band = isinstance(goal, Band)

@@ -13,17 +13,14 @@ from search.report import plots, sentences
 from search.report.html_page import html_page
 from search.report.page_data import page_run
 from search.report.sample_crops import read_samples
-from search.study.folders import TRIALS
-from search.study.journal import JOURNAL, Journal
+from search.study.folders import TRIALS, read_study
 from search.study.records import (
     Overview,
-    RecordError,
     ReferenceRecord,
     RunRecord,
     evaluated,
     overview,
 )
-from search.study.study import open_study
 
 PAGE = "report.html"
 
@@ -36,10 +33,8 @@ def write_report(folder: Path) -> Path:
     if no trial has finished, the page says so. Raises RecordError if the folder lacks the run's
     study.
     """
-    if not (folder / JOURNAL).exists():
-        raise RecordError(f"{folder / JOURNAL} is missing: a report needs the run's study")
     record = RunRecord.read(folder)
-    state = overview(open_study(Journal.of(folder)), record)
+    state = overview(read_study(folder), record)
     write_whole(folder / TRIALS, state.trials.to_parquet())
     write_whole(folder / "front.csv", state.best.to_csv(index=False).encode())
     if len(state.best):

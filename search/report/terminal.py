@@ -15,11 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from search.report.json_document import knee_id
+from search.study.folders import read_study
 from search.study.goal import Band
-from search.study.journal import Journal
 from search.study.objectives import BD_RATE, COSTS
 from search.study.records import Overview, ReferenceRecord, RunRecord, evaluated, overview
-from search.study.study import open_study
 
 MAX_ROWS = 20
 """Largest number of candidates in the table."""
@@ -43,10 +42,10 @@ Columns = dict[str, list[str]]
 def print_best(folder: Path, console: Console) -> None:
     """Print a table and a plot of the best candidates of the run in a folder.
 
-    Both fit the width of the console. The folder must contain the run's study.
+    Both fit the width of the console. Raises RecordError if the folder lacks the run's study.
     """
     record = RunRecord.read(folder)
-    state = overview(open_study(Journal.of(folder)), record)
+    state = overview(read_study(folder), record)
     console.print(_heading(state, record), highlight=False)
     if state.best.empty:
         return

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import optuna
 from filelock import FileLock, Timeout
 
 from search.config.schema import ConfigError, RunConfig
+from search.study.journal import JOURNAL, Journal
 from search.study.records import RecordError, RunRecord
+from search.study.study import open_study
 
 ROOT = Path(RunConfig.root)
 """Folder that holds the runs by default."""
@@ -41,6 +44,14 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
             yield
     except Timeout:
         raise ConfigError(busy) from None
+
+
+def read_study(folder: Path) -> optuna.Study:
+    """The study of a run. Raises RecordError if the folder lacks it."""
+    path = folder / JOURNAL
+    if not path.exists():
+        raise RecordError(f"{path} is missing: a report needs the run's study")
+    return open_study(Journal.of(folder))
 
 
 def find_trials(folder: Path) -> Path:
