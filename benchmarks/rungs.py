@@ -50,7 +50,7 @@ class Problem:
 
     def __init__(self, path: Path, metric: str) -> None:
         self.space, self.metric, self.path = tabulated_space(), metric, path
-        table = Table.load(path, STEPS, metric)
+        table = Table.load(path, STEPS, [metric])
         self.numbers = table.numbers(self.space)
         costs = SpaceCosts(self.space, load_default(), DEVICE).of(self.numbers)
         architectures = [self.space.architecture(number) for number in self.numbers]
@@ -72,7 +72,7 @@ class Problem:
 
 def replay(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int) -> pd.DataFrame:
     """Trials in order until SHARE is reached, with their training steps."""
-    table = Table.load(problem.path, STEPS, problem.metric, rungs)
+    table = Table.load(problem.path, STEPS, [problem.metric], rungs)
     log_ms = np.log(list(problem.costs.values()))
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal.of(Path(folder))
@@ -84,7 +84,7 @@ def replay(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int
         )  # fmt: skip
 
         def stop_at_share(*_: int) -> None:
-            if problem.share(evaluated(trials_frame(study))) >= SHARE:
+            if problem.share(evaluated(trials_frame(study, problem.metric))) >= SHARE:
                 raise ShareReached
 
         loop = Search(

@@ -16,6 +16,7 @@ from search.config.schema import Config, ConfigError, PretrainConfig, ProxyConfi
 from search.metrics import MetricError, find_metric
 from search.metrics.loss import MSE, check_weights
 from search.study.goal import find_band
+from search.study.objectives import find_objectives
 from space.architecture import LEVELS
 from space.codec.precision import BRANCH_DTYPES
 
@@ -35,6 +36,7 @@ def check_values(config: Config) -> None:
             f"{', '.join(config.proxy.metrics)}, the metrics in proxy.metrics"
         )
     find_band(config.search)
+    find_objectives(config)
     name = config.run.name or str(config.space.get("name"))
     check_name("run.name", name)
 

@@ -55,18 +55,19 @@ class CumulativeTime:
 
 
 def evaluate_reference(
-    evaluator: Evaluator, architecture: Architecture, steps: int, metric: str
+    evaluator: Evaluator, architecture: Architecture, steps: int, *metrics: str
 ) -> Score:
     """Score of the reference architecture after `steps` training steps, the end of training.
 
     Raises ReferenceFailed if the evaluation fails, or if the score's curve cannot be compared by
-    BD-rate in `metric`.
+    BD-rate in each of `metrics`.
     """
     try:
         handle, time = evaluator.submit(architecture), CumulativeTime()
         while (score := time.accumulated(evaluator.score(handle))).steps < steps:
             handle = evaluator.resume(handle)
-        bd_rate_percent(score.curve, score.curve, metric)
+        for metric in metrics:
+            bd_rate_percent(score.curve, score.curve, metric)
     except (EvaluationFailed, CurveError) as error:
         raise ReferenceFailed(
             f"the reference architecture {architecture.id} could not be evaluated: {error}"

@@ -16,6 +16,7 @@ from search.evaluation.scores import Evaluator
 from search.evaluation.tabular import Table
 from search.evaluation.workers import RayEvaluator, start_ray
 from search.report.sample_crops import write_originals, write_samples
+from search.study.objectives import selecting_metrics
 from search.training.pretrain import SUPERNET
 from search.training.proxy import Score
 from search.training.start import initialisation_of
@@ -127,10 +128,11 @@ class Replayed:
 def find_table(config: Config) -> Table | None:
     """The table that the configuration names, or None if it names none.
 
-    Raises TableError if the table cannot be read or lacks the configured steps or metric.
+    Raises TableError if the table cannot be read, or lacks the configured steps or a metric by
+    which the run selects.
     """
     if config.search.tabular is None:
         return None
     path = Path(config.search.tabular).expanduser()
     proxy = config.proxy
-    return Table.load(path, proxy.steps, config.search.metric, proxy.rungs)
+    return Table.load(path, proxy.steps, selecting_metrics(config), proxy.rungs)

@@ -38,15 +38,17 @@ class Table:
     """First 16 hex digits of the file's SHA-256."""
 
     @classmethod
-    def load(cls, path: Path, steps: int, metric: str, rungs: Sequence[int] = ()) -> Table:
+    def load(
+        cls, path: Path, steps: int, metrics: Sequence[str], rungs: Sequence[int] = ()
+    ) -> Table:
         """Load the scores of seed 0 from a Parquet file that `benchmarks/table.py` wrote.
 
         An architecture is left out unless it has a row at `steps` and at each of `rungs`. Raises
-        TableError if the file is not such a table, or has no architecture with these steps and this
-        metric.
+        TableError if the file is not such a table, or has no architecture with these steps and all
+        of these metrics.
         """
         ends = (*rungs, steps)
-        frame = _read(path, metric)
+        frame = _read(path, metrics)
         chosen = frame[frame["steps"].isin(ends)]
         complete = chosen.groupby("id")["steps"].transform("nunique") == len(ends)
         chosen = chosen[complete].sort_values("steps")
@@ -57,14 +59,14 @@ class Table:
             raise TableError(
                 f"search.tabular={path} has no scores at {wanted}: expected one of {known}"
             )
-        metrics = [name for name in KNOWN if name in chosen and chosen[name].notna().all()]
-        if metric not in metrics:
+        present = [name for name in KNOWN if name in chosen and chosen[name].notna().all()]
+        if missing := [metric for metric in metrics if metric not in present]:
             raise TableError(
-                f"search.tabular={path} lacks {metric} at proxy.steps={steps}: "
-                f"expected one of {', '.join(metrics) or 'its metrics, but it has none there'}"
+                f"search.tabular={path} lacks {missing[0]} at proxy.steps={steps}: "
+                f"expected one of {', '.join(present) or 'its metrics, but it has none there'}"
             )
         scores = {
-            str(identity): tuple(_scores(rows, metrics)) for identity, rows in chosen.groupby("id")
+            str(identity): tuple(_scores(rows, present)) for identity, rows in chosen.groupby("id")
         }
         architectures = chosen.drop_duplicates("id")["architecture"]
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
@@ -109,14 +111,14 @@ class Table:
         return self.scores[identity][before]
 
 
-def _read(path: Path, metric: str) -> pd.DataFrame:
+def _read(path: Path, metrics: Sequence[str]) -> pd.DataFrame:
     """All rows of seed 0. Raises TableError if the file cannot be read or lacks a column."""
     try:
         frame = pd.read_parquet(path)
     # Errors of pyarrow are ValueErrors.
     except (OSError, ValueError) as error:
         raise TableError(f"search.tabular={path}: {error}") from error
-    missing = [name for name in (*IDENTITY, "bpp", metric) if name not in frame]
+    missing = [name for name in (*IDENTITY, "bpp", *metrics) if name not in frame]
     if missing:
         raise TableError(f"search.tabular={path} has no column {missing[0]}")
     return frame[frame["seed"] == 0].drop_duplicates(["id", "steps"])

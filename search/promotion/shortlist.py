@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 from search.config.schema import ConfigError
 from search.study.folders import find_trials
 from search.study.front import front_of
+from search.study.objectives import BD_RATE, COSTS, PAIR, costs_first
 from search.study.records import RecordError, RunRecord, evaluated
 
 
@@ -51,39 +53,47 @@ def chosen(selection: Selection, trials: pd.DataFrame, record: RunRecord) -> pd.
     Raises ConfigError if a criterion selects no trial.
     """
     done = evaluated(trials)
+    # The knee of a band search is that of its BD-rates and decode times.
+    objectives = PAIR if record.band else record.goal.objectives
     if done.empty and selection != Selection(ids=selection.ids):
         raise ConfigError(f"run '{record.name}' has no candidate with a BD-rate yet")
     parts = [_by_id(identity, trials) for identity in selection.ids]
     if selection.best_under_ms is not None:
         parts.append(_best_under(selection.best_under_ms, done))
     if selection.knee:
-        parts.append(knee_of(front_of(done)))
+        parts.append(knee_of(front_of(done, objectives), objectives))
     if selection.shortlist is not None:
         # With one target decode time only the BD-rate counts; otherwise rank by fronts.
-        ranked = by_front(done) if record.band is None else done.sort_values("bd_rate_percent")
+        ranked = done.sort_values(BD_RATE) if record.band else by_front(done, objectives)
         parts.append(ranked.head(selection.shortlist))
     return pd.concat(parts).drop_duplicates("id")
 
 
-def by_front(done: pd.DataFrame) -> pd.DataFrame:
-    """All trials, sorted by non-domination rank, then by BD-rate."""
-    ranks = moocore.pareto_rank(done[["decode_ms", "bd_rate_percent"]].to_numpy(float))
-    return done.assign(rank=ranks).sort_values(["rank", "bd_rate_percent"]).drop(columns="rank")
+def by_front(done: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
+    """All trials, sorted by non-domination rank, then by the BD-rate by `search.metric`."""
+    ranks = moocore.pareto_rank(done[costs_first(objectives)].to_numpy(float))
+    return done.assign(rank=ranks).sort_values(["rank", BD_RATE]).drop(columns="rank")
 
 
-def knee_of(front: pd.DataFrame) -> pd.DataFrame:
-    """The knee of a front that is sorted by decode time.
+def knee_of(front: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
+    """The knee of a front, sorted as by `front_of`.
 
-    The knee is the point farthest below the line between the front's ends, with decode times on a
-    logarithmic scale. For a front of one or two points it is the last point.
+    Each objective is scaled to [0, 1] over the front, predicted costs by logarithm. The knee is the
+    point with the smallest sum (Chiu, Yen and Juan, IEEE Transactions on Evolutionary Computation
+    20, 2016). It lies farthest below the plane through the points that are worst in one objective
+    and best in all others; for two objectives, this is the line between the front's ends. For a
+    front of one or two points it is the last point.
     """
-    ms = np.log(front["decode_ms"].to_numpy())
-    rate = front["bd_rate_percent"].to_numpy()
     if len(front) < 3:
         return front.tail(1)
-    line = np.interp(ms, ms[[0, -1]], rate[[0, -1]])
-    farthest = int(np.argmax(line - rate))
-    return front.iloc[farthest : farthest + 1]
+    values = front[list(objectives)].transform(
+        lambda column: np.log(column) if column.name in COSTS else column
+    )
+    span = np.ptp(values.to_numpy(float), axis=0)
+    # An objective in which all points are equal does not matter.
+    scaled = (values - values.min()) / np.where(span > 0, span, 1.0)
+    nearest = int(scaled.sum(axis=1).to_numpy().argmin())
+    return front.iloc[nearest : nearest + 1]
 
 
 def _by_id(identity: str, trials: pd.DataFrame) -> pd.DataFrame:
@@ -101,4 +111,4 @@ def _best_under(most_ms: float, done: pd.DataFrame) -> pd.DataFrame:
             f"--best-under-ms {most_ms:g}: expected a larger number, as the fastest candidate "
             f"decodes in {done['decode_ms'].min():.1f} ms"
         )
-    return fast.sort_values("bd_rate_percent").head(1)
+    return fast.sort_values(BD_RATE).head(1)

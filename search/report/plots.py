@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import matplotlib
@@ -23,6 +24,7 @@ from search.report.analysis.parameters import evenly_spread
 from search.report.analysis.progress import reached_after_each
 from search.report.sample_crops import SampleCrop
 from search.study.goal import Band
+from search.study.objectives import BD_RATE, COSTS, PAIR, bd_rate_column, costs_first
 from search.study.records import ReferenceRecord, RunRecord
 
 GREY, BLUE, RED = "#9aa0a6", "#1a5fb4", "#c01c28"
@@ -36,7 +38,12 @@ SAMPLE_COLUMNS, CAPTION_PX, GAP_PX = 4, 34, 6
 def plot_outcome(
     trials: pd.DataFrame, best: pd.DataFrame, record: RunRecord, reference: ReferenceRecord
 ) -> Figure:
-    """Plot candidates by predicted decode time and BD-rate; highlight the front or shortlist."""
+    """Plot candidates by their objectives; highlight the front or shortlist.
+
+    For BD-rate and decode time there is one panel, for other objectives one panel per pair.
+    """
+    if not record.band and set(record.goal.objectives) != set(PAIR):
+        return _plot_pairs(trials, best, record, reference)
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     evaluated = trials["bd_rate_percent"].notna().sum()
     others = trials[~trials["id"].isin(best["id"])]
@@ -62,6 +69,70 @@ def plot_outcome(
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
     return figure
+
+
+def _plot_pairs(
+    trials: pd.DataFrame, front: pd.DataFrame, record: RunRecord, reference: ReferenceRecord
+) -> Figure:
+    """One panel per pair of objectives, with predicted costs on the horizontal axis."""
+    pairs = list(combinations(costs_first(record.goal.objectives), 2))
+    columns = min(len(pairs), 3)
+    rows = -(-len(pairs) // columns)
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(5.2 * columns, 4.2 * rows), layout="constrained", squeeze=False
+    )
+    for unused in panels.flat[len(pairs) :]:
+        unused.remove()
+    for axes, pair in zip(panels.flat, pairs, strict=False):
+        _draw_pair(axes, pair, trials, front, record, reference)
+    panels[0, 0].legend(frameon=False, fontsize=8)
+    evaluated = trials[BD_RATE].notna().sum()
+    figure.suptitle(f"{record.name}: {evaluated} of {record.space_size:,} architectures evaluated")
+    return figure
+
+
+def _draw_pair(
+    axes: Axes,
+    pair: tuple[str, str],
+    trials: pd.DataFrame,
+    front: pd.DataFrame,
+    record: RunRecord,
+    reference: ReferenceRecord,
+) -> None:
+    """Candidates by two objectives. The front is that of all objectives."""
+    across, up = pair
+    others = trials[trials[BD_RATE].notna() & ~trials["id"].isin(front["id"])]
+    axes.scatter(others[across], others[up], s=16, color=GREY, label="evaluated")
+    if record.rungs and up == BD_RATE:
+        axes.scatter(
+            trials[across], trials["expected_percent"], s=16, facecolor="none", edgecolor=GREY,
+            label="stopped early (forecast)",
+        )  # fmt: skip
+    axes.scatter(front[across], front[up], s=26, color=BLUE, label=record.goal.noun, zorder=3)
+    # The reference's own BD-rates are 0.
+    place = [reference.costs.get(name, 0.0) for name in pair]
+    axes.scatter(
+        place[0], place[1], marker="*", s=150, color=RED, edgecolor="white",
+        label="reference architecture", zorder=4,
+    )  # fmt: skip
+    axes.set_xlabel(_axis_label(across, record))
+    axes.set_ylabel(_axis_label(up, record))
+    for name, axis in ((across, axes.xaxis), (up, axes.yaxis)):
+        if name in COSTS:
+            axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+            _readable_ticks(axis)
+    axes.grid(alpha=0.25)
+
+
+def _axis_label(objective: str, record: RunRecord) -> str:
+    """Label of the axis of an objective, with its unit."""
+    if objective.endswith("_ms"):
+        return f"predicted {COSTS[objective]}, 12 MP on {record.device} (ms)"
+    if objective in COSTS:
+        return COSTS[objective]
+    by_metric = {bd_rate_column(name): metric.label for name, metric in KNOWN.items()}
+    label = by_metric.get(objective, KNOWN[record.metric].label)
+    return f"BD-rate by {label} (%), lower is better"
 
 
 def _draw_front(axes: Axes, front: pd.DataFrame, reference: ReferenceRecord) -> None:

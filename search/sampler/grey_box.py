@@ -38,6 +38,10 @@ Forecaster = Callable[[Study, Sequence[FrozenTrial]], Mapping[int, Sequence[floa
 """Function that forecasts the objectives of some of a study's trials. Its arguments are the study
 and the study's trials; the result maps the number of a trial to forecasts of all objectives."""
 
+Prediction = Mapping[int, tuple[float, float]]
+"""Mean and standard deviation that were forecast for objectives of a candidate, by index of the
+objective."""
+
 START = 12
 """Default number of trials, spread over the first known objective, before a surrogate is
 fitted."""
@@ -118,6 +122,7 @@ class GreyBoxSampler(BaseSampler):
         self._independent = RandomSampler(seed=seed)
         self._surrogates: dict[int, Surrogate] = {}
         self._suggested: dict[int, Mapping[str, Any]] = {}
+        self._predictions: dict[int, Prediction] = {}
         self._lock = Lock()
         self._optimised_at = 0
 
@@ -133,10 +138,20 @@ class GreyBoxSampler(BaseSampler):
         """The parameters of one candidate. Raises PoolExhausted if none is left."""
         # The study does not have the suggestions to other threads yet.
         with self._lock:
-            row = self._next(study, trial)
+            row, self._predictions[trial.number] = self._next(study, trial)
             point = self._pool.point(row)
             self._suggested[trial.number] = point
         return point
+
+    def prediction(self, number: int) -> Prediction:
+        """The forecast for the candidate that was suggested to the trial with this number.
+
+        It has every objective that is not known, in the study's unit and direction. The standard
+        deviation is that of a value measured in the future, with the noise. It is empty if no
+        surrogate was fitted before the suggestion, or if the trial was enqueued with other
+        parameters than those of a free candidate of the pool.
+        """
+        return self._predictions.get(number, {})
 
     def sample_independent(
         self,
@@ -148,7 +163,8 @@ class GreyBoxSampler(BaseSampler):
         """A random value of a parameter outside the pool."""
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
-    def _next(self, study: Study, trial: FrozenTrial) -> int:
+    def _next(self, study: Study, trial: FrozenTrial) -> tuple[int, Prediction]:
+        """A free row, and the forecast of the objectives that were learned for it."""
         trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
         signs = self._signs(study)
         seen = dict(self._forecast(study, trials)) | {
@@ -168,8 +184,9 @@ class GreyBoxSampler(BaseSampler):
         free = matching if matching.any() else free
         observations = self._observations(trials, seen, signs)
         if len(observations.done) < self._start:
-            return self._spread(free)
-        return self._best(free, observations, signs, optimise)
+            return self._spread(free), {}
+        row = self._best(free, observations, signs, optimise)
+        return row, self._predicted(row, signs) if matching.any() else {}
 
     def _signs(self, study: Study) -> Vector:
         """Factors [objectives], -1 or 1, with which all objectives are minimised."""
@@ -289,6 +306,14 @@ class GreyBoxSampler(BaseSampler):
         reference_point += np.where(span > 0, 1e-3 * span, 1.0)
         surrogates = {m: self._surrogates[m] for m in learned}
         return best_row(np.flatnonzero(free), means, surrogates, points, reference_point)
+
+    def _predicted(self, row: int, signs: Vector) -> Prediction:
+        """Forecast of the learned objectives of a row, by the surrogates as they are fitted now."""
+        found = {}
+        for m, surrogate in self._surrogates.items():
+            mean, std = surrogate.predict(np.array([row]))
+            found[m] = (float(mean[0] * signs[m]), float(std[0]))
+        return found
 
 
 def _finite(values: Matrix) -> Matrix:

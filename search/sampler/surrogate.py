@@ -163,6 +163,11 @@ class Surrogate:
         left = (1 - explained.square().sum(dim=0)).clamp(min=JITTER)
         return mean, left.sqrt().numpy() * self.prior_std
 
+    def predict(self, rows: Rows) -> tuple[Vector, Vector]:
+        """Means and standard deviations [n], with noise, of values measured at `rows` [n]."""
+        mean, std = self.posterior(rows)
+        return mean, np.hypot(std, self._hyperparameters.noise.sqrt().item() * self.prior_std)
+
     def _covariance_with_observed(self, rows: Rows) -> Tensor:
         """Covariances [n, observed] of the table's `rows` [n] with the observed points."""
         scale = self._hyperparameters.scale

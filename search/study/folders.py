@@ -51,7 +51,7 @@ def read_study(folder: Path) -> optuna.Study:
     path = folder / JOURNAL
     if not path.exists():
         raise RecordError(f"{path} is missing: a report needs the run's study")
-    return open_study(Journal.of(folder))
+    return open_study(Journal.of(folder), RunRecord.read(folder).goal.objectives)
 
 
 def find_trials(folder: Path) -> Path:

@@ -1,11 +1,18 @@
-"""Pareto fronts and hypervolume over predicted decode time and BD-rate, both minimised."""
+"""Pareto fronts and hypervolume over the objectives of a search, all minimised."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import moocore
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from search.study.objectives import costs_first
+
+Range = tuple[float, float]
+"""Smallest and largest value of a predicted cost over the candidates of a run, both above 0."""
 
 WORST_BD_RATE = 100.0
 """BD-rate of the hypervolume's reference point, in percent. It means twice the bits of the
@@ -16,12 +23,17 @@ FARTHEST_CALIBRATED = 1.0
 predicted times. The distance is that of a network."""
 
 
-def front_of(trials: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `trials` that are non-dominated in decode time and BD-rate, fastest first."""
+def front_of(trials: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
+    """The rows of `trials` that are non-dominated in the columns `objectives`.
+
+    They are in rising order of the first predicted cost, or of the first objective if none is
+    predicted.
+    """
     if trials.empty:
         return trials
-    kept = moocore.is_nondominated(trials[["decode_ms", "bd_rate_percent"]].to_numpy(float))
-    return trials[kept].sort_values("decode_ms")
+    columns = costs_first(objectives)
+    kept = moocore.is_nondominated(trials[columns].to_numpy(float))
+    return trials[kept].sort_values(columns[0])
 
 
 def to_measure(trials: pd.DataFrame) -> pd.Series[bool]:
@@ -32,17 +44,23 @@ def to_measure(trials: pd.DataFrame) -> pd.Series[bool]:
     return trials["decode_distance"] > FARTHEST_CALIBRATED
 
 
-def hypervolume(points: NDArray[np.float64], fastest_ms: float, slowest_ms: float) -> float:
-    """Hypervolume of `points` [n, 2] (ms, percent), as a share in [0, 1] of the box of outcomes.
+def hypervolume(points: NDArray[np.float64], ranges: Sequence[Range | None]) -> float:
+    """Hypervolume of `points` [n, m], as a share in [0, 1] of the box of outcomes.
 
-    The box spans the logarithm of decode time from `fastest_ms` to `slowest_ms`, and BD-rates from
-    -100 to +100 percent.
+    `ranges` [m] has the range of each predicted cost, and None for each BD-rate. The box spans the
+    logarithms of the ranges, and BD-rates from -100 to +100 percent.
     """
     if not len(points):
         return 0.0
-    # If all candidates have the same latency the box has no width, and only the BD-rate counts.
-    width = max(np.log(slowest_ms / fastest_ms), 1e-12)
-    time = np.log(points[:, 0] / fastest_ms) / width
-    rate = (points[:, 1] + 100.0) / (WORST_BD_RATE + 100.0)
-    unit = np.column_stack([time.clip(min=0), rate.clip(min=0)])
-    return float(moocore.hypervolume(unit, ref=np.ones(2)))
+    unit = [_share(values, within) for values, within in zip(points.T, ranges, strict=True)]
+    return float(moocore.hypervolume(np.column_stack(unit), ref=np.ones(len(ranges))))
+
+
+def _share(values: NDArray[np.float64], within: Range | None) -> NDArray[np.float64]:
+    """Place [n] of the values of one objective in the box, from 0; the box ends at 1."""
+    if within is None:
+        return ((values + 100.0) / (WORST_BD_RATE + 100.0)).clip(min=0)
+    least, most = within
+    # If all candidates have the same cost the box has no width, and only the others count.
+    width = max(np.log(most / least), 1e-12)
+    return (np.log(values / least) / width).clip(min=0)

@@ -1,4 +1,4 @@
-"""Goals of a run: a Pareto front of BD-rate and decode time, or BD-rate at one decode time."""
+"""Goals of a run: a Pareto front of several objectives, or BD-rate at one decode time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from search.config.schema import ConfigError, Mode, SearchConfig
-from search.study.front import front_of, hypervolume
+from search.study.front import Range, front_of, hypervolume
+from search.study.objectives import BD_RATE, costs_first
 
 SHORTLIST = 10
 """Largest number of candidates that the search of a band returns as its best."""
@@ -21,10 +22,8 @@ SHORTLIST = 10
 
 @dataclass(frozen=True)
 class Front:
-    """The goal of minimising BD-rate and decode time together."""
+    """The goal of minimising several objectives together."""
 
-    objectives: ClassVar[tuple[str, ...]] = ("bd_rate_percent", "decode_ms")
-    """Names of the objectives, all minimised."""
     title: ClassVar[str] = "Pareto front"
     noun: ClassVar[str] = "front"
     """Noun for the set of best candidates in messages."""
@@ -33,19 +32,24 @@ class Front:
     limits: ClassVar[str] = "the constraints"
     """Name of the limits that every candidate meets, in messages."""
 
-    fastest_ms: float
-    """Shortest predicted decode time of the candidates."""
-    slowest_ms: float
-    """Longest predicted decode time of the candidates."""
+    ranges: Mapping[str, Range | None]
+    """The objectives in order, as columns of tables of trials, with the range of each predicted
+    cost over the candidates; None for a BD-rate."""
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Names of the objectives, all minimised."""
+        return tuple(self.ranges)
 
     def best(self, done: pd.DataFrame) -> pd.DataFrame:
-        """The non-dominated rows of the evaluated trials `done`, fastest first."""
-        return front_of(done)
+        """The non-dominated rows of the evaluated trials `done` (see `front_of`)."""
+        return front_of(done, self.objectives)
 
     def reached(self, done: pd.DataFrame) -> float:
         """Hypervolume in [0, 1] of the evaluated trials `done`."""
-        points = front_of(done)[["decode_ms", "bd_rate_percent"]].to_numpy(float)
-        return hypervolume(points, self.fastest_ms, self.slowest_ms)
+        columns = costs_first(self.objectives)
+        points = front_of(done, self.objectives)[columns].to_numpy(float)
+        return hypervolume(points, [self.ranges[column] for column in columns])
 
     def standing(self, done: pd.DataFrame) -> str:
         """A phrase for messages that says what the evaluated trials `done` have reached."""
@@ -59,7 +63,7 @@ class Band:
     Differences in decode time within the band are ignored.
     """
 
-    objectives: ClassVar[tuple[str, ...]] = ("bd_rate_percent",)
+    objectives: ClassVar[tuple[str, ...]] = (BD_RATE,)
     noun: ClassVar[str] = "shortlist"
     measure: ClassVar[str] = "best BD-rate (%)"
 
@@ -109,10 +113,13 @@ class Band:
 
 
 def objective_values(
-    study: optuna.Study, bd_rate_percent: float, costs: Mapping[str, float]
+    study: optuna.Study, bd_rate_percent: float, others: Mapping[str, float]
 ) -> list[float]:
-    """Values of the study's objectives for a trial with this BD-rate and these costs."""
-    outcome = {"bd_rate_percent": bd_rate_percent} | dict(costs)
+    """Values of the study's objectives for a trial with this BD-rate by `search.metric`.
+
+    `others` are the trial's costs, and its BD-rates by other metrics, by column.
+    """
+    outcome = {BD_RATE: bd_rate_percent} | dict(others)
     return [outcome[name] for name in study.metric_names or ()]
 
 

@@ -20,6 +20,7 @@ from search.evaluation.scores import (
 from search.metrics.rate_distortion import Curve, CurveError, bd_rate_percent
 from search.study.goal import objective_values
 from search.study.journal import Journal
+from search.study.objectives import bd_rate_column
 from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES, due, forecasts, most_promising
 from search.study.study import Candidate, Exhausted, Proposer, counted
 from search.training.proxy import Score
@@ -65,10 +66,10 @@ class Search:
         """Create a search.
 
         `journal` is the journal of `study`. Training ends after `steps` steps. `anchor` is the
-        rate-distortion curve of the reference architecture at that point, and BD-rates are by
-        `metric`. `on_change` is called with two numbers of evaluations: those that run, and those
-        that wait at a rung. `on_score` is called with the architecture and score of every candidate
-        that was trained to the end.
+        rate-distortion curve of the reference architecture at that point. `metric` is that of the
+        run's `search.metric`. `on_change` is called with two numbers of evaluations: those that
+        run, and those that wait at a rung. `on_score` is called with the architecture and score of
+        every candidate that was trained to the end.
         """
         self._study, self._proposer, self._evaluator = study, proposer, evaluator
         self._journal = journal
@@ -151,6 +152,7 @@ class Search:
                 self._pause(evaluation, handle, score)
                 return
             rate = bd_rate_percent(self._anchor, score.curve, self._metric)
+            others = self._other_bd_rates(score.curve)
         except (EvaluationFailed, CurveError) as error:
             trial.set_user_attr("error", str(error))
             self._study.tell(trial, state=TrialState.FAIL)
@@ -158,8 +160,17 @@ class Search:
         self._on_score(evaluation.candidate.architecture, score)
         for name, value in outcome(self._anchor, score).items():
             trial.set_user_attr(name, value)
-        values = objective_values(self._study, rate, evaluation.candidate.costs)
+        values = objective_values(self._study, rate, evaluation.candidate.costs | others)
         self._study.tell(trial, values)
+
+    def _other_bd_rates(self, curve: Curve) -> dict[str, float]:
+        """BD-rates by other metrics that the study minimises, by column. Raises CurveError."""
+        names = self._study.metric_names or ()
+        return {
+            column: bd_rate_percent(self._anchor, curve, metric)
+            for metric in curve
+            if (column := bd_rate_column(metric)) in names
+        }
 
     def _pause(self, evaluation: _Evaluation, handle: Any, score: Score) -> None:
         """Record the BD-rate at a rung, and let the candidate wait there."""

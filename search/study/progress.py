@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -11,8 +12,12 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from search.study.objectives import BD_RATE, COSTS, PAIR
 from search.study.records import RunRecord, evaluated, trial_row
 from search.study.study import counted
+
+UNITS = {"_ms": "ms", "_mb": "MB", "_m": "M", "kmac_per_px": "kMAC/px"}
+"""Units of costs by the ending of their columns."""
 
 
 class ProgressDisplay:
@@ -21,7 +26,7 @@ class ProgressDisplay:
     def __init__(
         self, study: optuna.Study, record: RunRecord, budget: int, console: Console
     ) -> None:
-        self._study, self._goal, self._budget = study, record.goal, budget
+        self._study, self._record, self._budget = study, record, budget
         self._progress = Progress(
             TextColumn("[bold]trials"),
             BarColumn(),
@@ -53,8 +58,9 @@ class ProgressDisplay:
 
         `running` and `waiting` are the numbers of evaluations that run and that wait at a rung.
         """
+        shown = PAIR if self._record.band else self._objectives
         for row in self._take_new():
-            self._progress.console.print(_line(row), highlight=False)
+            self._progress.console.print(_line(row, shown), highlight=False)
         failed = sum(isinstance(row["error"], str) for row in self._rows.values())
         waits = f"{waiting} waiting, " if waiting else ""
         self._progress.update(
@@ -64,15 +70,24 @@ class ProgressDisplay:
             left=self._left(running),
         )
 
+    @property
+    def _objectives(self) -> tuple[str, ...]:
+        return self._record.goal.objectives
+
     def _take_new(self) -> list[dict[str, Any]]:
         """Rows of the trials that ended since the last call."""
         trials = counted(self._study.get_trials(deepcopy=False))
-        new = {t.number: trial_row(t) for t in trials if t.number not in self._rows}
+        new = {
+            t.number: trial_row(t, self._objectives, self._record.metric)
+            for t in trials
+            if t.number not in self._rows
+        }
         self._rows |= new
         if new or not self._standing:
-            rows = [[row["bd_rate_percent"], row["decode_ms"]] for row in self._rows.values()]
-            table = pd.DataFrame(rows, columns=["bd_rate_percent", "decode_ms"])
-            self._standing = self._goal.standing(evaluated(table))
+            columns = list({BD_RATE: None, **dict.fromkeys(self._objectives)})
+            rows = [[row[column] for column in columns] for row in self._rows.values()]
+            table = pd.DataFrame(rows, columns=columns)
+            self._standing = self._record.goal.standing(evaluated(table))
         return list(new.values())
 
     def _left(self, running: int) -> str:
@@ -85,15 +100,27 @@ class ProgressDisplay:
         return f"about {minutes:.0f} min left"
 
 
-def _line(row: dict[str, Any]) -> str:
+def _line(row: dict[str, Any], shown: Sequence[str]) -> str:
+    """The line of a trial; `shown` are the columns of the outcomes in it."""
     if isinstance(row["error"], str):
         return f"  {row['id']}  failed: {row['error']}"
-    if not math.isnan(row["stopped_at"]):
-        return (
-            f"  {row['id']}  {row['expected_percent']:+7.2f} % expected"
-            f"  {row['decode_ms']:7.1f} ms decode  stopped after {row['stopped_at']:.0f} steps"
-        )
-    return (
-        f"  {row['id']}  {row['bd_rate_percent']:+7.2f} % BD-rate"
-        f"  {row['decode_ms']:7.1f} ms decode  {row['train_s']:5.1f} s"
+    if math.isnan(row["stopped_at"]):
+        outcomes = "  ".join(_outcome(row[column], column) for column in shown)
+        return f"  {row['id']}  {outcomes}  {row['train_s']:5.1f} s"
+    outcomes = "  ".join(
+        f"{row['expected_percent']:+7.2f} % expected"
+        if column == BD_RATE
+        else _outcome(row[column], column)
+        for column in shown
     )
+    return f"  {row['id']}  {outcomes}  stopped after {row['stopped_at']:.0f} steps"
+
+
+def _outcome(value: float, column: str) -> str:
+    """The value of a BD-rate or cost in a line, such as `  45.1 ms decode`."""
+    if column not in COSTS:
+        metric = column.removeprefix("bd_rate").removesuffix("percent").strip("_")
+        return f"{value:+7.2f} % BD-rate {metric}".rstrip()
+    ending = next(ending for ending in UNITS if column.endswith(ending))
+    name = column.removesuffix(ending).replace("_", " ")
+    return f"{value:7.{1 if ending == '_ms' else 2}f} {UNITS[ending]} {name}".rstrip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,8 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
 from search.study.goal import Band, Front
+from search.study.objectives import BD_RATE, COSTS, bd_rate_column
 from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES
-from search.study.study import counted
+from search.study.study import PREDICTED, counted
 
 SCREEN_FILE = "screen.parquet"
 """File with the predicted costs of a sample of the architectures within the constraints."""
@@ -112,11 +114,19 @@ class RunRecord(_Record):
     versions."""
     band: dict[str, float] | None = None
     """Target and tolerance of the decode time in a band search; None if the front was searched."""
+    objectives: dict[str, list[float] | None] | None = None
+    """The objectives of the front in order, as columns of the table of trials. A predicted cost has
+    its smallest and largest value over the screened architectures that meet the constraints, a
+    BD-rate has None. The whole is None in a band search, and in runs of earlier versions, which
+    minimised the BD-rate and the decode time."""
 
     @property
     def goal(self) -> Front | Band:
         """The goal of the run."""
-        return Band(**self.band) if self.band else Front(self.fastest_ms, self.slowest_ms)
+        if self.band:
+            return Band(**self.band)
+        ranges = self.objectives or {BD_RATE: None, "decode_ms": [self.fastest_ms, self.slowest_ms]}
+        return Front({name: (r[0], r[1]) if r else None for name, r in ranges.items()})
 
 
 @dataclass(frozen=True)
@@ -126,15 +136,16 @@ class Overview:
     trials: pd.DataFrame
     """One row per trial, in order of the trials' numbers; see `trials_frame`."""
     best: pd.DataFrame
-    """The rows of the best trials. If the whole front was searched, they are the front, fastest
-    first. If a band was searched, they are the shortlist, lowest BD-rate first."""
+    """The rows of the best trials. If the whole front was searched, they are the front in rising
+    order of the first predicted cost, by default the decode time. If a band was searched, they are
+    the shortlist, lowest BD-rate first."""
     standing: str
     """A phrase that says what the trials have reached, such as their hypervolume."""
 
 
 def overview(study: optuna.Study, record: RunRecord) -> Overview:
     """The overview of a study in its current state. `record` is the record of the study's run."""
-    trials = trials_frame(study)
+    trials = trials_frame(study, record.metric)
     done = evaluated(trials)
     return Overview(trials, record.goal.best(done), record.goal.standing(done))
 
@@ -144,21 +155,28 @@ def evaluated(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["bd_rate_percent"].notna()]
 
 
-def trials_frame(study: optuna.Study) -> pd.DataFrame:
+def trials_frame(study: optuna.Study, metric: str) -> pd.DataFrame:
     """Table of the trials that count towards the budget (see `counted`), one row per trial.
 
-    A row contains the trial's outcome, costs, curve, parameters and seconds. If the trial was
-    stopped at a rung, `stopped_at` is the number of training steps at that rung, and
-    `expected_percent` is the BD-rate that was forecast for the end of training.
+    A row contains the trial's outcome, costs, curve, parameters and seconds. `bd_rate_percent` is
+    the BD-rate by `metric`, which is the run's `search.metric`. If the trial was stopped at a rung,
+    `stopped_at` is the number of training steps at that rung, and `expected_percent` is the BD-rate
+    that was forecast for the end of training. For each BD-rate that is an objective,
+    `predicted_bd_rate_percent` and `predicted_bd_rate_std_percent` (or
+    `predicted_bd_rate_psnr_percent` and `predicted_bd_rate_psnr_std_percent`) are the mean and
+    standard deviation that the grey-box sampler's model forecast before the trial was evaluated.
+    They are NaN if the model did not choose the candidate.
     """
-    rows = [trial_row(trial) for trial in counted(study.get_trials(deepcopy=False))]
-    columns = ["number", "id", "error", "bd_rate_percent", "stopped_at", "expected_percent"]
-    columns += ["decode_ms", "decode_distance", "train_s", "score_s"]
-    return pd.DataFrame(rows, columns=columns if not rows else None)
+    objectives = study.metric_names or []
+    trials = counted(study.get_trials(deepcopy=False))
+    rows = [trial_row(trial, objectives, metric) for trial in trials]
+    columns = ["number", "id", "error", BD_RATE, "stopped_at", "expected_percent", *objectives]
+    columns += [*_predicted({}, objectives), "decode_ms", "decode_distance", "train_s", "score_s"]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys(columns)) if not rows else None)
 
 
-def trial_row(trial: FrozenTrial) -> dict[str, Any]:
-    """One row of `trials_frame`."""
+def trial_row(trial: FrozenTrial, objectives: Sequence[str], metric: str) -> dict[str, Any]:
+    """One row of `trials_frame`, for a trial of a study with these objectives."""
     attrs = trial.user_attrs
     seconds = attrs.get("seconds", {})
     stopped = trial.state == TrialState.PRUNED
@@ -166,12 +184,14 @@ def trial_row(trial: FrozenTrial) -> dict[str, Any]:
         "number": trial.number,
         "id": attrs["id"],
         "error": attrs.get("error"),
-        "bd_rate_percent": trial.values[0] if trial.values else math.nan,
+        BD_RATE: _bd_rate(trial, objectives, metric),
         "stopped_at": max(map(int, attrs[RUNG_RATES])) if stopped else math.nan,
         "expected_percent": attrs.get(EXPECTED_PERCENT, math.nan),
+        **_predicted(attrs.get(PREDICTED, {}), objectives),
         **attrs["costs"],
         **{name: math.nan for name in _ONCE_UNRECORDED if name not in attrs["costs"]},
-        **{f"bd_rate_{name}_percent": v for name, v in attrs.get("bd_rates", {}).items()},
+        **{name: math.nan for name in objectives if name not in (BD_RATE, *COSTS)},
+        **{bd_rate_column(name): v for name, v in attrs.get("bd_rates", {}).items()},
         **{f"curve_{name}": values for name, values in attrs.get("curve", {}).items()},
         "train_s": seconds.get("train"),
         "score_s": seconds.get("score"),
@@ -180,3 +200,25 @@ def trial_row(trial: FrozenTrial) -> dict[str, Any]:
         **trial.params,
         "architecture": attrs["architecture"],
     }
+
+
+def _bd_rate(trial: FrozenTrial, objectives: Sequence[str], metric: str) -> float:
+    """BD-rate by `metric`, which is `search.metric`, in percent; NaN if the trial has no values."""
+    if not trial.values:
+        return math.nan
+    if BD_RATE in objectives:
+        return float(trial.values[objectives.index(BD_RATE)])
+    return float(trial.user_attrs["bd_rates"][metric])
+
+
+def _predicted(
+    forecasts: Mapping[str, Sequence[float]], objectives: Sequence[str]
+) -> dict[str, float]:
+    """Columns of the forecasts, from the user attribute `PREDICTED`."""
+    found: dict[str, float] = {}
+    for column in objectives:
+        if column not in COSTS:
+            mean, std = forecasts.get(column, (math.nan, math.nan))
+            name = f"predicted_{column.removesuffix('_percent')}"
+            found |= {f"{name}_percent": mean, f"{name}_std_percent": std}
+    return found

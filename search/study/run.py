@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from search.study.folders import locked
 from search.study.goal import Band, find_band
 from search.study.journal import Journal, drop_torn_line
 from search.study.loop import Search
+from search.study.objectives import find_objectives, selecting_metrics
 from search.study.progress import ProgressDisplay
 from search.study.records import SCREEN_FILE, ReferenceRecord, RunRecord
 from search.study.starts import first_trials
@@ -198,8 +200,8 @@ def _reference(
         record = ReferenceRecord.read(run.folder)
     else:
         with console.status("Evaluating the reference architecture"):
-            steps, metric = run.config.proxy.steps, run.config.search.metric
-            score = evaluate_reference(evaluator, architecture, steps, metric)
+            steps, metrics = run.config.proxy.steps, selecting_metrics(run.config)
+            score = evaluate_reference(evaluator, architecture, steps, *metrics)
         run.save_sample(architecture, score)
         costs = costs_of(architecture, run.model, run.config.device)
         record = ReferenceRecord(architecture.id, costs, **outcome(score.curve, score))
@@ -281,8 +283,18 @@ def _record(
         proxy=PROXY_VERSION,
         calibration=calibration,
         band=asdict(band) if band else None,
+        objectives=None if band else _ranges(find_objectives(config), pool),
         **source.facts,
     )
+
+
+def _ranges(objectives: Sequence[str], pool: Pool) -> dict[str, list[float] | None]:
+    """The smallest and largest value in the pool of each objective that is predicted."""
+    costs = pool.costs
+    return {
+        name: [float(costs[name].min()), float(costs[name].max())] if name in costs else None
+        for name in objectives
+    }
 
 
 def _print_start(record: RunRecord, pool: Pool, console: Console) -> None:

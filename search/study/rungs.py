@@ -25,6 +25,7 @@ from sklearn.linear_model import BayesianRidge
 
 from search.sampler.improvement import expected_hypervolume_improvement
 from search.study.goal import objective_values
+from search.study.objectives import BD_RATE
 
 RUNG_RATES = "rung_rates"
 """User attribute of a trial: BD-rate in percent at each rung that the candidate reached, by number
@@ -64,7 +65,7 @@ class Forecast:
         return all((self.bd_rate - rival.bd_rate).cdf(0) >= MIN_PROBABILITY for rival in rivals)
 
 
-def bd_rate_forecasts(trials: Sequence[FrozenTrial]) -> dict[int, NormalDist]:
+def bd_rate_forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dict[int, NormalDist]:
     """Forecast the final BD-rates, in percent, of trials that have been measured only at rungs.
 
     The result maps trial numbers to BD-rates at the end of training. The change of the BD-rate from
@@ -82,9 +83,16 @@ def bd_rate_forecasts(trials: Sequence[FrozenTrial]) -> dict[int, NormalDist]:
     found: dict[int, NormalDist] = {}
     for steps, rates in at.items():
         seen = [t for t in complete if str(steps) in t.user_attrs.get(RUNG_RATES, {})]
-        pairs = [(t.user_attrs[RUNG_RATES][str(steps)], t.values[0]) for t in seen]
+        pairs = [(t.user_attrs[RUNG_RATES][str(steps)], _bd_rate(study, t)) for t in seen]
         found |= dict(zip(rates, _ends(pairs, list(rates.values())), strict=True))
     return found
+
+
+def _bd_rate(study: optuna.Study, trial: FrozenTrial) -> float:
+    """The BD-rate in percent of a complete trial, by `search.metric`."""
+    names = study.metric_names
+    assert names is not None  # `open_study` sets them
+    return float(trial.values[names.index(BD_RATE)])
 
 
 def _ends(pairs: Sequence[tuple[float, float]], rates: Sequence[float]) -> list[NormalDist]:
@@ -107,11 +115,13 @@ def forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dict[int, F
 
     The forecast of a complete trial is its outcome, without uncertainty.
     """
-    ends = bd_rate_forecasts([t for t in trials if t.state != TrialState.PRUNED])
-    ends |= {t.number: NormalDist(t.values[0], 0) for t in trials if t.state == TrialState.COMPLETE}
+    ends = bd_rate_forecasts(study, [t for t in trials if t.state != TrialState.PRUNED])
+    complete = (t for t in trials if t.state == TrialState.COMPLETE)
+    ends |= {t.number: NormalDist(_bd_rate(study, t), 0) for t in complete}
+    known = [name for name in study.metric_names or () if name != BD_RATE]
     costs = {t.number: t.user_attrs["costs"] for t in trials if t.number in ends}
     return {
-        number: Forecast(bd_rate, objective_values(study, bd_rate.mean, costs[number])[1:])
+        number: Forecast(bd_rate, [costs[number][name] for name in known])
         for number, bd_rate in ends.items()
     }
 
@@ -123,7 +133,7 @@ def expected_objectives(
 
     The result contains only trials that have been measured at rungs but not at the end of training.
     """
-    ends = bd_rate_forecasts(trials)
+    ends = bd_rate_forecasts(study, trials)
     costs = {t.number: t.user_attrs["costs"] for t in trials if t.number in ends}
     return {
         number: objective_values(study, bd_rate.mean, costs[number])
@@ -154,7 +164,8 @@ def due(trials: Sequence[FrozenTrial], waiting: Mapping[int, int]) -> list[int]:
 def most_promising(waiting: Mapping[int, Forecast], others: Sequence[Forecast]) -> int:
     """Number of the trial with the largest EHVI, among the trials `waiting` at a rung.
 
-    The improvement is over the forecast means of `others`. Decode times are compared by logarithm.
+    The improvement is over the forecast means of `others`. Known objectives are compared by
+    logarithm.
     """
     points = np.array([[o.bd_rate.mean, *np.log(o.known)] for o in (*waiting.values(), *others)])
     mean, front = points[: len(waiting)], points[len(waiting) :]

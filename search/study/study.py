@@ -18,9 +18,10 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.config.schema import Sampler
-from search.sampler.grey_box import START, Points, PoolExhausted
-from search.study.goal import Front, objective_values
+from search.sampler.grey_box import START, GreyBoxSampler, Points, PoolExhausted
+from search.study.goal import objective_values
 from search.study.journal import Journal
+from search.study.objectives import PAIR, bd_rate_column
 from search.study.samplers import make_sampler
 from space.architecture import Architecture
 from space.search_space import SearchSpace, Value, to_architecture
@@ -28,6 +29,10 @@ from space.search_space import SearchSpace, Value, to_architecture
 MAX_REFUSALS = 20
 """Number of consecutive refused suggestions after which a candidate is drawn from the pool. A
 suggestion is refused if it violates the constraints or repeats an architecture."""
+
+PREDICTED = "predicted"
+"""User attribute of a trial whose candidate the grey-box sampler's model chose: the forecast mean
+and standard deviation of each BD-rate that is an objective, by column, in percent."""
 
 Costs = dict[str, float]
 Numbers = NDArray[np.int64]
@@ -52,10 +57,10 @@ class Candidate:
     costs: Costs
 
 
-def open_study(journal: Journal, objectives: Sequence[str] = Front.objectives) -> optuna.Study:
+def open_study(journal: Journal, objectives: Sequence[str] = PAIR) -> optuna.Study:
     """Open the study of a journal, or create it if the journal is empty.
 
-    A new study minimises `objectives`, given by name: `bd_rate_percent` and names of costs.
+    A new study minimises `objectives`, given as columns (see search/study/objectives.py).
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -166,14 +171,16 @@ class Proposer:
     ) -> None:
         """Record an evaluated architecture that was not proposed, unless the study has it already.
 
-        `attrs` are the user attributes of its trial; they include the predicted `costs`.
+        `attrs` are the user attributes of its trial. They include the predicted `costs`, and
+        `bd_rates` by metric if the study minimises several BD-rates.
         """
         if architecture.id in self._seen:
             return
+        rates = {bd_rate_column(m): rate for m, rate in attrs.get("bd_rates", {}).items()}
         trial = optuna.trial.create_trial(
             params=self._point(architecture),
             distributions=self._distributions,
-            values=objective_values(self._study, bd_rate_percent, attrs["costs"]),
+            values=objective_values(self._study, bd_rate_percent, attrs["costs"] | rates),
             user_attrs=_identity(architecture) | attrs,
         )
         self._study.add_trial(trial)
@@ -214,9 +221,18 @@ class Proposer:
             self._study.tell(trial, state=TrialState.FAIL)
             return None
         self._seen.add(architecture.id)
-        for name, value in (_identity(architecture) | {"costs": costs}).items():
+        attrs = _identity(architecture) | {"costs": costs} | self._prediction(trial)
+        for name, value in attrs.items():
             trial.set_user_attr(name, value)
         return Candidate(trial, architecture, costs)
+
+    def _prediction(self, trial: Trial) -> dict[str, Any]:
+        """The user attribute `PREDICTED` of a suggested trial, if the sampler made a forecast."""
+        sampler, names = self._study.sampler, self._study.metric_names
+        if not (names and isinstance(sampler, GreyBoxSampler)):
+            return {}
+        found = {names[m]: list(pair) for m, pair in sampler.prediction(trial.number).items()}
+        return {PREDICTED: found} if found else {}
 
 
 def _identity(architecture: Architecture) -> dict[str, Any]:

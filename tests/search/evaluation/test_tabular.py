@@ -57,7 +57,7 @@ def test_a_space_numbers_what_it_made(tiny: SearchSpace) -> None:
 
 
 def test_scores_are_the_tables(tiny: SearchSpace, path: Path) -> None:
-    table = Table.load(path, 10, "psnr")
+    table = Table.load(path, 10, ["psnr"])
     assert table.numbers(tiny).tolist() == list(range(tiny.size - 1))
     frame = pd.read_parquet(path).set_index(["id", "steps"])
     architecture = tiny.architecture(3)
@@ -73,14 +73,14 @@ def test_scores_are_the_tables(tiny: SearchSpace, path: Path) -> None:
 )
 def test_what_a_table_lacks_is_said(path: Path, steps: int, metric: str, said: str) -> None:
     with pytest.raises(TableError, match=said):
-        Table.load(path, steps, metric)
+        Table.load(path, steps, [metric])
 
 
 def test_another_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "torn.parquet").write_bytes(b"torn")
     for name in ("torn.parquet", "missing.parquet"):
         with pytest.raises(TableError, match=f"search.tabular=.*{name}"):
-            Table.load(tmp_path / name, 0, "psnr")
+            Table.load(tmp_path / name, 0, ["psnr"])
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_search_is_replayed_to_the_tables_own_front(
     trials = pd.read_parquet(folder / "trials.parquet")
     assert len(trials) == 20
     assert trials["error"].isna().all()
-    table = Table.load(path, 10, "psnr")
+    table = Table.load(path, 10, ["psnr"])
     anchor = table.scores[tiny.reference.id][0].curve
     for row in trials.to_dict("records"):
         expected = bd_rate_percent(anchor, table.scores[row["id"]][0].curve, "psnr")
@@ -178,7 +178,7 @@ def test_a_band_is_searched_for_quality_alone(
     said = Console(record=True, width=200, file=StringIO())
     folder = run(config, said)
 
-    table = Table.load(path, 10, "psnr")
+    table = Table.load(path, 10, ["psnr"])
     anchor = table.scores[tiny.reference.id][0].curve
     numbers = table.numbers(tiny)
     costs = SpaceCosts(tiny, load_default(), config.device).of(numbers)["decode_ms"].to_numpy()
@@ -236,7 +236,7 @@ def test_the_committed_table_has_all_of_its_space_as_inherited() -> None:
     space = yaml.safe_load((benchmarks / "pico_small_2400.yaml").read_text())
     small = SearchSpace.from_config(space)
     for metric in ("ssimulacra2", "psnr"):
-        table = Table.load(path, 0, metric)
+        table = Table.load(path, 0, [metric])
         assert table.numbers(small).tolist() == list(range(small.size))
         reference = table.scores[small.reference.id][0].curve
         assert (np.diff(reference["bpp"]) > 0).all()

@@ -1,14 +1,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import moocore
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config.schema import ConfigError
 from search.promotion.shortlist import Selection, by_front, chosen, knee_of, trials_of
+from search.study.front import front_of
+from search.study.objectives import PAIR
 from search.study.records import RunRecord
 
 REFERENCE = Path(__file__).parents[3] / "results/reference"
@@ -36,7 +39,7 @@ POINTS = st.lists(
 
 @given(POINTS)
 def test_no_candidate_comes_before_one_that_dominates_it(points: list[tuple[float, float]]) -> None:
-    order = by_front(outcomes(points))[["decode_ms", "bd_rate_percent"]].to_numpy()
+    order = by_front(outcomes(points), PAIR)[["decode_ms", "bd_rate_percent"]].to_numpy()
     assert len(order) == len(points)
     for i, first in enumerate(order):
         for later in order[i + 1 :]:
@@ -46,8 +49,50 @@ def test_no_candidate_comes_before_one_that_dominates_it(points: list[tuple[floa
 def test_the_knee_is_where_a_bent_front_bends() -> None:
     # On a logarithmic axis the points stand at 0, 1, 2, 3.
     front = outcomes([(1.0, 9.0), (np.e, 1.0), (np.e**2, 0.5), (np.e**3, 0.0)])
-    assert knee_of(front)["id"].tolist() == ["1"]
-    assert knee_of(front.head(2))["id"].tolist() == ["1"]
+    assert knee_of(front, PAIR)["id"].tolist() == ["1"]
+    assert knee_of(front.head(2), PAIR)["id"].tolist() == ["1"]
+
+
+@given(POINTS)
+def test_the_knee_of_two_objectives_is_farthest_below_the_line_between_the_ends(
+    points: list[tuple[float, float]],
+) -> None:
+    front = front_of(outcomes(points), PAIR)
+    ms, rate = np.log(front["decode_ms"].to_numpy()), front["bd_rate_percent"].to_numpy()
+    below = np.interp(ms, ms[[0, -1]], rate[[0, -1]]) - rate
+    found = front["id"].tolist().index(knee_of(front, PAIR)["id"].item())
+    assert below[found] == pytest.approx(below.max())
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(-9, 9), st.integers(1, 9), st.integers(1, 9)),
+        min_size=3, max_size=12, unique=True,
+    )
+)  # fmt: skip
+def test_the_knee_of_three_objectives_is_farthest_below_the_plane_of_the_extremes(
+    rows: list[tuple[int, int, int]],
+) -> None:
+    names = ["bd_rate_percent", "decode_ms", "size_mb"]
+    table = pd.DataFrame(rows, columns=names, dtype=float)
+    front = front_of(table.assign(id=[str(n) for n in table.index]), names)
+    values = front[names].to_numpy(copy=True)
+    values[:, 1:] = np.log(values[:, 1:])
+    low, high = values.min(axis=0), values.max(axis=0)
+    if len(front) < 3 or (low == high).any():
+        return
+    # Each corner is worst in one objective and best in the others.
+    corners = low + np.diag(high - low)
+    normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+    below = (corners[0] - values) @ normal / ((corners[0] - low) @ normal)
+    found = front["id"].tolist().index(knee_of(front, names)["id"].item())
+    assert below[found] == pytest.approx(below.max())
+
+
+def test_an_objective_that_is_the_same_for_all_does_not_move_the_knee() -> None:
+    front = outcomes([(1.0, 9.0), (np.e, 1.0), (np.e**2, 0.5), (np.e**3, 0.0)]).assign(size_mb=3.0)
+    assert knee_of(front, [*PAIR, "size_mb"])["id"].tolist() == ["1"]
 
 
 def test_selections_add_up_and_name_each_candidate_once(
@@ -64,6 +109,20 @@ def test_selections_add_up_and_name_each_candidate_once(
     assert under["decode_ms"].item() <= 50
     fast = done[done["decode_ms"] <= 50]
     assert under["bd_rate_percent"].item() == fast["bd_rate_percent"].min()
+
+
+def test_of_other_objectives_the_front_is_theirs_and_the_time_that_of_decoding(
+    trials: pd.DataFrame, record: RunRecord
+) -> None:
+    objectives: dict[str, list[float] | None] = {"bd_rate_percent": None, "encode_ms": [1.0, 1e3]}
+    other = replace(record, objectives=objectives | {"size_mb": [1.0, 99.0]})
+    done = trials[trials["bd_rate_percent"].notna()]
+    values = done[list(other.goal.objectives)].to_numpy()
+    best = done[moocore.is_nondominated(values)]
+    assert set(chosen(Selection(shortlist=len(best)), trials, other)["id"]) == set(best["id"])
+    assert chosen(Selection(knee=True), trials, other)["id"].item() in set(best["id"])
+    under = Selection(best_under_ms=50)
+    assert chosen(under, trials, other).equals(chosen(under, trials, record))
 
 
 def test_of_a_band_the_best_rates_are_the_shortlist(

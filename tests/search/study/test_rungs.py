@@ -52,7 +52,7 @@ def test_forecasts_are_calibrated(slope: float, noise: float) -> None:
     full = slope * early - 3 + rng.normal(0, noise, size=len(early))
     ended = [complete(f, at10=e) for e, f in zip(early[:30], full[:30], strict=True)]
     study = study_of([*ended, *(paused(at10=rate) for rate in early[30:])])
-    found = bd_rate_forecasts(study.trials)
+    found = bd_rate_forecasts(study, study.trials)
     assert list(found) == list(range(30, 1030))
     inside = [
         abs(value - expected.mean) < 1.645 * expected.stdev
@@ -64,9 +64,11 @@ def test_forecasts_are_calibrated(slope: float, noise: float) -> None:
 def test_of_a_few_only_the_mean_gain_is_known() -> None:
     ended = [complete(n - 2.0, at10=n + 1.0) for n in range(MIN_PAIRS)]
     for count, gain in ((0, 0), (1, -3), (MIN_PAIRS - 1, -3)):
-        (found,) = bd_rate_forecasts(study_of([*ended[:count], paused(at10=7.0)]).trials).values()
+        study = study_of([*ended[:count], paused(at10=7.0)])
+        (found,) = bd_rate_forecasts(study, study.trials).values()
         assert found == NormalDist(7.0 + gain, math.inf)
-    (found,) = bd_rate_forecasts(study_of([*ended, paused(at10=7.0)]).trials).values()
+    study = study_of([*ended, paused(at10=7.0)])
+    (found,) = bd_rate_forecasts(study, study.trials).values()
     assert found.mean == pytest.approx(4.0, abs=1e-3)
     assert found.stdev < 0.1
 
@@ -74,7 +76,7 @@ def test_of_a_few_only_the_mean_gain_is_known() -> None:
 def test_the_last_rung_counts_and_rungs_do_not_mix() -> None:
     ended = [complete(float(n), at10=n + 4.0, at20=n + 1.0) for n in range(MIN_PAIRS)]
     study = study_of([*ended, paused(at10=5.0), paused(at10=9.0, at20=5.0)])
-    first, second = bd_rate_forecasts(study.trials).values()
+    first, second = bd_rate_forecasts(study, study.trials).values()
     assert first.mean == pytest.approx(1.0, abs=1e-2)
     assert second.mean == pytest.approx(4.0, abs=1e-2)
 

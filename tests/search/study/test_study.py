@@ -10,8 +10,9 @@ from optuna.trial import TrialState
 
 from search.config.schema import CONFIGS, Sampler
 from search.costs.screening import drawn_numbers
-from search.study.goal import Band, Front
+from search.study.goal import Band
 from search.study.journal import Journal, drop_torn_line
+from search.study.objectives import PAIR
 from search.study.study import (
     Costs,
     Exhausted,
@@ -59,7 +60,7 @@ def finish(study: optuna.Study, proposer: Proposer, trials: int) -> list[str]:
     return ids
 
 
-@pytest.mark.parametrize("objectives", [Front.objectives, Band.objectives], ids=len)
+@pytest.mark.parametrize("objectives", [PAIR, Band.objectives], ids=len)
 @pytest.mark.parametrize("sampler", Sampler)
 class TestSamplers:
     """The conformance suite of samplers, for every goal of a run."""
