@@ -202,6 +202,8 @@ function pointOf(number, row) {
 function startFront() {
   const columns = sharedColumns().filter((column) => column.choice);
   [axes.x, axes.y] = PAGE.axes;
+  // A third objective is shown by colour.
+  axes.colour = RUNS[0].objectives.find((name) => !PAGE.axes.includes(name)) ?? "";
   for (const [key, none] of [["x"], ["y"], ["colour", "nothing"], ["size", "nothing"]]) {
     const select = document.getElementById(`axis-${key}`);
     const offered = key === "colour" ? columns : columns.filter((column) => !column.levels);
