@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from search.promotion.shortlist import knee_of
 from search.study.folders import read_study
-from search.study.goal import Band
+from search.study.goal import Band, Front
 from search.study.objectives import BD_RATE
 from search.study.records import RunRecord, evaluated, overview
 
@@ -28,7 +28,6 @@ def run_document(folder: Path) -> dict[str, Any]:
     study = read_study(folder)
     state = overview(study, record)
     done, goal = evaluated(state.trials), record.goal
-    band = isinstance(goal, Band)
     trials = {trial.number: trial for trial in study.get_trials(deepcopy=False)}
     document = {
         "name": record.name,
@@ -37,8 +36,7 @@ def run_document(folder: Path) -> dict[str, Any]:
         "device": record.device,
         "metric": record.metric,
         "objectives": list(goal.objectives),
-        **({"target_ms": goal.target_ms, "tolerance": goal.tolerance} if band else {}),
-        "best_bd_rate_percent" if band else "hypervolume": goal.reached(done),
+        **_reached(goal, done),
         "evaluated": len(done),
         "stopped": int(state.trials["stopped_at"].notna().sum()),
         "failed": int(state.trials["error"].notna().sum()),
@@ -60,6 +58,17 @@ def knee_id(best: pd.DataFrame, record: RunRecord) -> str | None:
     if best.empty or isinstance(record.goal, Band):
         return None
     return str(knee_of(best, record.goal.objectives)["id"].iloc[0])
+
+
+def _reached(goal: Front | Band, done: pd.DataFrame) -> dict[str, float]:
+    """What the evaluated trials `done` have reached."""
+    if isinstance(goal, Front):
+        return {"hypervolume": goal.reached(done)}
+    return {
+        "target_ms": goal.target_ms,
+        "tolerance": goal.tolerance,
+        "best_bd_rate_percent": goal.reached(done),
+    }
 
 
 def _candidate(trial: FrozenTrial, bd_rate_percent: float) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from search.study.samplers import make_sampler
 from space.architecture import Architecture
 from space.search_space import SearchSpace, Value, to_architecture
 
+NAME = "search"
+"""Name of a run's study."""
 MAX_REFUSALS = 20
 """Number of consecutive refused suggestions after which a candidate is drawn from the pool. A
 suggestion is refused if it violates the constraints or repeats an architecture."""
@@ -63,12 +65,14 @@ def open_study(journal: Journal, objectives: Sequence[str] = PAIR) -> optuna.Stu
     A new study minimises `objectives`, given as columns (see search/study/objectives.py).
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
-        storage=JournalStorage(journal),
-        study_name="search",
-        directions=["minimize"] * len(objectives),
-        load_if_exists=True,
-    )
+    storage = JournalStorage(journal)
+    try:
+        # `create_study` would write an entry even if the study exists.
+        study = optuna.load_study(study_name=NAME, storage=storage)
+    except KeyError:
+        study = optuna.create_study(
+            study_name=NAME, storage=storage, directions=["minimize"] * len(objectives)
+        )
     if study.metric_names is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)

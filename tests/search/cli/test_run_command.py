@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pandas as pd
@@ -211,6 +214,7 @@ class TestRun:
         done = call(folder, *TINY, f"search.trials={TRIALS}")
         assert done.returncode == 0, done.stderr
         assert f"{TRIALS}/{TRIALS}" in done.stdout
+        (folder / "said").write_text(done.stdout)
         return folder
 
     def test_tables(self, folder: Path) -> None:
@@ -235,6 +239,47 @@ class TestRun:
         (run / "report.html").unlink()
         assert call(folder, "report", "pico_tiny").returncode == 0
         assert (run / "report.html").read_text() == page
+
+    def test_the_end_shows_the_front(self, folder: Path) -> None:
+        said = (folder / "said").read_text()
+        front = pd.read_csv(folder / "results/pico_tiny/front.csv")
+        rows = re.findall(r"^  ([0-9a-f]{12}) +[+-]\d+\.\d\d +(\d+\.\d) .* to ", said, re.MULTILINE)
+        assert [id for id, _ in rows] == front["id"].tolist()
+        assert [float(ms) for _, ms in rows] == front["decode_ms"].round(1).tolist()
+        assert "●" in said
+        assert "\x1b" not in said
+        assert said.endswith("Report: results/pico_tiny/report.html\n")
+
+    def test_json_is_all_that_standard_output_gets(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(folder)
+        assert main([*TINY, "--json", f"search.trials={TRIALS}"]) == 0
+        printed = capsys.readouterr()
+        assert "Run 'pico_tiny' is complete: 6 trials" in printed.err
+        found = json.loads(printed.out)
+        assert main(["report", "pico_tiny", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == found
+        front = pd.read_csv("results/pico_tiny/front.csv", float_precision="round_trip")
+        assert [each["id"] for each in found["best"]] == front["id"].tolist()
+        assert [each["costs"]["size_mb"] for each in found["best"]] == front["size_mb"].tolist()
+
+    def test_watching_ends_with_ctrl_c(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+
+        def interrupt(seconds: float) -> None:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+                assert answer.read() == (folder / "results/pico_tiny/report.html").read_bytes()
+            raise KeyboardInterrupt
+
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr("search.report.live.time.sleep", interrupt)
+        assert main(["report", "pico_tiny", "--watch", "--serve", "--port", str(port)]) == 130
+        assert f"Serving http://127.0.0.1:{port}/ on this machine." in capsys.readouterr().out
 
     def test_the_same_command_says_that_the_run_is_complete(self, folder: Path) -> None:
         done = call(folder, *TINY, f"search.trials={TRIALS}")

@@ -60,6 +60,16 @@ def finish(study: optuna.Study, proposer: Proposer, trials: int) -> list[str]:
     return ids
 
 
+def test_reading_a_study_writes_nothing(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = open_study(Journal.of(tmp_path))
+    finish(study, proposer(study, tiny), 2)
+    before = (tmp_path / "study.journal").read_bytes()
+    again = open_study(Journal.of(tmp_path))
+    assert again.trials == study.trials
+    assert again.metric_names == list(PAIR)
+    assert (tmp_path / "study.journal").read_bytes() == before
+
+
 @pytest.mark.parametrize("objectives", [PAIR, Band.objectives], ids=len)
 @pytest.mark.parametrize("sampler", Sampler)
 class TestSamplers:
