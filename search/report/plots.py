@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw
 from search.metrics import KNOWN
 from search.report.analysis.parameters import evenly_spread
 from search.report.analysis.progress import reached_after_each
+from search.report.columns import plain_label
 from search.report.sample_crops import SampleCrop
 from search.study.goal import Band
 from search.study.objectives import BD_RATE, COSTS, PAIR, bd_rate_column, costs_first
@@ -130,9 +131,8 @@ def _axis_label(objective: str, record: RunRecord) -> str:
         return f"predicted {COSTS[objective]}, 12 MP on {record.device} (ms)"
     if objective in COSTS:
         return COSTS[objective]
-    by_metric = {bd_rate_column(name): metric.label for name, metric in KNOWN.items()}
-    label = by_metric.get(objective, KNOWN[record.metric].label)
-    return f"BD-rate by {label} (%), lower is better"
+    others = (name for name in KNOWN if bd_rate_column(name) == objective)
+    return f"BD-rate by {plain_label(next(others, record.metric))} (%), lower is better"
 
 
 def _draw_front(axes: Axes, front: pd.DataFrame, reference: ReferenceRecord) -> None:

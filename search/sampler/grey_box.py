@@ -147,9 +147,8 @@ class GreyBoxSampler(BaseSampler):
         """The forecast for the candidate that was suggested to the trial with this number.
 
         It has every objective that is not known, in the study's unit and direction. The standard
-        deviation is that of a value measured in the future, with the noise. It is empty if no
-        surrogate was fitted before the suggestion, or if the trial was enqueued with other
-        parameters than those of a free candidate of the pool.
+        deviation is that of a measured value, with the noise. The forecast is empty if no surrogate
+        was fitted before the suggestion, or if the trial was enqueued.
         """
         return self._predictions.get(number, {})
 

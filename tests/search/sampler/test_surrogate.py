@@ -67,6 +67,9 @@ def test_the_posterior_is_that_of_a_process_written_out() -> None:
     assert spread == pytest.approx(np.sqrt(unsure) * values.std())
     assert surrogate.prior_std == pytest.approx(math.sqrt(variance) * values.std())
     assert surrogate.means()[others] == pytest.approx(mean, abs=1e-3)
+    predicted, wider = surrogate.predict(others)
+    assert predicted == pytest.approx(mean)
+    assert wider == pytest.approx(np.sqrt(unsure + 0.01 * variance) * values.std())
 
 
 def test_sparse_and_dense_tables_have_equal_means(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,14 @@ from optuna.trial import TrialState
 
 from search.config.schema import Sampler
 from search.evaluation.scores import EvaluationFailed, evaluate_reference
-from search.metrics.rate_distortion import Curve
+from search.metrics.rate_distortion import Curve, bd_rate_percent
+from search.sampler.grey_box import START
 from search.study.journal import Journal
 from search.study.loop import Search
+from search.study.objectives import PAIR
+from search.study.records import trials_frame
 from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES
-from search.study.study import Proposer, counted, open_study
+from search.study.study import PREDICTED, Proposer, counted, open_study
 from search.training.proxy import Score
 from space.architecture import Architecture
 from space.search_space import SearchSpace
@@ -54,10 +57,15 @@ class Computed:
 
 
 def searched(
-    folder: Path, space: SearchSpace, evaluator: Computed, budget: int, pool: int = 40
+    folder: Path,
+    space: SearchSpace,
+    evaluator: Computed,
+    budget: int,
+    pool: int = 40,
+    objectives: Sequence[str] = PAIR,
 ) -> optuna.Study:
     journal = Journal.of(folder)
-    study = open_study(journal)
+    study = open_study(journal, objectives)
     numbers = np.random.default_rng(0).permutation(space.size)[:pool]
     times = {space.architecture(n).id: 20.0 + i for i, n in enumerate(numbers.tolist())}
     known = np.log([times[space.architecture(n).id] for n in numbers.tolist()])
@@ -66,9 +74,11 @@ def searched(
         ms = times.get(architecture.id)
         return {"decode_ms": ms} if ms else None
 
-    proposer = Proposer(study, space, numbers, {1: known}, price, Sampler.grey_box, seed=0)
+    place = objectives.index("decode_ms")
+    proposer = Proposer(study, space, numbers, {place: known}, price, Sampler.grey_box, seed=0)
     ignored = dict.fromkeys(("on_change", "on_score"), lambda *_: None)
-    Search(study, proposer, evaluator, journal, ANCHOR, STEPS, "psnr", **ignored).run(budget, 2)
+    anchor = ANCHOR | {"ms_ssim": ANCHOR["psnr"]}
+    Search(study, proposer, evaluator, journal, anchor, STEPS, "psnr", **ignored).run(budget, 2)
     return study
 
 
@@ -129,3 +139,81 @@ def test_the_reference_is_trained_to_the_end(tiny: SearchSpace) -> None:
     score = evaluate_reference(Computed((0, 10)), tiny.reference, STEPS, "psnr")
     assert (score.steps, score.train_s, score.score_s) == (STEPS, 3.0, 6.0)
     assert score.curve == curve(tiny.reference, STEPS)
+
+
+BOTH = ("decode_ms", "bd_rate_ms_ssim_percent", "bd_rate_percent")
+
+
+def by_two_metrics(architecture: Architecture, steps: int) -> Curve:
+    """By MS-SSIM, the wider the latent the better."""
+    gain = 0.004 * architecture.latent_channels
+    return {**curve(architecture, steps), "ms_ssim": [value + gain for value in ANCHOR["psnr"]]}
+
+
+def test_bd_rates_by_two_metrics_are_told_in_the_order_of_the_objectives(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = searched(tmp_path, tiny, Computed((), by_two_metrics), 16, objectives=BOTH)
+    assert states(study) == {TrialState.COMPLETE}
+    for trial in counted(study.trials):
+        found = trial.user_attrs["curve"]
+        expected = [
+            trial.user_attrs["costs"]["decode_ms"],
+            bd_rate_percent(ANCHOR | {"ms_ssim": ANCHOR["psnr"]}, found, "ms_ssim"),
+            bd_rate_percent(ANCHOR, found, "psnr"),
+        ]
+        assert trial.values == pytest.approx(expected)
+
+
+def test_what_a_second_metric_cannot_compare_fails_and_says_by_which(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    narrow = min(tiny.parameters["latent_channels"])
+
+    def falling(architecture: Architecture, steps: int) -> Curve:
+        found = by_two_metrics(architecture, steps)
+        return {**found, "ms_ssim": found["ms_ssim"][::-1]} if wrong(architecture) else found
+
+    def wrong(architecture: Architecture) -> bool:
+        return architecture.latent_channels == narrow
+
+    study = searched(tmp_path, tiny, Computed((), falling), 40, objectives=BOTH)
+    ended = counted(study.trials)
+    assert len(ended) == 40
+    failed = [t for t in ended if t.state == TrialState.FAIL]
+    wrongs = [t for t in ended if wrong(Architecture.from_json(t.user_attrs["architecture"]))]
+    assert failed == wrongs
+    assert failed
+    for trial in failed:
+        assert trial.user_attrs["error"].startswith("the candidate's ms_ssim does not rise")
+
+
+def test_rungs_take_the_objectives_in_any_order(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = searched(tmp_path, tiny, Computed((0,)), 40, objectives=PAIR[::-1])
+    assert states(study) == {TrialState.COMPLETE, TrialState.PRUNED}
+    (tmp_path / "pair").mkdir()
+    plain = searched(tmp_path / "pair", tiny, Computed((0,)), 40)
+    assert {t.user_attrs["id"]: t.state for t in counted(study.trials)} == {
+        t.user_attrs["id"]: t.state for t in counted(plain.trials)
+    }
+
+
+def test_the_models_forecast_is_recorded_with_the_trial(tiny: SearchSpace, tmp_path: Path) -> None:
+    study = searched(tmp_path, tiny, Computed((), by_two_metrics), 20, objectives=BOTH)
+    table = trials_frame(study, "psnr").set_index("number")
+    names = ["predicted_bd_rate_ms_ssim", "predicted_bd_rate"]
+    known = [PREDICTED in trial.user_attrs for trial in counted(study.trials)]
+    assert known == sorted(known)
+    assert not known[START - 1]
+    assert known[-1]
+    for trial in counted(study.trials):
+        found = trial.user_attrs.get(PREDICTED)
+        shown = [
+            (table[f"{name}_percent"][trial.number], table[f"{name}_std_percent"][trial.number])
+            for name in names
+        ]
+        if found:
+            assert [tuple(found[name]) for name in BOTH[1:]] == shown
+            assert np.array(shown)[:, 1].min() > 0
+        else:
+            assert np.isnan(shown).all()
