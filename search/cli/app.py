@@ -51,7 +51,10 @@ add_command(
     "+space=pico_large run.name=longer pretrain.joint.steps=26000",
     **TO_HYDRA,
 )  # fmt: skip
-add_command(app, f"{CALL} report", report, "mine", "runs/mine", "mine --root runs")
+add_command(
+    app, f"{CALL} report", report,
+    "mine", "runs/mine", "mine --root runs", "mine --watch --serve", "mine other --out both.html",
+)  # fmt: skip
 add_command(
     app, f"{CALL} promote", promote,
     "reference --knee",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def report(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="Folders of runs, or their names below --root."),
+        typer.Argument(metavar="RUN", help="Folders of runs, or their names below --root."),
     ],
     *,
     out: Annotated[

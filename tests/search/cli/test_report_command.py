@@ -41,7 +41,7 @@ def test_an_unknown_run(capsys: pytest.CaptureFixture[str]) -> None:
         ("mine --serve --port 0", "'0' is not a whole number from 1 to 65535"),
         ("mine --serve --port 65536", "'65536' is not a whole number from 1 to 65535"),
         ("mine --serve --port http", "'http' is not a whole number from 1 to 65535"),
-        ("", "Missing argument 'RUN...'"),
+        ("", "Missing argument 'RUN'"),
         ("mine nothing", "no run 'nothing'; expected a run's folder"),
         ("mine mine", "study.journal is missing"),
     ],
