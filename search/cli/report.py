@@ -144,7 +144,7 @@ def _watch(write: Callable[[], Path], journals: Sequence[Path], seen: Versions) 
     from search.report.live import INTERVAL_S, watch
 
     print(
-        f"Rewriting it at most every {INTERVAL_S:g} s while the search runs. Ctrl-C ends it.",
+        f"Rewriting the report at most every {INTERVAL_S:g} s while the search runs. Ctrl-C ends it.",
         flush=True,
     )
     watch(write, journals, seen)
