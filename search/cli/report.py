@@ -143,8 +143,5 @@ def _watch(write: Callable[[], Path], journals: Sequence[Path], seen: Versions) 
     """Rewrite the report whenever a run has changed, until Ctrl-C."""
     from search.report.live import INTERVAL_S, watch
 
-    print(
-        f"Rewriting the report at most every {INTERVAL_S:g} s while the search runs. Ctrl-C ends it.",
-        flush=True,
-    )
+    print(f"Rewriting the report at most every {INTERVAL_S:g} s. Ctrl-C ends it.", flush=True)
     watch(write, journals, seen)
