@@ -78,7 +78,7 @@ def _notes(runs: Sequence[_Run]) -> list[str]:
             "The runs have different objectives or metrics. Their BD-rates and hypervolumes cannot "
             "be compared with each other."
         )
-    kinds = {
+    kinds: dict[str, set[str | None]] = {
         "device": {run.record.device for run in runs},
         "set of photographs": {run.record.data_digest for run in runs},
         "reference architecture": {_reference_id(run.folder) for run in runs},

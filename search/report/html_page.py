@@ -48,9 +48,9 @@ def html_page(
         found=any(run["best"] for run in runs),
         sentences=sentences,
         data=_for_script(json.dumps(content, allow_nan=False, separators=(",", ":"))),
-        css=Markup((WEB / "page.css").read_text()),
+        css=Markup((WEB / "page.css").read_text(encoding="utf-8")),
         plotly=Markup(plotly.offline.get_plotlyjs()),
-        script=Markup("\n".join((WEB / f"{name}.js").read_text() for name in SCRIPTS)),
+        script=Markup("\n".join((WEB / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)),
     )
 
 
