@@ -8,7 +8,8 @@ the factor of a known objective is a length. All objectives are minimised.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from itertools import pairwise
 
 import moocore
@@ -29,19 +30,25 @@ def expected_hypervolume_improvement(
     [n, m]. An objective is known if its `std` is zero for all candidates.
     """
     total = np.zeros(len(mean))
+    lengths = [_expected_lengths(mean[:, m], std[:, m]) for m in range(len(reference_point))]
     for lower, upper in boxes(front, reference_point):
         volume = np.ones(len(mean))
-        for m in range(len(reference_point)):
-            volume *= _expected_length(mean[:, m], std[:, m], lower[m], upper[m])
+        for length, low, high in zip(lengths, lower, upper, strict=True):
+            volume *= length(low, high)
         total += volume
     return total
 
 
-def _expected_length(mean: Vector, std: Vector, lower: float, upper: float) -> Vector:
-    """Expected length [n] of the part of [lower, upper] that lies above a normal variable."""
+def _expected_lengths(mean: Vector, std: Vector) -> Callable[[float, float], Vector]:
+    """Function that maps bounds `lower` and `upper` to expected lengths [n].
+
+    It is the length of the part of [lower, upper] that lies above each of n normal variables.
+    """
     if not std.any():
-        return np.clip(upper - np.maximum(mean, lower), 0, None)
-    return _expected_shortfall(mean, std, upper) - _expected_shortfall(mean, std, lower)
+        return lambda lower, upper: np.clip(upper - np.maximum(mean, lower), 0, None)
+    # With three or more objectives, many boxes share a bound.
+    shortfall = cache(partial(_expected_shortfall, mean, std))
+    return lambda lower, upper: shortfall(upper) - shortfall(lower)
 
 
 def _expected_shortfall(mean: Vector, std: Vector, bound: float) -> Vector:
