@@ -27,7 +27,7 @@ function drawParallel() {
     line: { color: rows.map((row) => run.values[objective][row]), colorscale: SCALE, reversescale: true },
     labelfont: { size: 11 }, rangefont: { size: 9 },
     unselected: { line: { color: themeColour("line"), opacity: 0.15 } },
-  }], { margin: { l: 60, r: 40, t: 90, b: 30 } });
+  }], { margin: { l: 110, r: 50, t: 90, b: 30 } });
   showBrushed();
 }
 
