@@ -170,8 +170,8 @@ class SearchConfig:
     """Goal, metric and budget of the search."""
 
     mode: Mode = Mode.pareto
-    """`pareto` searches for the front of quality and decode time, `band` for the best codec near
-    one decode time."""
+    """`pareto` searches for the front of the `objectives`, `band` for the best codec near one
+    decode time."""
     target_ms: float | None = None
     """Predicted decode time of candidates, in ms; used only with `mode=band`."""
     tolerance: float = 0.05
