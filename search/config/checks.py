@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from latency_predictor.writing import write_whole
 from search.config.bounds import check_bounds
@@ -16,6 +17,7 @@ from search.config.schema import Config, ConfigError, PretrainConfig, ProxyConfi
 from search.metrics import MetricError, find_metric
 from search.metrics.loss import MSE, check_weights
 from search.study.goal import find_band
+from search.study.journal import REMEDY
 from search.study.objectives import find_objectives
 from space.architecture import LEVELS
 from space.codec.precision import BRANCH_DTYPES
@@ -98,15 +100,38 @@ def check_continues(config: Config, folder: Path) -> None:
     """
     if not (folder / CONFIG_FILE).exists():
         return
-    saved = yaml.safe_load((folder / CONFIG_FILE).read_text())
-    # Keys that did not exist yet when the run was started have their default value.
-    before = OmegaConf.to_container(OmegaConf.merge(_lasting(Config()), saved))
+    before = read_config(folder)
     changed = sorted(_differences(before, _lasting(config)))
     if changed:
         raise ConfigError(
             f"run '{folder.name}' was started with other values of {', '.join(changed)}; restore "
             f"them to continue it, or start another run with run.name=NAME"
         )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The values that `write_config` wrote to a run's folder. Raises ConfigError if broken.
+
+    Keys that did not exist yet when the run was started have their default value.
+    """
+    path, defaults = folder / CONFIG_FILE, _lasting(Config())
+    try:
+        saved = yaml.safe_load(path.read_bytes())
+        if not (isinstance(saved, dict) and all(_fits(saved[key], defaults, key) for key in saved)):
+            raise ValueError("expected the sections of a configuration")
+        merged = OmegaConf.to_container(OmegaConf.merge(defaults, saved))
+    except (OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        why = str(error).partition("\n")[0]
+        raise ConfigError(f"{path}{line}: is broken ({why}); {REMEDY}") from error
+    assert isinstance(merged, dict)
+    return {str(key): value for key, value in merged.items()}
+
+
+def _fits(value: object, defaults: Mapping[str, Any], key: str) -> bool:
+    """Whether a value of a saved configuration is a section where the default is one."""
+    return key in defaults and (not isinstance(defaults[key], dict) or isinstance(value, dict))
 
 
 def write_config(config: Config, folder: Path) -> None:

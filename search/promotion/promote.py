@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import yaml
 from rich.console import Console
 
 from latency_predictor.errors import UserError
-from search.config.checks import CONFIG_FILE, check_name
+from latency_predictor.writing import write_whole
+from search.config.checks import CONFIG_FILE, check_name, read_config
 from search.data.photographs import CROP_CACHE, Photographs, load_photographs
 from search.data.text_mask import TextDetector, masks_of
 from search.promotion.card import PICTURES, README, Card, write_card
@@ -83,8 +84,7 @@ def promote(
 def _photographs(promotion: Promotion, run: Path, cache: Path) -> Photographs:
     """The photographs in `data.root` if it is set, or else those of the run."""
     data = promotion.data
-    config = run / CONFIG_FILE
-    of_run = yaml.safe_load(config.read_text())["data"]["root"] if config.is_file() else None
+    of_run = read_config(run)["data"]["root"] if (run / CONFIG_FILE).is_file() else None
     return load_photographs(
         data.root or of_run, data.max_photographs, promotion.recipe.crops, data.select_crops, cache
     )
@@ -160,6 +160,8 @@ def _finish(job: Job, photographs: Photographs) -> None:
     """Write the pictures and the card of a trained model."""
     figure = draw(Model.load(job.folder), photographs.report)
     if figure:
-        figure.savefig(job.folder / PICTURES, dpi=100)
+        file = BytesIO()
+        figure.savefig(file, format="png", dpi=100)
         plt.close(figure)
+        write_whole(job.folder / PICTURES, file.getvalue())
     write_card(job.folder)

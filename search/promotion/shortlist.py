@@ -41,10 +41,15 @@ def trials_of(folder: Path) -> pd.DataFrame:
     """The table of trials of a run. Raises RecordError if it is missing or cannot be read."""
     table = find_trials(folder)
     try:
-        return pd.read_parquet(table)
+        trials = pd.read_parquet(table)
+        if lacking := {"id", "architecture", BD_RATE, "decode_ms"} - set(trials):
+            raise ValueError(f"it has no column {min(lacking)}")
     # pyarrow's errors are ValueErrors too.
     except (OSError, ValueError) as error:
-        raise RecordError(f"{table} is broken: {error}") from error
+        raise RecordError(
+            f"{table} is broken: {error}; `python -m search report {folder}` writes it again"
+        ) from error
+    return trials
 
 
 def chosen(selection: Selection, trials: pd.DataFrame, record: RunRecord) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import optuna
 from filelock import FileLock, Timeout
 
 from search.config.schema import ConfigError, RunConfig
+from search.data.own_folders import mark
 from search.study.journal import JOURNAL, Journal
 from search.study.records import RecordError, RunRecord
 from search.study.study import open_study
@@ -37,21 +38,32 @@ def find_run(name: str, root: Path = ROOT) -> Path:
 
 @contextmanager
 def locked(folder: Path, busy: str) -> Iterator[None]:
-    """Create a folder and lock it. Raises ConfigError(busy) if another process holds the lock."""
+    """Create a folder, lock it and mark it as written by a command.
+
+    Raises ConfigError(busy) if another process holds the lock, and OSError if the folder cannot be
+    written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
+            mark(folder)
             yield
     except Timeout:
         raise ConfigError(busy) from None
 
 
 def read_study(folder: Path) -> optuna.Study:
-    """The study of a run. Raises RecordError if the folder lacks it."""
+    """The study of a run. Raises RecordError if the folder lacks it, JournalError if it is damaged.
+
+    A study that does not exist yet is not created.
+    """
     path = folder / JOURNAL
-    if not path.exists():
+    if not path.is_file():
         raise RecordError(f"{path} is missing: a report needs the run's study")
-    return open_study(Journal.of(folder), RunRecord.read(folder).goal.objectives)
+    journal = Journal.of(folder)
+    if not journal.check():
+        raise RecordError(f"{path} has no entry: a report needs the run's study")
+    return open_study(journal, RunRecord.read(folder).goal.objectives)
 
 
 def find_trials(folder: Path) -> Path:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
 
 JOURNAL = "study.journal"
+REMEDY = "restore the file, or start another run with run.name=NAME"
+"""What an error about a broken file of a run ends with."""
+
+
+class JournalError(UserError):
+    """The journal of a run is damaged."""
 
 
 class Journal(JournalFileBackend):
@@ -21,7 +29,9 @@ class Journal(JournalFileBackend):
     """
 
     def __init__(self, path: str) -> None:
-        super().__init__(path)
+        # Optuna's other lock is a symbolic link, which some file systems do not have.
+        super().__init__(path, JournalFileOpenLock(path))
+        self.path = Path(path)
         self._held: list[dict[str, Any]] | None = None
         self._begun: int | None = None
         self._unseen = 0
@@ -31,9 +41,25 @@ class Journal(JournalFileBackend):
     @classmethod
     def of(cls, folder: Path) -> Self:
         """The journal of a run's folder, created if it does not exist."""
-        # The lock is a symbolic link to the journal. With a relative target it would dangle, and a
-        # lock that a killed process left behind would never be recognised as stale.
-        return cls(str((folder / JOURNAL).absolute()))
+        return cls(str(folder / JOURNAL))
+
+    def check(self) -> bool:
+        """Check every whole line; return whether there is one. Raises JournalError.
+
+        An unfinished last line is what an interruption leaves, and is no error.
+        """
+        whole = self.path.read_bytes().rpartition(b"\n")[0]
+        lines = whole.split(b"\n") if whole else []
+        for number, line in enumerate(lines, start=1):
+            try:
+                entry = json.loads(line)
+            except ValueError:  # also of bytes that are not UTF-8
+                entry = None
+            if not (isinstance(entry, dict) and {"op_code", "worker_id"} <= entry.keys()):
+                raise JournalError(
+                    f"{self.path}, line {number}: is broken, no entry of a study; {REMEDY}"
+                )
+        return bool(lines)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -50,11 +76,15 @@ class Journal(JournalFileBackend):
                 self._unseen += len(written) - len(held)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write entries, or hold them within `batch`."""
-        if self._held is None:
-            super().append_logs(logs)
-        else:
+        """Write entries, or hold them within `batch`. Raises an OSError that names the file."""
+        if self._held is not None:
             self._held += logs
+            return
+        try:
+            super().append_logs(logs)
+        except OSError as error:
+            why = error.strerror or error
+            raise OSError(f"{self.path}: cannot be written ({why})") from error
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """Entries from number `log_number_from` on, including entries that `batch` still holds."""

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from search.config.schema import Sampler
 from search.sampler.grey_box import START, GreyBoxSampler, Points, PoolExhausted
 from search.study.goal import objective_values
-from search.study.journal import Journal
+from search.study.journal import REMEDY, Journal, JournalError
 from search.study.objectives import PAIR, bd_rate_column
 from search.study.samplers import make_sampler
 from space.architecture import Architecture
@@ -35,6 +35,9 @@ suggestion is refused if it violates the constraints or repeats an architecture.
 PREDICTED = "predicted"
 """User attribute of a trial whose candidate the grey-box sampler's model chose: the forecast mean
 and standard deviation of each BD-rate that is an objective, by column, in percent."""
+
+TRIAL_ATTRS = {"id", "architecture", "costs"}
+"""User attributes of every trial that counts."""
 
 Costs = dict[str, float]
 Numbers = NDArray[np.int64]
@@ -62,22 +65,45 @@ class Candidate:
 def open_study(journal: Journal, objectives: Sequence[str] = PAIR) -> optuna.Study:
     """Open the study of a journal, or create it if the journal is empty.
 
-    A new study minimises `objectives`, given as columns (see search/study/objectives.py).
+    A new study minimises `objectives`, given as columns (see search/study/objectives.py). Raises
+    JournalError if the journal is damaged.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = JournalStorage(journal)
-    try:
+    if journal.check():
         # `create_study` would write an entry even if the study exists.
-        study = optuna.load_study(study_name=NAME, storage=storage)
-    except KeyError:
+        study = _replayed(journal)
+        _check_trials(study, journal)
+    else:
         study = optuna.create_study(
-            study_name=NAME, storage=storage, directions=["minimize"] * len(objectives)
+            study_name=NAME,
+            storage=JournalStorage(journal),
+            directions=["minimize"] * len(objectives),
         )
     if study.metric_names is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(objectives))
     return study
+
+
+def _replayed(journal: Journal) -> optuna.Study:
+    """The study of a journal that has entries. Raises JournalError if they do not form one."""
+    try:
+        return optuna.load_study(study_name=NAME, storage=JournalStorage(journal))
+    # Entries that do not fit together make Optuna raise errors of many kinds.
+    except Exception as error:
+        raise JournalError(
+            f"{journal.path}: is broken, its entries form no study "
+            f"({type(error).__name__}: {error}); {REMEDY}"
+        ) from error
+
+
+def _check_trials(study: optuna.Study, journal: Journal) -> None:
+    """Raise JournalError if entries of a trial that counts are missing from the journal."""
+    for trial in counted(study.get_trials(deepcopy=False)):
+        if missing := TRIAL_ATTRS - trial.user_attrs.keys():
+            what = f"trial {trial.number} lacks its {min(missing)}"
+            raise JournalError(f"{journal.path}: is broken, {what}; {REMEDY}")
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:

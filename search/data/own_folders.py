@@ -1,0 +1,49 @@
+"""Folders that the commands write; pictures in them are not taken for photographs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+MARKER = ".codec-search"
+"""File in every folder that a command writes."""
+MARKER_TEXT = (
+    "codec-search wrote this folder. Pictures below it are not taken for photographs. "
+    "Delete this file to change that.\n"
+)
+UNMARKED = (
+    {"run.json", "study.journal"}, {"run.json", "trials.parquet"}, {"promotion.json"},
+    {"measured.jsonl"}, {"supernet.safetensors", "curves.csv"},
+)  # fmt: skip
+"""Names of files by which the folders of earlier versions are recognised, which lack the marker:
+runs, promoted models, benches and supernets. A folder needs all names of one set."""
+
+
+def mark(folder: Path) -> None:
+    """Mark a folder as written by a command. Raises OSError if it cannot be written."""
+    if not (folder / MARKER).exists():
+        (folder / MARKER).write_text(MARKER_TEXT)
+
+
+def is_own(names: set[str]) -> bool:
+    """Whether a command wrote the folder that has files with these names."""
+    return MARKER in names or any(known <= names for known in UNMARKED)
+
+
+def foreign_files(root: Path) -> Iterator[Path]:
+    """Files in and below a folder, except those in folders that the commands write.
+
+    Links to folders are followed. A folder to which several paths lead is visited once.
+    """
+    seen: set[tuple[int, int]] = set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        place = Path(folder).stat()
+        key = (place.st_dev, place.st_ino)
+        if key in seen or is_own(set(names)):
+            below.clear()
+            continue
+        seen.add(key)
+        below.sort()
+        for name in names:
+            yield Path(folder, name)
