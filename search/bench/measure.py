@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
+from latency_predictor.printable import printable
 from search.bench.anchors import BenchCodec, CodecError, Pixels, anchor
 from search.bench.store import Measured
 from search.data.images import ImageError, read_rgb
@@ -116,7 +117,7 @@ def _codec_of_model(path: Path) -> BenchCodec:
     name = name_of(path)
     return BenchCodec(
         name,
-        name,
+        printable(name),
         f"model {model.id.hex()}",
         tuple(float(level) for level in range(LEVELS)),
         lambda pixels, quality: files.encode(pixels, model, quality),

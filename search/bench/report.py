@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from latency_predictor.printable import printable
 from latency_predictor.writing import write_whole
 from search.bench.anchors import BenchCodec
 from search.bench.plots import plot_rate_distortion
@@ -37,8 +39,10 @@ def write_bench_report(folder: Path, results: Results, summary: Sequence[str]) -
     """
     for metric in results.metrics:
         figure = plot_rate_distortion(results, metric)
-        figure.savefig(folder / picture_of(metric), dpi=130)
+        file = BytesIO()
+        figure.savefig(file, dpi=130)
         plt.close(figure)
+        write_whole(folder / picture_of(metric), file.getvalue())
     text = "\n\n".join(
         [
             f"# {len(results.codecs)} codecs, {len(results.photographs)} photographs",
@@ -55,7 +59,7 @@ def write_bench_report(folder: Path, results: Results, summary: Sequence[str]) -
             *(f"- **{codec.title}** ({codec.name}): {codec.settings}" for codec in results.codecs),
         ]
     )
-    write_whole(folder / REPORT, text.encode() + b"\n")
+    write_whole(folder / REPORT, _shown(text).encode() + b"\n")
     return folder / REPORT
 
 
@@ -66,7 +70,7 @@ def summarise(results: Results, skipped: Sequence[str], failures: Sequence[Failu
         [codec.title, *(_bd_rate(results, codec, metric, refused) for metric in results.metrics)]
         for codec in results.codecs[1:]
     ]
-    return [
+    paragraphs = [
         *_remarks(results, skipped, failures),
         f"## BD-rate against {results.anchor.title}, %",
         "Negative values mean fewer bits at equal quality. BD-rates are computed from the mean "
@@ -75,6 +79,12 @@ def summarise(results: Results, skipped: Sequence[str], failures: Sequence[Failu
         markdown_table(["codec", *(find_metric(metric).label for metric in results.metrics)], rows),
         *(["No BD-rate:\n" + _items(refused)] if refused else []),
     ]
+    return list(map(_shown, paragraphs))
+
+
+def _shown(text: str) -> str:
+    """A text of several lines, with escapes where names of files cannot be printed."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _bd_rate(results: Results, codec: BenchCodec, metric: str, refused: list[str]) -> str:

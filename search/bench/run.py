@@ -17,6 +17,7 @@ from search.bench.pool import WorkerPool
 from search.bench.report import Failure, summarise, write_bench_report
 from search.bench.results import Results
 from search.bench.store import FILE, Store
+from search.data.own_folders import mark
 from search.data.photographs import find_photographs
 from search.metrics import find_metric
 
@@ -48,7 +49,12 @@ def bench(request: Request, console: Console) -> tuple[Path, list[str]]:
     """
     codecs = _codecs(request.sources)
     paths = find_photographs(request.photographs)
+    if request.out.resolve() == Path(request.photographs).resolve():
+        raise BenchError(
+            f"{request.out}: is the folder of the photographs; choose another folder with --out"
+        )
     request.out.mkdir(parents=True, exist_ok=True)
+    mark(request.out)
     try:
         with FileLock(request.out / ".lock", timeout=0), WorkerPool(request.workers) as pool:
             store = Store(request.out / FILE)

@@ -87,9 +87,13 @@ class Store:
         return iter(self._found.values())
 
     def append(self, measured: Measured) -> None:
-        """Append a measurement to the file. Raises OSError."""
-        with self._path.open("ab") as file:
-            file.write(json.dumps(asdict(measured)).encode() + b"\n")
+        """Append a measurement to the file. Raises an OSError that names the file."""
+        try:
+            with self._path.open("ab") as file:
+                file.write(json.dumps(asdict(measured)).encode() + b"\n")
+        except OSError as error:
+            why = error.strerror or error
+            raise OSError(f"{self._path}: cannot be written ({why})") from error
         self._add(measured)
 
     def _add(self, new: Measured) -> None:

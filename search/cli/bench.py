@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latency_predictor.cli.errors import continuing
-from latency_predictor.cli.values import whole_number
+from latency_predictor.cli.places import check_folder
+from latency_predictor.cli.values import path, whole_number
+from latency_predictor.printable import printable
+from search.cli.options import path_or_default, path_text
 
 if TYPE_CHECKING:
     from search.bench.run import Request
@@ -18,11 +21,16 @@ if TYPE_CHECKING:
 
 def bench(
     photographs: Annotated[
-        str, typer.Argument(metavar="PHOTOS", help="Folder of photographs, searched recursively.")
+        str,
+        typer.Argument(
+            metavar="PHOTOS",
+            parser=path_text,
+            help="Folder of photographs, searched recursively.",
+        ),
     ],
     model: Annotated[
         list[Path] | None,
-        typer.Option(metavar="MODEL...", help="Models written by train or promote."),
+        typer.Option(metavar="MODEL...", parser=path, help="Models written by train or promote."),
     ] = None,
     codecs: Annotated[
         str | None,
@@ -45,7 +53,10 @@ def bench(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for measurements and the report.")
+        Path,
+        typer.Option(
+            metavar="DIR", parser=path_or_default, help="Folder for measurements and the report."
+        ),
     ] = Path("results/bench"),
     workers: Annotated[
         int,
@@ -61,20 +72,19 @@ def bench(
     Measurements are kept: the same command continues after an interruption, and another command
     with the same --out measures only what is missing.
     """
-    from rich.console import Console
-
     from search.bench import run
+    from search.cli.console import make_console
     from search.promotion.card import keep_bench
 
     models = model or []
     listed = _names("--codecs", codecs), _names("--metrics", metrics)
     request = _request(photographs, models, *listed, anchor, out, workers)
     with continuing():
-        report, summary = run.bench(request, Console(stderr=True))
+        report, summary = run.bench(request, make_console(stderr=True))
         for path in models:
             folder = path if path.is_dir() else path.parent
             keep_bench(folder, photographs, report, summary, request.metrics)
-    print("\n\n".join([*summary, f"Report: {report}"]))
+    print("\n\n".join([*summary, f"Report: {printable(report)}"]))
 
 
 def _request(
@@ -100,6 +110,7 @@ def _request(
         find_metric(name)
     if out.resolve() in [path.resolve() for path in models]:
         raise BenchError(f"--out {out}: is the folder of a model; choose another folder")
+    check_folder(out)
     return Request(
         photographs=photographs,
         sources=(first, *(source for source in sources if source != first)),

@@ -9,15 +9,21 @@ import typer
 
 from latency_predictor.cli.places import check_file
 from latency_predictor.cli.progress import shown
+from latency_predictor.cli.values import path
+from latency_predictor.printable import printable
 from search.cli.models import load_model, naming
 from search.cli.options import ModelPath
+from search.cli.replacing import Force, check_output, is_decoded
 
 
 def decode(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="File written by encode.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="PNG file to write.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", parser=path, help="File written by encode.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", parser=path, help="PNG file to write.")],
     *,
     model: ModelPath,
+    force: Force = False,
 ) -> None:
     """Decode a file that `encode` wrote, and write it as PNG.
 
@@ -30,9 +36,10 @@ def decode(
 
     check_png(out)
     check_file(out, file, model)
+    check_output(out, is_decoded, "RGB picture of 8 bits as decode writes it", force)
     codec = load_model(model)
     data = file.read_bytes()
     with naming(file, BitstreamError), naming(model, ModelError):
         pixels = files.decode(data, codec, lambda tiles: shown(tiles, "Decoding"))
     write_png(pixels, out)
-    print(f"{out}: {pixels.shape[1]}x{pixels.shape[0]}")
+    print(f"{printable(out)}: {pixels.shape[1]}x{pixels.shape[0]}")

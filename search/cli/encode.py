@@ -10,8 +10,11 @@ import typer
 
 from latency_predictor.cli.places import check_file
 from latency_predictor.cli.progress import shown
+from latency_predictor.cli.values import path
+from latency_predictor.printable import printable
 from search.cli.models import load_model, naming
 from search.cli.options import ModelPath
+from search.cli.replacing import Force, check_output, is_coded
 
 
 def _quality(text: str) -> float:
@@ -30,14 +33,17 @@ def _quality(text: str) -> float:
 def encode(
     image: Annotated[
         Path,
-        typer.Argument(metavar="IMAGE", help="Image: PNG, JPEG, WebP, TIFF, HEIC or AVIF."),
+        typer.Argument(
+            metavar="IMAGE", parser=path, help="Image: PNG, JPEG, WebP, TIFF, HEIC or AVIF."
+        ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", parser=path, help="File to write.")],
     *,
     model: ModelPath,
     quality: Annotated[
         float, typer.Option(metavar="Q", parser=_quality, help="Quality, 0 to 7.")
     ] = 4.0,
+    force: Force = False,
 ) -> None:
     """Compress a photograph.
 
@@ -50,6 +56,7 @@ def encode(
     from space.bitstream.model_file import ModelError
 
     check_file(out, image, model)
+    check_output(out, is_coded, "file of encode", force)
     codec = load_model(model)
     pixels = read_rgb(image).pixels
     with naming(image, BitstreamError), naming(model, ModelError):
@@ -57,4 +64,4 @@ def encode(
     write_whole(out, data)
     height, width, _ = pixels.shape
     bpp = 8 * len(data) / (height * width)
-    print(f"{out}: {width}x{height}, {len(data):,} bytes, {bpp:.3f} bpp")
+    print(f"{printable(out)}: {width}x{height}, {len(data):,} bytes, {bpp:.3f} bpp")

@@ -10,6 +10,8 @@ import typer
 
 from latency_predictor.cli.places import check_parent
 from latency_predictor.cli.progress import shown
+from latency_predictor.cli.values import path
+from latency_predictor.printable import printable
 
 CHECKS = {
     "core_ml": "Core ML programs, run in torch",
@@ -21,12 +23,14 @@ CHECKS = {
 
 def export(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Model written by train or promote.")
+        Path,
+        typer.Argument(metavar="MODEL", parser=path, help="Model written by train or promote."),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
+            parser=path,
             show_default="NAME-export next to a file NAME.safetensors, or export in a folder",
             help="Folder to write; an older export is replaced.",
         ),
@@ -55,7 +59,7 @@ def export(
         manifest = write(trained, folder, lambda names: shown(names, "Exporting"))
     except ExportError as error:
         raise ExportError(f"{model}: {error}") from error
-    print(f"{folder}: {_summary(manifest)}")
+    print(f"{printable(folder)}: {_summary(manifest)}")
 
 
 def _summary(manifest: dict[str, Any]) -> str:

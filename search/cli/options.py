@@ -7,12 +7,24 @@ from typing import Annotated
 
 import typer
 
+from latency_predictor.cli.values import path
+
 
 def _default_root() -> Path:
     """The default of `run.root`, imported when a command runs, as the import takes long."""
     from search.study.folders import ROOT
 
     return ROOT
+
+
+def path_or_default(value: str | Path) -> Path:
+    """Parse the value of an option with a default, which Typer passes to the parser too."""
+    return path(str(value))
+
+
+def path_text(text: str) -> str:
+    """Parse an argument that is a path or a name. Raises BadParameter if it is empty."""
+    return str(path(text))
 
 
 Words = Annotated[
@@ -24,17 +36,24 @@ Words = Annotated[
     ),
 ]
 RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="Folder of a run, or its name below --root.")
+    str,
+    typer.Argument(
+        metavar="RUN", parser=path_text, help="Folder of a run, or its name below --root."
+    ),
 ]
 Root = Annotated[
     Path,
     typer.Option(
         metavar="DIR",
+        parser=path_or_default,
         default_factory=_default_root,
         show_default=False,
         help="Folder that holds the runs; by default that of run.root.",
     ),
 ]
 ModelPath = Annotated[
-    Path, typer.Option("--model", metavar="MODEL", help="Model written by train or promote.")
+    Path,
+    typer.Option(
+        "--model", metavar="MODEL", parser=path, help="Model written by train or promote."
+    ),
 ]

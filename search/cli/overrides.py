@@ -11,6 +11,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from functools import partial
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -22,6 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from latency_predictor.cli.errors import continuing, exit_code
+from latency_predictor.cli.places import check_folder
+from search.cli.console import make_console
+from search.config.paths import expanded
 from search.config.schema import CONFIGS, Config, ConfigError
 
 CONFIG_PATHS = ("data.root", "run.root", "latency_model", "supernet", "search.tabular")
@@ -34,6 +38,8 @@ RENAMED = {
     "look_every": "validate_every",
 }
 """Keys that were renamed since version 0.1.0: the last component of a key, by its old name."""
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+QUOTES = " '\""
 _OVERRIDE = re.compile(r"(~|\+{0,2}(?=[^=]+=))(?P<key>[^=@+~]+)(@[^=]*)?(=.*)?$", re.DOTALL)
 
 
@@ -51,7 +57,7 @@ def for_each(
     """
     if {"-h", "--help"} & set(words):
         typer.echo(f"{context.get_help()}\n")
-    console = Console(stderr=to_stderr, soft_wrap=True, markup=False)
+    console = make_console(stderr=to_stderr)
     configs = composed(context.command_path, words)
     with continuing():
         codes = [exit_code(partial(work, config, console)) for config in configs]
@@ -68,12 +74,15 @@ def composed(call: str, words: Sequence[str]) -> list[Config]:
     if any(word.startswith("--e") for word in words):
         raise ConfigError("--experimental-rerun: not accepted; expected overrides as key=value")
     check_overrides(words, {"space", *names_of(asdict(Config()))}, ("space.", "proxy.loss."))
+    check_paths(words, CONFIG_PATHS)
     _check_space(words)
     found: list[Config] = []
 
     def collect(config: DictConfig) -> None:
         parsed = OmegaConf.to_object(config)
         assert isinstance(parsed, Config)
+        parsed.run.root = str(expanded(parsed.run.root))
+        check_folder(Path(parsed.run.root))
         found.append(parsed)
 
     task = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="run")(collect)
@@ -124,7 +133,8 @@ def for_hydra(word: str, paths: Sequence[str]) -> str:
     if key == "space":
         return f"+{word}"
     if key in paths and separator and value != "null" and value[:1] not in "'\"":
-        escaped = value.replace("'", "\\'")
+        # In Hydra's grammar, backslashes before a quote are escaped, and no others.
+        escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
         return f"{key}='{escaped}'"
     return word
 
@@ -150,6 +160,26 @@ def check_overrides(words: Sequence[str], known: set[str], free: tuple[str, ...]
             near = get_close_matches(key, known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "see --help"
             raise ConfigError(f"unknown key '{key}' in '{word}'; {hint}")
+
+
+def check_paths(words: Sequence[str], paths: Sequence[str]) -> None:
+    """Raise ConfigError for an empty path and for a variable of the shell in a path.
+
+    `paths` are the keys whose values are paths. An empty path often comes from a variable of the
+    shell that is not set, and would stand for the current folder.
+    """
+    for word in words:
+        key, separator, value = word.lstrip("+").partition("=")
+        if key not in paths or not separator:
+            continue
+        if not value.strip(QUOTES):
+            raise ConfigError(f"'{key}=': expected a path; leave out {key} for its default")
+        if variable := _VARIABLE.search(value):
+            name = variable[1]
+            raise ConfigError(
+                f"'{key}={value.strip(QUOTES)}': variables of the shell are not expanded; expected "
+                f"a path, such as ~/Pictures, or ${{oc.env:{name}}} for the value of {name}"
+            )
 
 
 def names_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -72,8 +72,7 @@ def promote(
     start=inherit, initialisation, FILE or FOLDER, name=NAME, seed=0, at_once=2, processes=1,
     retries=3, address=auto; search/promotion/recipe.py documents every key.
     """
-    from rich.console import Console
-
+    from search.cli.console import make_console
     from search.promotion.promote import promote as train
     from search.promotion.shortlist import Selection
     from search.study.folders import find_run
@@ -84,7 +83,7 @@ def promote(
             "no candidate chosen; expected --id ID, --best-under-ms MS, --knee or --shortlist N"
         )
     promotion = _composed(overrides or [])
-    console = Console(soft_wrap=True, markup=False)
+    console = make_console()
     with continuing():
         folders = train(find_run(run, root), selection, promotion, console)
     for folder in folders:
@@ -96,11 +95,18 @@ def _composed(overrides: Sequence[str]) -> Promotion:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from search.cli.overrides import check_overrides, for_hydra, names_of, readable_errors
+    from search.cli.overrides import (
+        check_overrides,
+        check_paths,
+        for_hydra,
+        names_of,
+        readable_errors,
+    )
     from search.config.schema import CONFIGS, ConfigError
     from search.promotion.recipe import Promotion
 
     check_overrides(overrides, set(names_of(asdict(Promotion()))), LOSS_PREFIXES)
+    check_paths(overrides, PROMOTION_PATHS)
     recipes = sorted(path.stem for path in (CONFIGS / "recipe").glob("*.yaml"))
     for word in overrides:
         key, _, value = word.partition("=")

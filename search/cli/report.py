@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latency_predictor.cli.values import whole_number
+from latency_predictor.cli.places import check_file
+from latency_predictor.cli.values import path, whole_number
 from latency_predictor.errors import UserError
-from search.cli.options import Root
+from search.cli.options import Root, path_text
+from search.cli.replacing import check_replaced, is_page
 
 if TYPE_CHECKING:
     from search.report.live import Versions
@@ -22,13 +24,16 @@ if TYPE_CHECKING:
 def report(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN", help="Folders of runs, or their names below --root."),
+        typer.Argument(
+            metavar="RUN", parser=path_text, help="Folders of runs, or their names below --root."
+        ),
     ],
     *,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
+            parser=path,
             show_default="comparison.html below --root",
             help="Page that compares several runs.",
         ),
@@ -87,7 +92,7 @@ def _check(
     serve: bool,
     port: int | None,
 ) -> None:
-    """Raise UserError for options that do not fit each other."""
+    """Raise UserError for options that do not fit each other, OSError for a file to keep."""
     if out is not None and len(runs) == 1:
         raise UserError(
             f"--out {out}: expected only with several runs; the page of a run is in its folder"
@@ -96,6 +101,9 @@ def _check(
         raise UserError(f"--json: not accepted with {'--watch' if watch else '--serve'}")
     if port is not None and not serve:
         raise UserError(f"--port {port}: expected only with --serve")
+    if out is not None:
+        check_file(out)
+        check_replaced(out, is_page, "page", "another name")
 
 
 def _writer(folders: Sequence[Path], out: Path | None, root: Path) -> Callable[[], Path]:
@@ -119,11 +127,10 @@ def _print_json(folders: Sequence[Path]) -> None:
 
 def _print(folders: Sequence[Path], page: Path) -> None:
     """Print the best candidates of each run, and where the page is."""
-    from rich.console import Console
-
+    from search.cli.console import make_console
     from search.report.terminal import print_best
 
-    console = Console(soft_wrap=True, markup=False)
+    console = make_console()
     for folder in folders:
         print_best(folder, console)
     console.print(f"Report: {page}", highlight=False)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from latency_predictor.writing import write_whole
+
 MARKER = ".codec-search"
 """File in every folder that a command writes."""
 MARKER_TEXT = (
@@ -23,7 +25,7 @@ runs, promoted models, benches and supernets. A folder needs all names of one se
 def mark(folder: Path) -> None:
     """Mark a folder as written by a command. Raises OSError if it cannot be written."""
     if not (folder / MARKER).exists():
-        (folder / MARKER).write_text(MARKER_TEXT)
+        write_whole(folder / MARKER, MARKER_TEXT.encode())
 
 
 def is_own(names: set[str]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 import jinja2
 import pandas as pd
 
+from latency_predictor.printable import printable
 from latency_predictor.writing import write_whole
 from search.bench.report import picture_of
 from search.costs.costs import HALVES
@@ -139,9 +140,10 @@ def keep_bench(
     """
     if not (folder / Card.FILE).is_file():
         return
+    measured_on = printable(Path(photographs).resolve().name)
     where = (
-        f"Measured on the photographs in `{Path(photographs).resolve().name}`. The model may have "
-        "been trained on some of them."
+        f"Measured on the photographs in `{measured_on}`. The model may have been trained on some "
+        "of them."
     )
     pictures = []
     for metric in metrics:

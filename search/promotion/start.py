@@ -8,6 +8,8 @@ from pathlib import Path
 import safetensors.torch
 from torch import Tensor
 
+from latency_predictor.printable import printable
+from search.config.paths import expanded
 from search.config.schema import ConfigError
 from search.data.photographs import Crops
 from search.promotion.trial import CHECKPOINT
@@ -36,7 +38,6 @@ class Promoted:
     @classmethod
     def load(cls, folder: Path) -> Promoted:
         """Load a promotion's folder. Raises CheckpointError if it has no valid checkpoint."""
-        folder = folder.expanduser()
         _, tensors = read_tensors(folder / CHECKPOINT, KEY, CheckpointError)
         weights = below(AVERAGE, tensors)
         if not weights:
@@ -70,12 +71,12 @@ def find_start(chosen: str, run: Path, train: Crops) -> tuple[Start, str]:
     if chosen == "initialisation":
         return initialisation_of(train), "the initialisation"
     if chosen != "inherit":
-        path = Path(chosen).expanduser()
+        path = expanded(chosen)
         if path.is_file():
             supernet = Supernet.load(path)
             return supernet, f"the supernet {supernet.digest}"
         promoted = Promoted.load(path)
-        return promoted, f"the weights {promoted.digest} of {path.name}"
+        return promoted, f"the weights {promoted.digest} of {printable(path.name)}"
     return _inherited(run, train)
 
 

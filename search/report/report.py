@@ -64,7 +64,9 @@ def _draw(folder: Path, state: Overview, record: RunRecord) -> None:
         write_whole(folder / f"{name}.png", _drawn(figure, "png"))
         plt.close(figure)
     if crops := read_samples(folder, [reference.id, *state.best["id"]]):
-        plots.samples(crops, state.best, reference.id).save(folder / "samples.png")
+        file = BytesIO()
+        plots.samples(crops, state.best, reference.id).save(file, "PNG")
+        write_whole(folder / "samples.png", file.getvalue())
 
 
 def _drawn(figure: Figure, kind: str) -> bytes:

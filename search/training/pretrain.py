@@ -14,6 +14,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemaining
 
 from search.bench.samples import most_detailed, reconstruct
 from search.config.checks import check_values
+from search.config.paths import expanded
 from search.config.schema import Config, ConfigError, PhaseConfig
 from search.data.images import write_png
 from search.data.photographs import CROP_CACHE, Photographs, load_photographs
@@ -71,7 +72,7 @@ def find_supernet(
 
 
 def _load(space: SearchSpace, chosen: str) -> Supernet:
-    supernet = Supernet.load(Path(chosen).expanduser())
+    supernet = Supernet.load(expanded(chosen))
     if not supernet.covers(space):
         raise ConfigError(
             f"supernet={chosen}: does not cover space {space.name}; expected a supernet that was "

@@ -1,5 +1,6 @@
 """The report on measurements that are written by hand."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -99,3 +100,24 @@ def test_the_page(store: Store, tmp_path: Path) -> None:
     pictures = re.findall(r"\((rate_\w+\.png)\)", page)
     assert pictures == ["rate_psnr.png", "rate_lite0_lpips.png"]
     assert all((tmp_path / name).stat().st_size > 5000 for name in pictures)
+
+
+def test_names_of_all_kinds_are_reported(store: Store, tmp_path: Path) -> None:
+    results = Results.collect(store, PHOTOS, [ANCHOR, OTHER], ("psnr",))
+    name = os.fsdecode(b"caf\xe9\x1b[31m.jpg")
+    failure = Failure("other", name, 2.0, "ValueError: too wide")
+    paragraphs = summarise(results, [f"{name}: broken"], [failure])
+    page = write_bench_report(tmp_path, results, paragraphs).read_text(encoding="utf-8")
+    assert r"- caf\xe9\x1b[31m.jpg: broken" in page
+    assert r"- other, caf\xe9\x1b[31m.jpg, quality 2" in "\n".join(paragraphs)
+
+
+def test_a_full_disk_is_said_with_the_file(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match=r"measured\.jsonl: cannot be written \(No space left"):
+        store.append(measured(ANCHOR, PHOTOS[0], 1.0, 1.0))
