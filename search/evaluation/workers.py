@@ -13,6 +13,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from search.config.schema import ConfigError, ProxyConfig
 from search.data.photographs import Crops, Photographs
+from search.evaluation.reaching import check_address, short_folder
 from search.evaluation.scores import EvaluationFailed
 from search.training.proxy import ProxyTraining, Score, begin, score_training
 from search.training.start import Start
@@ -24,26 +25,30 @@ POLL_S = 0.5
 """Longest wait for a score, in seconds, before the search loop continues."""
 
 
-def start_ray(address: str | None, workers: int | None) -> int:
+def start_ray(address: str | None, workers: int | None, key: str = "address") -> int:
     """Join the Ray cluster at `address`, or start a local one if `address` is None.
 
     Return the number of evaluations that run at a time: one per GPU, or one per CPU if there is no
-    GPU, and at most `workers`. Raises ConfigError if the cluster cannot be joined.
+    GPU, and at most `workers`. Raises ConfigError if the cluster cannot be joined. `key` is the
+    key of the configuration that holds the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None:
         # A cluster of one machine and one user needs no token file in the home folder.
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    else:
+        check_address(key, address)
     try:
         ray.init(
             address=address or "local",
             num_cpus=workers if address is None else None,
             include_dashboard=None if address else False,
+            _temp_dir=short_folder() if address is None else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
     except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"address={address}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{key}={address}: {str(error).splitlines()[0]}") from error
     resources = ray.cluster_resources()
     slots = int(resources.get("GPU", 0)) or int(resources["CPU"])
     return min(slots, workers or slots)
