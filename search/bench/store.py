@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from latency_predictor.errors import UserError
 
 FILE = "measured.jsonl"
@@ -51,6 +53,9 @@ class Measured:
         return 8 * self.bytes / (self.width * self.height)
 
 
+_MEASURED = TypeAdapter(Measured)
+
+
 class Store:
     """Measurements in a JSON Lines file.
 
@@ -69,10 +74,11 @@ class Store:
         whole = text[: text.rfind(b"\n") + 1]
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
-                self._add(Measured(**json.loads(line)))
-            except (TypeError, ValueError) as error:
+                self._add(_MEASURED.validate_json(line))
+            except ValidationError as error:
+                why = error.errors(include_url=False)[0]["msg"]
                 raise StoreError(
-                    f"{path}, line {number}: not a measurement of bench ({error}); move the file "
+                    f"{path}, line {number}: not a measurement of bench ({why}); move the file "
                     "away or choose another --out"
                 ) from error
         if len(whole) < len(text):

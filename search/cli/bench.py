@@ -72,8 +72,8 @@ def bench(
     Measurements are kept: the same command continues after an interruption, and another command
     with the same --out measures only what is missing.
     """
+    from latency_predictor.cli.console import make_console
     from search.bench import run
-    from search.cli.console import make_console
     from search.promotion.card import keep_bench
 
     models = model or []

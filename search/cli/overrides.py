@@ -22,9 +22,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from latency_predictor.cli.console import make_console
 from latency_predictor.cli.errors import continuing, exit_code
 from latency_predictor.cli.places import check_folder
-from search.cli.console import make_console
 from search.config.paths import expanded
 from search.config.schema import CONFIGS, Config, ConfigError
 

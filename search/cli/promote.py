@@ -72,7 +72,7 @@ def promote(
     start=inherit, initialisation, FILE or FOLDER, name=NAME, seed=0, at_once=2, processes=1,
     retries=3, address=auto; search/promotion/recipe.py documents every key.
     """
-    from search.cli.console import make_console
+    from latency_predictor.cli.console import make_console
     from search.promotion.promote import promote as train
     from search.promotion.shortlist import Selection
     from search.study.folders import find_run

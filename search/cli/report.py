@@ -127,7 +127,7 @@ def _print_json(folders: Sequence[Path]) -> None:
 
 def _print(folders: Sequence[Path], page: Path) -> None:
     """Print the best candidates of each run, and where the page is."""
-    from search.cli.console import make_console
+    from latency_predictor.cli.console import make_console
     from search.report.terminal import print_best
 
     console = make_console()

@@ -22,6 +22,7 @@ from search.promotion.trial import SHOWN_METRICS, VALIDATION
 from search.report.markdown import markdown_table
 from search.study.front import FARTHEST_CALIBRATED
 from search.study.records import RecordError, RunRecord
+from search.training.validation import read_validation
 from space.bitstream.model_file import MODEL_FILE
 
 README = "README.md"
@@ -98,11 +99,14 @@ class Card:
 
 
 def write_card(folder: Path) -> Path:
-    """Write README.md of a promoted model from the files in its folder. Raises RecordError."""
+    """Write README.md of a promoted model from the files in its folder.
+
+    Raises RecordError, and CheckpointError for a damaged table of validations.
+    """
     card = Card.read(folder)
     path = folder / VALIDATION
-    validation = _last(pd.read_csv(path)) if path.is_file() else pd.DataFrame()
-    bench = (folder / BENCH).read_text() if (folder / BENCH).is_file() else ""
+    validation = _last(read_validation(path)) if path.is_file() else pd.DataFrame()
+    bench = _text(folder / BENCH) if (folder / BENCH).is_file() else ""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("search", "promotion"),
         trim_blocks=True,
@@ -128,6 +132,11 @@ def write_card(folder: Path) -> Path:
     )  # fmt: skip
     write_whole(folder / README, page.encode())
     return folder / README
+
+
+def _text(path: Path) -> str:
+    """Text of a file, in which bytes that are not UTF-8 are replaced."""
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def keep_bench(

@@ -13,6 +13,7 @@ from search.data.photographs import Crops
 from search.metrics import find_metric
 from search.metrics.rate_distortion import Curve
 from search.training.batches import to_tensor
+from search.training.checkpoint import CheckpointError
 from space.codec.codec import Codec
 
 
@@ -44,12 +45,26 @@ def measure_curve(
     return curve
 
 
+def read_validation(path: Path) -> pd.DataFrame:
+    """The table of validations in a CSV file. Raises CheckpointError if it is damaged."""
+    try:
+        table = pd.read_csv(path)
+        if not pd.api.types.is_numeric_dtype(table.get("step")):
+            raise ValueError("it has no column of steps")
+    # pandas' errors and those of other encodings are ValueErrors.
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: is broken ({error}); delete it to go on without its rows"
+        ) from error
+    return table
+
+
 def append_validation(path: Path, step: int, rows: pd.DataFrame) -> None:
     """Append the validation's `rows`, taken at `step`, to a CSV file, atomically.
 
     Existing rows of this step and of later steps are dropped, because an interrupted training
-    repeats those steps.
+    repeats those steps. Raises CheckpointError if the file is damaged.
     """
-    known = pd.read_csv(path) if path.exists() else pd.DataFrame({"step": []}, dtype=int)
+    known = read_validation(path) if path.exists() else pd.DataFrame({"step": []}, dtype=int)
     table = pd.concat([known[known["step"] < step], rows.assign(step=step)])
     write_whole(path, table.set_index("step").to_csv().encode())

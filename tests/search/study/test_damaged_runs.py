@@ -183,3 +183,20 @@ def test_a_screen_that_is_none_is_left_out_of_the_page(
     assert json.loads(printed.out)["evaluated"] == 6
     assert printed.err.startswith("Warning: run/screen.parquet is broken and was left out: ")
     assert len(printed.err.splitlines()) == 1
+
+
+def test_a_start_that_failed_leaves_its_name_free(
+    tiny: SearchSpace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table_of(tiny, tmp_path / "whole.parquet")
+    rows = pd.read_parquet(tmp_path / "whole.parquet")
+    rows[rows["id"] != tiny.reference.id].to_parquet(tmp_path / "table.parquet")
+    assert main([*RUN, "search.trials=3"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [".codec-search", ".lock"]
+    (tmp_path / "whole.parquet").rename(tmp_path / "table.parquet")
+    assert main([*RUN, "search.trials=3", "run.seed=5"]) == 0

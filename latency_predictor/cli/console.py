@@ -1,4 +1,4 @@
-"""The console of the commands: names of files cannot change the terminal."""
+"""The console of commands: names of files cannot change the terminal."""
 
 from __future__ import annotations
 
