@@ -1,7 +1,7 @@
-"""Sizes of the image data in JPEG and AVIF files, and coding at a given size of image data.
+"""Sizes of the image data in JPEG, WebP and AVIF files, and coding at a given size of image data.
 
-The header of a file, about 300 bytes in both formats, is a tenth of the file of a crop of 256x256,
-but nothing beside a photograph. Comparisons on crops therefore do not count it.
+The header of a JPEG or AVIF file has about 300 bytes. They are a tenth of the file of a crop of
+256x256, but nothing beside a photograph. Comparisons on crops therefore do not count headers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from functools import partial
 from search.bench.anchors import Pixels, anchor
 
 START_OF_SCAN = b"\xff\xda"
+WEBP_DATA = (b"VP8 ", b"VP8L", b"ALPH")
+"""Kinds of chunks in WebP files that contain coded samples."""
 
 
 def jpeg_data_bytes(file: bytes) -> int:
@@ -24,6 +26,17 @@ def jpeg_data_bytes(file: bytes) -> int:
     """
     # A baseline file of `anchors.jpeg` has one scan, and no marker within its image data.
     return len(file) - file.rindex(START_OF_SCAN)
+
+
+def webp_data_bytes(file: bytes) -> int:
+    """Number of bytes in the chunks of a WebP file that contain samples, without their heads."""
+    position, total = 12, 0  # after the head of the RIFF container
+    while position < len(file):
+        kind, size = struct.unpack_from("<4sI", file, position)
+        total += size if kind in WEBP_DATA else 0
+        # A chunk of odd size is followed by a byte of padding.
+        position += 8 + size + size % 2
+    return total
 
 
 def avif_data_bytes(file: bytes) -> int:
@@ -36,10 +49,12 @@ def avif_data_bytes(file: bytes) -> int:
         position += size
 
 
-DATA_BYTES: dict[str, Callable[[bytes], int]] = {"jpeg": jpeg_data_bytes, "avif": avif_data_bytes}
+DATA_BYTES: dict[str, Callable[[bytes], int]] = {
+    "jpeg": jpeg_data_bytes, "webp": webp_data_bytes, "avif": avif_data_bytes
+}  # fmt: skip
 """Functions that return the size of the image data in a file, by the name of the codec."""
 QUALITIES: dict[str, Sequence[int]] = {"jpeg": range(1, 96), "avif": range(101)}
-"""Quality settings that are tried, by the name of the codec."""
+"""Quality settings that `fitted` tries, by the name of the codec."""
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError, RayTaskError
+from rich.console import Console
 
 from search.config.schema import Config
 from search.data.photographs import Photographs
+from search.evaluation.classical import submit_classical
 from search.evaluation.scores import Evaluator
 from search.evaluation.tabular import Table
 from search.evaluation.workers import RayEvaluator, start_ray
 from search.report.sample_crops import write_originals, write_samples
 from search.study.objectives import selecting_metrics
+from search.study.records import ClassicalRecord
 from search.training.pretrain import SUPERNET
 from search.training.proxy import Score
 from search.training.start import initialisation_of
@@ -75,6 +79,28 @@ class Trained:
         finally:
             ray.shutdown()
 
+    @contextmanager
+    def classical(self, folder: Path, console: Console) -> Iterator[None]:
+        """Measure the classical codecs beside what is done in the context; end with their record.
+
+        The record is written to a run's `folder`. If it is there already, nothing is measured. If
+        measuring fails, a line on the `console` says so.
+        """
+        if ClassicalRecord.exists(folder):
+            yield
+            return
+        task = submit_classical(self.photographs.select, self.config.proxy.metrics)
+        yield
+        try:
+            with console.status("Measuring JPEG, WebP and AVIF"):
+                record = ClassicalRecord(**ray.get(task))
+        except RayError as error:
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            why = f"{type(cause).__name__}: {cause}".splitlines()[0]
+            console.print(f"JPEG, WebP and AVIF could not be measured: {why}", markup=False)
+        else:
+            record.write(folder)
+
     def keep(self, architecture: Architecture, score: Score, folder: Path) -> None:
         """Save the score's reconstructions of the sample crops to a run's `folder`."""
         write_samples(folder, architecture.id, score.samples)
@@ -120,6 +146,11 @@ class Replayed:
         This number is the configured number of workers, or 1 if none is configured.
         """
         yield self.table, self.config.search.workers or 1
+
+    @contextmanager
+    def classical(self, folder: Path, console: Console) -> Iterator[None]:
+        """Do nothing: a table has no crops to measure classical codecs on."""
+        yield
 
     def keep(self, architecture: Architecture, score: Score, folder: Path) -> None:
         """Do nothing: a table has no pictures."""

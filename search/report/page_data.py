@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from latency_predictor.model import artefact
 from search.bench.anchors import anchor
-from search.bench.image_data import DATA_BYTES
+from search.bench.image_data import QUALITIES
 from search.config.checks import CONFIG_FILE
 from search.costs.breakdown import Breakdown, breakdowns
 from search.costs.costs import fallback_risks
@@ -27,6 +27,7 @@ from search.report.analysis.importance import parameter_importances
 from search.report.analysis.progress import progress_curve
 from search.report.columns import PARAMETER, Column, columns_of
 from search.report.json_document import knee_id
+from search.report.landmarks import classical_curves, landmarks
 from search.report.sample_crops import data_uri, read_samples
 from search.study.goal import Band
 from search.study.objectives import BD_RATE
@@ -41,8 +42,6 @@ MAX_SAMPLES = 24
 each."""
 DIGITS = 5
 """Significant digits of numbers in the page."""
-PICO_TIMES = {"decode_total_ms": 150.0, "encode_total_ms": 230.0}
-"""End-to-end times in ms of PICO for 12 megapixels on an iPhone 17 Pro Max (arXiv 2605.05148)."""
 
 
 def rounded(value: Any) -> Any:
@@ -106,8 +105,8 @@ def run_data(folder: Path, state: Overview, record: RunRecord) -> dict[str, Any]
         "metrics": _metrics(trials),
         "curves": _curves(trials),
         "reference": _reference(folder, record),
-        "anchors": {},
-        "landmarks": _landmarks(record),
+        "anchors": rounded(classical_curves(folder)),
+        "landmarks": rounded(landmarks(folder, record.metric)),
         "latency": _latency(folder, architectures, trials, record),
         "samples": _samples(folder, [trials["id"][row] for row in best], record),
         "progress": _progress(trials, record),
@@ -203,14 +202,6 @@ def _reference(folder: Path, record: RunRecord) -> dict[str, Any] | None:
     return {"id": reference.id, "values": rounded(values), "curve": rounded(reference.curve)}
 
 
-def _landmarks(record: RunRecord) -> dict[str, list[dict[str, Any]]]:
-    """Lines to compare with, by the column of the axis that they cross."""
-    pico = "PICO, iPhone 17 Pro Max"
-    return {
-        name: [{"label": f"{pico}, {ms:.0f} ms", "value": ms}] for name, ms in PICO_TIMES.items()
-    }
-
-
 def _latency(
     folder: Path, architectures: Sequence[Architecture], trials: pd.DataFrame, record: RunRecord
 ) -> dict[str, Any] | None:
@@ -251,7 +242,7 @@ def _parts(breakdown: Breakdown) -> dict[str, Any]:
 
 def _samples(folder: Path, best: Sequence[str], record: RunRecord) -> list[dict[str, Any]]:
     """The sample crops as coded by JPEG, AVIF, the reference and up to `MAX_SAMPLES` of `best`."""
-    titles = {name: anchor(name).title for name in DATA_BYTES}
+    titles = {name: anchor(name).title for name in QUALITIES}
     if ReferenceRecord.exists(folder):
         titles[ReferenceRecord.read(folder).id] = "reference"
     spread = np.linspace(0, len(best) - 1, min(len(best), MAX_SAMPLES)).round().astype(int)

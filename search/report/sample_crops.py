@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from latency_predictor.writing import write_whole
 from search.bench.anchors import Pixels
-from search.bench.image_data import DATA_BYTES, fitted
+from search.bench.image_data import QUALITIES, fitted
 from search.bench.samples import Sample, sample_crops, target_bytes
 from search.data.photographs import Crops
 
@@ -95,7 +95,7 @@ def _sample_crop(folder: Path, number: int, ids: Sequence[str]) -> SampleCrop | 
     if original is None:
         return None
     picture, (target,) = original
-    codings = {name: _classical(name, picture, int(target)) for name in DATA_BYTES}
+    codings = {name: _classical(name, picture, int(target)) for name in QUALITIES}
     for id in ids:
         if read := _read(_path(folder, id, number), BITS, QUALITY):
             codings[id] = _learned(*read)

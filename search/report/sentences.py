@@ -14,6 +14,11 @@ CROPS = (
     "allow. File headers are not counted, and the bytes of learned codecs are estimates. At 1x, "
     "one pixel of the picture is one pixel of the screen. The key f flips, and + and - zoom."
 )
+CLASSICAL = (
+    "JPEG, WebP and AVIF were measured on the same crops, without file headers (4:2:0, WebP at "
+    "method 6, AVIF at speed 6). The dotted lines of the first chart are their BD-rates against "
+    "the reference; an arrow stands for a line that is far from all candidates."
+)
 PROGRESS = "Hours are those since the first evaluation ended, without pauses between continuations."
 MATTERED = (
     "Partial dependence is the surrogate's mean BD-rate over the evaluated architectures if one "

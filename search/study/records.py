@@ -74,6 +74,18 @@ class ReferenceRecord(_Record):
 
 
 @dataclass(frozen=True)
+class ClassicalRecord(_Record):
+    """Rate-distortion curves of classical codecs on the run's selection crops."""
+
+    FILE: ClassVar[str] = "classical.json"
+
+    curves: dict[str, dict[str, list[float]]]
+    """Curves by the codecs' titles. File headers are not counted in their bpp."""
+    settings: dict[str, str]
+    """Versions, settings and qualities of the codecs by their titles."""
+
+
+@dataclass(frozen=True)
 class RunRecord(_Record):
     """Facts about a run that are not stored with its trials."""
 

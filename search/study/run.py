@@ -169,7 +169,10 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
     proposer.enqueue(map(run.space.architecture, starts))
     with run.source.evaluator() as (evaluator, slots):
         reference = _reference(run, proposer, evaluator, console)
-        with ProgressDisplay(study, run.record, budget, console) as display:
+        with (
+            run.source.classical(folder, console),
+            ProgressDisplay(study, run.record, budget, console) as display,
+        ):
             Search(
                 study,
                 proposer,

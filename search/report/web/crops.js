@@ -56,6 +56,7 @@ function showPair() {
     image.style.height = `${(sample.height * crops.zoom) / devicePixelRatio}px`;
     document.getElementById(`caption-${side}`).textContent = [coding.title, coding.caption].filter(Boolean).join(", ");
   }
+  document.getElementById("seam-at").style.width = document.getElementById("picture-left").style.width;
   document.getElementById("zoom").textContent = `${crops.zoom}×`;
   moveSeam();
 }

@@ -1,5 +1,7 @@
 // The chart of all candidates, with axes, colour and size by choice.
 
+// More pixels than the label of a classical codec is long.
+const LABEL_LENGTH = 95;
 const axes = { x: null, y: null, colour: "", size: "" };
 
 /** Fill a list of choices with columns, by group. */
@@ -109,18 +111,38 @@ function runTraces(run, number) {
   return traces;
 }
 
+/** The side on which a line lies far beyond all candidates: 1 beyond the largest value, -1 beyond the smallest, or
+ *  0 if it is near them. Near lines leave at least a third of the axis to the candidates. */
+function farSide(name, value) {
+  const place = (each) => (isLog(name) ? Math.log(each) : each);
+  const known = RUNS.flatMap((run) => run.values[name]).filter((each) => each !== null).map(place);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const span = high - low || Infinity;
+  return place(value) > high + span ? 1 : place(value) < low - span ? -1 : 0;
+}
+
+/** Label of line number `i` of an axis; that of a far line is at the end of the axis, with an arrow. */
+function lineLabel(axis, i, { label, value }) {
+  const name = axes[axis], side = farSide(name, value);
+  // Plotly places annotations on a logarithmic axis by exponent.
+  const at = side ? { [axis]: side > 0 ? 1 : 0, [`${axis}ref`]: "paper" } : { [axis]: isLog(name) ? Math.log10(value) : value };
+  // Shifts along the lines keep the labels of close lines apart, and those of both axes.
+  const place = axis === "x" ? { y: 1, yref: "paper", yanchor: "top", yshift: -20 - LABEL_LENGTH * i, textangle: -90, xanchor: side < 0 ? "left" : "right" }
+    : { x: 1, xref: "paper", xanchor: "right", xshift: -LABEL_LENGTH * i, yanchor: side > 0 ? "top" : "bottom" };
+  // The text of a vertical line is turned by a quarter, and its arrow with it.
+  const arrow = { "1": axis === "x" ? " ↓" : " ↑", "-1": axis === "x" ? " ↑" : " ↓", "0": "" }[side];
+  return { ...at, ...place, text: label + arrow, showarrow: false, font: { size: 11, color: themeColour("soft") } };
+}
+
 /** Lines to compare with: classical codecs' BD-rates and PICO's published times. */
 function landmarks() {
   const shapes = [], annotations = [];
-  for (const [axis, name] of [["x", axes.x], ["y", axes.y]]) {
-    for (const { label, value } of RUNS[0].landmarks[name] ?? []) {
-      const ends = axis === "x" ? { x0: value, x1: value, y0: 0, y1: 1, yref: "paper" }
-        : { y0: value, y1: value, x0: 0, x1: 1, xref: "paper" };
-      shapes.push({ type: "line", ...ends, line: { dash: "dot", width: 1.2, color: themeColour("soft") } });
-      // Plotly places annotations on a logarithmic axis by exponent.
-      const place = axis === "x" ? { x: isLog(axes.x) ? Math.log10(value) : value, y: 1, yref: "paper", yanchor: "top", textangle: -90, xanchor: "right" }
-        : { y: isLog(axes.y) ? Math.log10(value) : value, x: 1, xref: "paper", xanchor: "right", yanchor: "bottom" };
-      annotations.push({ ...place, text: label, showarrow: false, font: { size: 11, color: themeColour("soft") } });
+  for (const [axis, other] of [["x", "y"], ["y", "x"]]) {
+    for (const [i, line] of (RUNS[0].landmarks[axes[axis]] ?? []).entries()) {
+      annotations.push(lineLabel(axis, i, line));
+      if (farSide(axes[axis], line.value)) continue;
+      shapes.push({ type: "line", [`${axis}0`]: line.value, [`${axis}1`]: line.value, [`${other}0`]: 0, [`${other}1`]: 1,
+        [`${other}ref`]: "paper", line: { dash: "dot", width: 1.2, color: themeColour("soft") } });
     }
   }
   const band = RUNS.length === 1 && RUNS[0].goal.kind === "band" && axes.x === "decode_ms" ? RUNS[0].goal : null;

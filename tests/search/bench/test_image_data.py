@@ -1,11 +1,20 @@
 import struct
+from io import SEEK_CUR, BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.data import astronaut
 
 from search.bench.anchors import Pixels, anchor
-from search.bench.image_data import DATA_BYTES, QUALITIES, avif_data_bytes, fitted, jpeg_data_bytes
+from search.bench.image_data import (
+    DATA_BYTES,
+    QUALITIES,
+    avif_data_bytes,
+    fitted,
+    jpeg_data_bytes,
+    webp_data_bytes,
+)
 
 PHOTO: Pixels = astronaut()[60:172, 180:324]
 
@@ -19,6 +28,38 @@ def test_jpeg_data_is_what_follows_the_segments_before_the_scan(quality: int) ->
         position += 2 + struct.unpack_from(">H", file, position + 2)[0]
     assert jpeg_data_bytes(file) == len(file) - position
     assert len(file) > jpeg_data_bytes(file) + 150
+
+
+def riff_chunks(file: bytes) -> list[tuple[bytes, bytes]]:
+    """Kinds and payloads of the chunks of a RIFF file, read as from a stream."""
+    stream = BytesIO(file)
+    assert stream.read(4) == b"RIFF"
+    assert int.from_bytes(stream.read(4), "little") == len(file) - 8
+    assert stream.read(4) == b"WEBP"
+    chunks = []
+    while kind := stream.read(4):
+        size = int.from_bytes(stream.read(4), "little")
+        chunks.append((kind, stream.read(size)))
+        stream.seek(size % 2, SEEK_CUR)
+    return chunks
+
+
+@pytest.mark.parametrize("quality", [1, 50, 51, 52, 95])
+def test_webp_data_is_the_payload_of_the_only_chunk(quality: int) -> None:
+    file = anchor("webp").encode(PHOTO, quality)
+    ((kind, payload),) = riff_chunks(file)
+    assert kind == b"VP8 "
+    assert webp_data_bytes(file) == len(payload)
+
+
+def test_webp_data_are_colours_and_transparency_alone() -> None:
+    file = BytesIO()
+    picture = Image.fromarray(PHOTO)
+    picture.putalpha(Image.fromarray(PHOTO[..., 0]))
+    picture.save(file, "WEBP", exif=b"a comment")
+    chunks = dict(riff_chunks(file.getvalue()))
+    assert chunks.keys() == {b"VP8X", b"ALPH", b"VP8 ", b"EXIF"}
+    assert webp_data_bytes(file.getvalue()) == len(chunks[b"ALPH"]) + len(chunks[b"VP8 "])
 
 
 @pytest.mark.parametrize("quality", [0, 50, 100])

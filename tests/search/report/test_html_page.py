@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_runs import make_run, page_data
+from made_runs import CURVE, make_run, page_data
 
 from search.report.html_page import SCRIPTS, WEB
 from search.report.page_data import rounded
 from search.report.report import write_report
+from search.study.records import ClassicalRecord
 from search.study.study import Costs
 from space.search_space import SearchSpace
 
@@ -52,6 +53,27 @@ def test_the_parts_of_a_time_add_up_to_it(folder: Path) -> None:
         for parts in run["latency"][half].values():
             sums = np.sum(parts["ms"], axis=1)
             np.testing.assert_allclose(sums, run["values"][f"{half}_ms"], rtol=1e-3)
+
+
+def test_classical_codecs_are_set_beside_the_candidates(folder: Path) -> None:
+    half, double = ({**CURVE, "bpp": [0.5 * factor, factor]} for factor in (0.5, 2.0))
+    elsewhere = {name: [80.0, 90.0] for name in CURVE}
+    curves = {"JPEG": double, "WebP": elsewhere, "AVIF": half}
+    ClassicalRecord(curves, settings={}).write(folder)
+    (run,) = page_data(write_report(folder).read_text())["runs"]
+    assert run["anchors"] == curves
+    for column in ("bd_rate_percent", "bd_rate_psnr_percent"):
+        lines = {line["label"]: line["value"] for line in run["landmarks"][column]}
+        assert lines == {"JPEG +100 %": pytest.approx(100), "AVIF \u221250 %": pytest.approx(-50)}
+
+
+def test_a_run_without_classical_codecs_has_no_lines_of_them(folder: Path) -> None:
+    (run,) = page_data(write_report(folder).read_text())["runs"]
+    assert run["anchors"] == {}
+    assert [name for name, lines in run["landmarks"].items() if lines] == [
+        "decode_total_ms",
+        "encode_total_ms",
+    ]
 
 
 def test_no_text_of_a_run_ends_the_script(tiny: SearchSpace, tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from made_runs import make_run
+from made_runs import CURVE, make_run
 
 from search.config.schema import CONFIGS
 from search.report.comparison import write_comparison
 from search.report.report import write_report
+from search.study.records import ClassicalRecord
 from space.search_space import SearchSpace
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -33,6 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     tiny = SearchSpace.from_config(yaml.safe_load((CONFIGS / "space/pico_tiny.yaml").read_text()))
     for name in ("one", "two"):
         make_run(root / name, tiny, TRIALS, name=name)
+        ClassicalRecord({"AVIF": {**CURVE, "bpp": [0.4, 0.8]}}, settings={}).write(root / name)
         write_report(root / name)
     return [root / "one", root / "two"]
 
@@ -81,6 +83,17 @@ def test_the_chart_shows_every_candidate_once_and_the_reference(page: Page) -> N
     sizes = {trace["name"]: trace["n"] for trace in shown_traces(page)}
     assert sizes["dominated"] + sizes["front"] == TRIALS
     assert sizes["reference"] == 1
+
+
+def test_classical_codecs_are_lines_and_curves(page: Page) -> None:
+    layout = "document.getElementById('front').layout"
+    assert page.evaluate(f"{layout}.shapes.map(s => [s.y0, s.y1])") == [[-20, -20]]
+    assert page.evaluate(f"{layout}.annotations.map(a => a.text)") == ["AVIF \u221220 %"]
+    curves = page.evaluate("document.getElementById('curves').data.map(t => [t.name, t.x])")
+    assert ["AVIF", [0.4, 0.8]] in curves
+    sides = "[500, 40, -500].map(percent => farSide('bd_rate_percent', percent))"
+    assert page.evaluate(sides) == [1, 0, -1]
+    assert "without file headers" in page.locator("#curves-section").inner_text()
 
 
 def test_hovering_shows_the_architecture(page: Page) -> None:
@@ -180,6 +193,8 @@ def test_crops_slide_flip_and_zoom(page: Page) -> None:
     width = page.locator("#picture-left").bounding_box()["width"]
     page.keyboard.press("+")
     assert page.locator("#picture-left").bounding_box()["width"] == pytest.approx(2 * width)
+    picture, track = (page.locator(at).bounding_box() for at in ("#picture-left", "#seam-at"))
+    assert (track["x"], track["width"]) == (picture["x"], picture["width"])
     sizes = page.evaluate(
         "['left', 'right'].map(s => document.getElementById('picture-' + s).naturalWidth)"
     )
