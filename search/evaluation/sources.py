@@ -12,6 +12,8 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from rich.console import Console
 
+from latency_predictor.printable import printable
+from search.config.paths import expanded
 from search.config.schema import Config
 from search.data.photographs import Photographs
 from search.evaluation.classical import submit_classical
@@ -46,8 +48,8 @@ class Trained:
         """Fields of the run's record that describe this source."""
         return {
             "photographs": self.photographs.used,
-            "unreadable": list(self.photographs.unreadable),
-            "small": list(self.photographs.small),
+            "unreadable": list(map(printable, self.photographs.unreadable)),
+            "small": list(map(printable, self.photographs.small)),
             "data_digest": self.photographs.digest,
             "qualities": list(self.config.proxy.qualities),
             "supernet": self.supernet.digest if self.supernet else None,
@@ -70,7 +72,8 @@ class Trained:
     @contextmanager
     def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
         """Yield an evaluator on Ray workers, and the number of evaluations that run at a time."""
-        slots = start_ray(self.config.search.address, self.config.search.workers)
+        search = self.config.search
+        slots = start_ray(search.address, search.workers, "search.address")
         try:
             start = self.supernet or initialisation_of(self.photographs.train)
             config = self.config
@@ -129,7 +132,7 @@ class Replayed:
             "small": [],
             "data_digest": self.table.digest,
             "qualities": [],
-            "table": self.table.path.name,
+            "table": printable(self.table.path.name),
         }
 
     def has(self, architecture: Architecture) -> bool:
@@ -164,6 +167,6 @@ def find_table(config: Config) -> Table | None:
     """
     if config.search.tabular is None:
         return None
-    path = Path(config.search.tabular).expanduser()
+    path = expanded(config.search.tabular)
     proxy = config.proxy
     return Table.load(path, proxy.steps, selecting_metrics(config), proxy.rungs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
+from latency_predictor.errors import InputWarning
 from latency_predictor.model import artefact
 from search.bench.anchors import anchor
 from search.bench.image_data import QUALITIES
-from search.config.checks import CONFIG_FILE
+from search.config.checks import read_config
+from search.config.paths import expanded
 from search.costs.breakdown import Breakdown, breakdowns
 from search.costs.costs import fallback_risks
 from search.metrics import KNOWN
@@ -100,7 +102,7 @@ def run_data(folder: Path, state: Overview, record: RunRecord) -> dict[str, Any]
         "values": {column.name: _values(column, trials) for column in columns},
         "best": best,
         "knee": _row(trials, knee_id(state.best, record)),
-        "failures": {int(row): str(why) for row, why in trials["error"].dropna().items()},
+        "failures": {row: why for row, why in enumerate(trials["error"]) if isinstance(why, str)},
         "risks": _risks(architectures),
         "metrics": _metrics(trials),
         "curves": _curves(trials),
@@ -223,8 +225,8 @@ def _latency(
 
 def _latency_file(folder: Path) -> Path:
     """The file of the latency model that a run was begun with."""
-    named = yaml.safe_load((folder / CONFIG_FILE).read_text()).get("latency_model")
-    return artefact.SHIPPED_MODEL if named is None else Path(named).expanduser()
+    named = read_config(folder)["latency_model"]
+    return artefact.SHIPPED_MODEL if named is None else expanded(named)
 
 
 def _parts(breakdown: Breakdown) -> dict[str, Any]:
@@ -286,14 +288,26 @@ def _calibration(done: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def _space_sample(folder: Path) -> dict[str, Any] | None:
-    """Counts of the screened architectures over bins of compute and of decode time."""
+    """Counts of the screened architectures over bins of compute and of decode time.
+
+    Returns None if the run has no table of them, and warns if the table cannot be read.
+    """
     path = folder / SCREEN_FILE
     if not path.exists():
         return None
-    screened = pd.read_parquet(path)
+    try:
+        return _binned(pd.read_parquet(path, columns=["kmac_per_px", "decode_ms"]))
+    # pyarrow's errors are ValueErrors or OSErrors; values that are none cannot be binned.
+    except (OSError, TypeError, ValueError) as error:
+        warnings.warn(f"{path} is broken and was left out: {error}", InputWarning, stacklevel=2)
+        return None
+
+
+def _binned(screened: pd.DataFrame) -> dict[str, Any]:
+    """Counts of architectures over bins. Raises ValueError for values that are not positive."""
     compute, time = screened["kmac_per_px"].to_numpy(), screened["decode_ms"].to_numpy()
-    edges = [np.geomspace(*_ends(time), BINS + 1), np.linspace(*_ends(compute), BINS + 1)]
-    counts, _, _ = np.histogram2d(time, compute, bins=edges)
+    edges = np.geomspace(*_ends(time), BINS + 1), np.linspace(*_ends(compute), BINS + 1)
+    counts, _ = np.histogramdd(np.column_stack([time, compute]), bins=edges)
     middles = [(each[1:] + each[:-1]) / 2 for each in edges]
     return {
         "y": rounded(middles[0]),

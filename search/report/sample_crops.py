@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,6 +20,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
+from latency_predictor.errors import InputWarning
 from latency_predictor.writing import write_whole
 from search.bench.anchors import Pixels
 from search.bench.image_data import QUALITIES, fitted
@@ -131,10 +133,20 @@ def _write(path: Path, pixels: Pixels, figures: dict[str, float]) -> None:
 
 
 def _read(path: Path, *names: str) -> tuple[Image.Image, list[float]] | None:
-    """The picture and the named figures of a file; None if it is missing or unreadable."""
+    """The picture and the named figures of a file; None if it is missing or unreadable.
+
+    A warning names an unreadable file.
+    """
+    if not path.exists():
+        return None
     try:
         with PngImageFile(path) as file:
-            return file.convert("RGB"), [float(file.text[name]) for name in names]
+            picture, figures = file.convert("RGB"), [float(file.text[name]) for name in names]
+        if not all(map(math.isfinite, figures)):
+            raise ValueError("its figures are not finite")
     # Decoders raise many kinds of errors on broken files.
-    except Exception:
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        warnings.warn(f"{path} is broken and was left out ({why})", InputWarning, stacklevel=2)
         return None
+    return picture, figures

@@ -12,10 +12,12 @@ from typing import Any, ClassVar, Self
 import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
 from search.study.goal import Band, Front
+from search.study.journal import REMEDY
 from search.study.objectives import BD_RATE, COSTS, bd_rate_column
 from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES
 from search.study.study import PREDICTED, counted
@@ -35,6 +37,7 @@ class _Record:
     """Base class of dataclasses that are stored as a JSON file in a run's folder."""
 
     FILE: ClassVar[str]
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def write(self, folder: Path) -> None:
         """Write the file whole or not at all. Raises OSError if it cannot be written."""
@@ -46,9 +49,11 @@ class _Record:
         """Read the file that `write` wrote. Raises RecordError if its content is something else."""
         path = folder / cls.FILE
         try:
-            return cls(**json.loads(path.read_text()))
-        except (json.JSONDecodeError, TypeError) as error:
-            raise RecordError(f"{path} is broken or of another version: {error}") from error
+            return TypeAdapter(cls).validate_json(path.read_bytes())
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            why = ": ".join([*map(str, first["loc"]), first["msg"]])
+            raise RecordError(f"{path} is broken or of another version: {why}; {REMEDY}") from error
 
     @classmethod
     def exists(cls, folder: Path) -> bool:

@@ -15,6 +15,7 @@ from latency_predictor import LatencyModel
 from latency_predictor.model import artefact
 from latency_predictor.writing import write_whole
 from search.config.checks import CONFIG_FILE, check_continues, check_values, write_config
+from search.config.paths import expanded
 from search.config.schema import Config, ConfigError
 from search.costs.costs import costs_of
 from search.costs.screening import WHOLE, Pool, Screening, bounded, drawn_numbers
@@ -49,7 +50,9 @@ def run(config: Config, console: Console) -> Path:
     check_values(config)
     space = SearchSpace.from_config(config.space)
     folder = Path(config.run.root) / (config.run.name or space.name)
-    former = RunRecord.read(folder) if RunRecord.exists(folder) else None
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: is a file; run.name=NAME chooses the folder of another run")
+    former = RunRecord.read(folder) if (folder / CONFIG_FILE).exists() else None
     if former and former.proxy != PROXY_VERSION:
         raise ConfigError(
             f"run '{folder.name}' was started by a version that trained candidates differently; "
@@ -58,7 +61,7 @@ def run(config: Config, console: Console) -> Path:
     check_continues(config, folder)
     band = find_band(config.search)
     named = config.latency_model
-    latency_file = artefact.SHIPPED_MODEL if named is None else Path(named).expanduser()
+    latency_file = artefact.SHIPPED_MODEL if named is None else expanded(named)
     fitted = artefact.load(latency_file)
     model, calibration = fitted.model(), fitted.digest(config.device)
     reference_costs = costs_of(space.reference, model, config.device)
@@ -68,6 +71,11 @@ def run(config: Config, console: Console) -> Path:
     table = find_table(config)
     if not table:
         find_photographs(config.data.root)
+        if config.data.root and expanded(config.data.root).resolve() == folder.resolve():
+            raise ConfigError(
+                f"data.root={config.data.root}: is the folder of the run; run.name=NAME or "
+                "run.root=DIR chooses another one"
+            )
     rng = np.random.default_rng(config.run.seed)
     with console.status("Predicting the costs of the space"):
         numbers = (
@@ -138,21 +146,48 @@ class _Run:
 
 
 def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
-    config, folder = run.config, run.folder
-    if not (folder / CONFIG_FILE).exists():
-        _begin(run)
-    drop_torn_line(folder)
-    journal = Journal.of(folder)
-    study = open_study(journal, run.record.goal.objectives)
-    budget = config.search.trials
-    done = len(counted(study.get_trials(deepcopy=False)))
-    if done >= budget:
-        console.print(
-            f"Run '{folder.name}' is complete: {done} trials. "
-            f"search.trials=N extends it, run.name=NAME starts another."
-        )
-        write_report(folder)
+    if _is_complete(run, console):
+        write_report(run.folder)
         return
+    with run.source.evaluator() as (evaluator, slots):
+        reference = _reference(run, evaluator, console)
+        with run.source.classical(run.folder, console):
+            _evaluate(run, reference, evaluator, slots, rng, console)
+    write_report(run.folder)
+
+
+def _is_complete(run: _Run, console: Console) -> bool:
+    """Whether a begun run has all its trials already, which is then printed."""
+    folder = run.folder
+    if not (folder / CONFIG_FILE).exists():
+        return False
+    drop_torn_line(folder)
+    study = open_study(Journal.of(folder), run.record.goal.objectives)
+    done = len(counted(study.get_trials(deepcopy=False)))
+    if done < run.config.search.trials:
+        return False
+    console.print(
+        f"Run '{folder.name}' is complete: {done} trials. "
+        f"search.trials=N extends it, run.name=NAME starts another."
+    )
+    return True
+
+
+def _evaluate(
+    run: _Run,
+    reference: ReferenceRecord,
+    evaluator: Evaluator,
+    slots: int,
+    rng: np.random.Generator,
+    console: Console,
+) -> None:
+    """Evaluate candidates until the run has all its trials, or none is left.
+
+    If the reference may be a candidate it is also recorded as a trial.
+    """
+    config, budget = run.config, run.config.search.trials
+    journal = Journal.of(run.folder)
+    study = open_study(journal, run.record.goal.objectives)
     proposer = Proposer(
         study,
         run.space,
@@ -167,50 +202,44 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
     reference_ms = costs_of(run.space.reference, run.model, config.device)["decode_ms"]
     starts = first_trials(run.space, run.pool, reference_ms, config.search.start_trials, rng)
     proposer.enqueue(map(run.space.architecture, starts))
-    with run.source.evaluator() as (evaluator, slots):
-        reference = _reference(run, proposer, evaluator, console)
-        with (
-            run.source.classical(folder, console),
-            ProgressDisplay(study, run.record, budget, console) as display,
-        ):
-            Search(
-                study,
-                proposer,
-                evaluator,
-                journal,
-                reference.curve,
-                config.proxy.steps,
-                config.search.metric,
-                on_change=display.update,
-                on_score=run.save_sample,
-            ).run(budget, slots)
+    if run.price(run.space.reference):
+        proposer.add(run.space.reference, 0.0, reference.attrs())
+    with ProgressDisplay(study, run.record, budget, console) as display:
+        Search(
+            study,
+            proposer,
+            evaluator,
+            journal,
+            reference.curve,
+            config.proxy.steps,
+            config.search.metric,
+            on_change=display.update,
+            on_score=run.save_sample,
+        ).run(budget, slots)
     done = len(counted(study.get_trials(deepcopy=False)))
     if done < budget:
         what = "screened architecture" if run.space.size > WHOLE else "architecture"
         console.print(f"Every {what} within {run.record.goal.limits} has been evaluated: {done}.")
-    write_report(folder)
 
 
-def _reference(
-    run: _Run, proposer: Proposer, evaluator: Evaluator, console: Console
-) -> ReferenceRecord:
+def _reference(run: _Run, evaluator: Evaluator, console: Console) -> ReferenceRecord:
     """The record of the reference architecture, which is evaluated unless the run has it already.
 
-    If the reference may be a candidate it is also recorded as a trial.
+    A new run begins once the evaluation has succeeded. If it fails, nothing is left that another
+    start could continue.
     """
-    architecture = run.space.reference
-    if ReferenceRecord.exists(run.folder):
-        record = ReferenceRecord.read(run.folder)
-    else:
-        with console.status("Evaluating the reference architecture"):
-            steps, metrics = run.config.proxy.steps, selecting_metrics(run.config)
-            score = evaluate_reference(evaluator, architecture, steps, *metrics)
-        run.save_sample(architecture, score)
-        costs = costs_of(architecture, run.model, run.config.device)
-        record = ReferenceRecord(architecture.id, costs, **outcome(score.curve, score))
-        record.write(run.folder)
-    if run.price(architecture):
-        proposer.add(architecture, 0.0, record.attrs())
+    architecture, begun = run.space.reference, (run.folder / CONFIG_FILE).exists()
+    if begun and ReferenceRecord.exists(run.folder):
+        return ReferenceRecord.read(run.folder)
+    with console.status("Evaluating the reference architecture"):
+        steps, metrics = run.config.proxy.steps, selecting_metrics(run.config)
+        score = evaluate_reference(evaluator, architecture, steps, *metrics)
+    if not begun:
+        _begin(run)
+    run.save_sample(architecture, score)
+    costs = costs_of(architecture, run.model, run.config.device)
+    record = ReferenceRecord(architecture.id, costs, **outcome(score.curve, score))
+    record.write(run.folder)
     return record
 
 
@@ -219,7 +248,8 @@ def _check_latency_model(
 ) -> None:
     """Raise ConfigError if the run would mix predictions of different latency models."""
     begun_with = former.calibration if former else None
-    known = ReferenceRecord.read(folder).costs if ReferenceRecord.exists(folder) else {}
+    begun = former and ReferenceRecord.exists(folder)
+    known = ReferenceRecord.read(folder).costs if begun else {}
     # The reference's costs are all that tells of another model in runs of earlier versions, which
     # recorded no calibration, and of changes in the code. Rounding differs between machines.
     close = all(math.isclose(costs[name], known[name]) for name in costs.keys() & known.keys())
