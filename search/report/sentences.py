@@ -9,6 +9,11 @@ from search.study.front import to_measure
 from search.study.goal import Band
 from search.study.records import Overview, RunRecord, evaluated
 
+PINS = (
+    "A bar is a chain of residual blocks at one stride: as high as it has channels (ch), with a "
+    "stripe for each block. A block widens its channels E times by a 3x3 convolution, and maps "
+    "them to F times as many by 1x1 convolutions."
+)
 CROPS = (
     "All codings of a crop have the same number of bytes, as nearly as their quality settings "
     "allow. File headers are not counted, and the bytes of learned codecs are estimates. At 1x, "

@@ -1,9 +1,9 @@
 // Choosing from the front: the knee, or the best candidate within a time.
 
-/** Row of the lowest BD-rate among the candidates that decode within `most` ms, or null. */
-function bestUnder(run, most) {
+/** Row of the lowest BD-rate among the candidates whose `time` is within `most` ms, or null. */
+function bestUnder(run, time, most) {
   const [objective] = run.objectives;
-  const rows = evaluatedRows(run).filter((row) => run.values.decode_ms[row] <= most);
+  const rows = evaluatedRows(run).filter((row) => run.values[time][row] <= most);
   return rows.reduce((one, row) => (one === null || run.values[objective][row] < run.values[objective][one] ? row : one), null);
 }
 
@@ -23,18 +23,21 @@ function showChoice(command, text) {
 
 function chooseUnder() {
   const number = chosenRun(), run = RUNS[number];
+  const time = document.getElementById("under-time").value, { label } = columnOf(run, time);
   const input = document.getElementById("under-ms"), most = Number(input.value);
-  const row = most > 0 ? bestUnder(run, most) : null;
+  const row = most > 0 ? bestUnder(run, time, most) : null;
   if (row === null) {
-    const times = evaluatedRows(run).map((each) => run.values.decode_ms[each]);
-    showChoice(null, `No candidate decodes within ${input.value || "–"} ms; the fastest takes ${Math.min(...times).toFixed(1)} ms.`);
+    const times = evaluatedRows(run).map((each) => run.values[time][each]);
+    showChoice(null, `No candidate has a ${label} within ${input.value || "–"} ms; the least is ${Math.min(...times).toFixed(1)} ms.`);
     return;
   }
   pinAsA({ run: number, row });
-  const high = valueOf(run, row, "decode_high_ms");
-  const sure = high === null || high <= most ? "" : ` Its 90 % interval reaches ${shown(high)} ms.`;
-  showChoice(`python -m search promote ${run.folder} --best-under-ms ${most} data.root=~/Pictures`,
-    `${run.ids[row]} has the lowest BD-rate of all candidates predicted to decode within ${most} ms.${sure}`);
+  // `promote` knows the decode time alone; other choices are promoted by id.
+  const which = time === "decode_ms" ? `--best-under-ms ${most}` : `--id ${run.ids[row]}`;
+  const high = time === "decode_ms" ? valueOf(run, row, "decode_high_ms") : null;
+  const sure = high === null || high <= most ? "" : ` The 90 % interval of its time reaches ${shown(high)} ms.`;
+  showChoice(`python -m search promote ${run.folder} ${which} data.root=~/Pictures`,
+    `${run.ids[row]} has the lowest BD-rate of all candidates whose predicted ${label} is within ${most} ms.${sure}`);
 }
 
 function chooseKnee() {
@@ -45,6 +48,8 @@ function chooseKnee() {
 }
 
 function startChoose() {
+  const times = ["decode_ms", "decode_high_ms", "decode_total_ms"].flatMap((name) => sharedColumns().filter((each) => each.name === name));
+  document.getElementById("under-time").append(...times.map(({ name, label }) => new Option(label, name)));
   const select = document.getElementById("choose-run");
   for (const [number, run] of RUNS.entries()) select.append(new Option(run.name, number));
   select.parentElement.hidden = RUNS.length < 2;

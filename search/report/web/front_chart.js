@@ -95,7 +95,7 @@ function runTraces(run, number) {
   traces.push(pointsTrace(run, number, best, {
     name: `${prefix}${run.goal.noun}`, mode: isFront && run.objectives.length === 2 ? "lines+markers" : "markers",
     type: "scatter", line: { shape: axes.x === "bd_rate_percent" ? "vh" : "hv", width: 1.5, color: accent },
-    error_x: intervalBars(run, best, axes.x, accent), error_y: intervalBars(run, best, axes.y, accent),
+    error_x: intervalBars(run, best, axes.x, `${accent}66`), error_y: intervalBars(run, best, axes.y, `${accent}66`),
     marker: { symbol, size: markerSize(run, best, 10), line: { width: 1.5, color: themeColour("paper") },
       ...(axes.colour ? { ...markerColour(run, best, number), showscale: number === 0, colorbar: colourBar(run) }
         : { color: accent }) },

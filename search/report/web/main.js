@@ -6,7 +6,8 @@ function redrawAll() {
   drawLatency();
   drawCurves();
   for (const [id, draw] of [["mattered", fillMattered], ["parallel", drawParallel], ["space", drawSpace]]) {
-    if (!document.getElementById(`${id}-section`).hidden) draw();
+    const section = document.getElementById(`${id}-section`);
+    if (!section.hidden && section.querySelector(".js-plotly-plot")) draw();
   }
 }
 
@@ -17,6 +18,16 @@ function startTheme() {
     setTheme(theme);
     redrawAll();
   });
+}
+
+/** Draw a slow chart when it comes near the screen. */
+function whenNear(id, draw) {
+  const observer = new IntersectionObserver(([entry]) => {
+    if (!entry.isIntersecting) return;
+    observer.disconnect();
+    draw();
+  }, { rootMargin: "300px" });
+  observer.observe(document.getElementById(id));
 }
 
 function start() {
@@ -34,7 +45,7 @@ function start() {
   startLatency();
   startCrops();
   // The charts below the first screen follow one by one, so that the page answers in between.
-  const later = [startCurves, showPins, startProgress, startMattered, startParallel, startSpace, () => { document.body.dataset.ready = ""; }];
+  const later = [startCurves, showPins, startProgress, startMattered, startSpace, () => whenNear("parallel-section", startParallel), () => { document.body.dataset.ready = ""; }];
   const next = () => { later.shift()(); if (later.length) setTimeout(next); };
   setTimeout(next);
 }

@@ -62,8 +62,6 @@ function startParallel() {
   const runs = document.getElementById("parallel-run");
   for (const [number, run] of RUNS.entries()) if (evaluatedRows(run).length) runs.append(new Option(run.name, number));
   runs.parentElement.hidden = runs.length < 2;
-  document.getElementById("parallel-section").hidden = !runs.length;
-  if (!runs.length) return;
   fillChoices(document.getElementById("parallel-more"), RUNS[Number(runs.value)].columns.filter((column) => column.choice), "", "nothing");
   for (const id of ["parallel-run", "parallel-more"]) document.getElementById(id).addEventListener("change", drawParallel);
   drawParallel();

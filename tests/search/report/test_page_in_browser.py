@@ -169,7 +169,13 @@ def test_the_best_within_a_time_is_found(page: Page) -> None:
     assert row == min(within, key=lambda n: values["bd_rate_percent"][n])
     page.locator("#under-ms").fill("0.001")
     page.get_by_role("button", name="Pin it").click()
-    assert "No candidate decodes within 0.001 ms" in page.locator("#choice").inner_text()
+    assert "No candidate has a decode time within 0.001 ms" in page.locator("#choice").inner_text()
+    page.locator("#under-time").select_option("decode_high_ms")
+    limit = sorted(values["decode_high_ms"])[30]
+    page.locator("#under-ms").fill(str(limit))
+    page.get_by_role("button", name="Pin it").click()
+    assert page.evaluate("RUNS[0].values.decode_high_ms[pins.A.row]") <= limit
+    assert "--id" in page.locator("#choice code").inner_text()
     page.locator("#knee").click()
     assert "--knee" in page.locator("#choice code").inner_text()
 
@@ -216,6 +222,8 @@ def test_the_front_is_walked_by_keyboard(page: Page) -> None:
 
 
 def test_brushing_an_axis_keeps_the_candidates_within(page: Page) -> None:
+    page.locator("#parallel-section").scroll_into_view_if_needed()
+    page.wait_for_function("document.getElementById('parallel').data")
     assert f"{TRIALS} of {TRIALS}" in page.locator("#brushed").inner_text()
     times = sorted(page.evaluate("RUNS[0].values.decode_ms"))
     brush = "(range) => Plotly.restyle('parallel', {'dimensions[1].constraintrange': [range]})"
