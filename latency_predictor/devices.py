@@ -27,6 +27,26 @@ UNITS = ("ane", "gpu", "cpu")
 DEFAULT_DEVICE = "iphone13"
 LOCAL_CPU = "local_cpu"
 
+_SETTINGS = {
+    "all": "ALL",
+    "cpuandne": "CPU_AND_NE",
+    "cpune": "CPU_AND_NE",
+    "cpuandneuralengine": "CPU_AND_NE",
+    "cpuneuralengine": "CPU_AND_NE",
+    "ane": "CPU_AND_NE",
+    "ne": "CPU_AND_NE",
+    "neuralengine": "CPU_AND_NE",
+    "appleneuralengine": "CPU_AND_NE",
+    "cpuandgpu": "CPU_AND_GPU",
+    "cpugpu": "CPU_AND_GPU",
+    "gpu": "CPU_AND_GPU",
+    "cpuonly": "CPU_ONLY",
+    "cpu": "CPU_ONLY",
+}
+"""Core ML's compute units, by their names in coremltools, Swift, Xcode and common use, in lower
+case and without punctuation. Core ML has no setting for the Neural Engine or the GPU alone."""
+_UNIT_OF_SETTING = {"ALL": "ane", "CPU_AND_NE": "ane", "CPU_AND_GPU": "gpu", "CPU_ONLY": "cpu"}
+
 _PHONES_BY_CHIP = {
     "a10": "iPhone 7, iPhone 7 Plus",
     "a11": "iPhone 8, iPhone 8 Plus, iPhone X",
@@ -103,10 +123,47 @@ def devices_of(keys: Collection[str]) -> tuple[str, ...]:
     )
 
 
+def setting_of(text: str) -> str | None:
+    """Core ML's compute-unit setting by its name in coremltools, from any of its usual names.
+
+    `MLComputeUnits.cpuOnly` gives `CPU_ONLY`, and `Neural Engine` gives `CPU_AND_NE`. No text gives
+    `ALL`, which is Core ML's default. Returns None for an unknown name.
+    """
+    name = re.sub(r"^[\w.]*\.(?=[A-Za-z_]+$)", "", text.strip())
+    return _SETTINGS.get(re.sub(r"[^a-z0-9]", "", name.lower())) if name else "ALL"
+
+
+def split_device(device: str) -> tuple[str, str | None]:
+    """The name of the machine in a device's name, and the compute-unit setting that follows it.
+
+    `iPhone 13 (Neural Engine)` gives `iPhone 13` and `CPU_AND_NE`; `iPhone 13` gives itself and
+    None.
+    """
+    for gap in re.finditer(r"[-_ (]+", device):
+        setting = setting_of(device[gap.end() :]) if device[gap.end() :] else None
+        if setting and gap.start():
+            return device[: gap.start()], setting
+    return device, None
+
+
+def machine_and_setting(device: str, compute_unit: str) -> tuple[str, str]:
+    """The machine and the compute-unit setting of a measurement, from the two cells of its row.
+
+    The cell of the device may state the setting too, as in `iPhone 13 (GPU)`. Raises UserError if
+    the cells disagree.
+    """
+    machine, setting = split_device(device)
+    if setting is None or slug(device) == slug(LOCAL_CPU):
+        return device, compute_unit
+    if compute_unit and unit_of(compute_unit) != _UNIT_OF_SETTING[setting]:
+        raise UserError(f"device {device!r} and compute_unit {compute_unit!r} disagree")
+    return machine, compute_unit or setting
+
+
 def _split(device: str) -> tuple[str, str]:
     """Slug of the machine, and its compute unit; the default is the Neural Engine."""
-    match = re.fullmatch(rf"(.+)[-_ ]({'|'.join(UNITS)})", device.lower())
-    return (slug(match[1]), match[2]) if match else (slug(device), "ane")
+    machine, setting = split_device(device)
+    return slug(machine), _UNIT_OF_SETTING[setting or "ALL"]
 
 
 def unit_of(compute_unit: str) -> str | None:
@@ -116,14 +173,13 @@ def unit_of(compute_unit: str) -> str | None:
     counts as the Neural Engine, because Core ML's default is ALL. Returns None for an unknown
     setting and for runtimes other than Core ML itself.
     """
-    setting = compute_unit.lower()
-    if "executorch" in setting or "pipelined" in setting:
+    if setting := setting_of(compute_unit):
+        return _UNIT_OF_SETTING[setting]
+    described = slug(compute_unit)
+    if "executorch" in described or "pipelined" in described:
         return None
-    if setting.startswith(("all", "ane", "cpu_and_ne", "unspecified")) or not setting:
-        return "ane"
-    if setting in ("gpu", "cpu_and_gpu"):
-        return "gpu"
-    return "cpu" if setting in ("cpu", "cpu_only") else None
+    engine = ("all", "ane", "cpuandne", "neuralengine", "unspecified")
+    return "ane" if described.startswith(engine) else None
 
 
 def device_of(phone: str, compute_unit: str) -> str:

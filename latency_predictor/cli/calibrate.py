@@ -9,6 +9,7 @@ import typer
 
 from latency_predictor.cli.options import ModelFile
 from latency_predictor.cli.places import check_file
+from latency_predictor.cli.values import path
 
 
 def calibrate(
@@ -20,12 +21,15 @@ def calibrate(
         Path | None,
         typer.Option(
             metavar="FILE",
+            parser=path,
             help="File with rows of the device, or with rows to add to the shipped ones.",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Model file to write instead of the shipped one."),
+        typer.Option(
+            metavar="FILE", parser=path, help="Model file to write instead of the shipped one."
+        ),
     ] = None,
     model: ModelFile = None,
 ) -> dict[str, Any]:
@@ -34,22 +38,28 @@ def calibrate(
     Without --device, it fits the model of all devices anew.
     """
     from latency_predictor.model import artefact
-    from latency_predictor.profiles.table import ProfileError
+    from latency_predictor.placement import placement
+    from latency_predictor.profiles import lowered
+    from latency_predictor.profiles.table import SHIPPED_PROFILES, ProfileError
 
-    written = out or artefact.SHIPPED_MODEL
-    check_file(written, *([profiles] if profiles else []))
-    if device is not None:
-        if profiles is None or out is None:
-            raise ProfileError(
-                f"calibrate --device {device} needs --profiles FILE with its measurements "
-                "and --out FILE, the model file to write"
-            )
-        return _calibrate_device(device, profiles, out, model or artefact.SHIPPED_MODEL)
-    if out is None and profiles is not None:
+    if device is not None and (profiles is None or out is None):
+        raise ProfileError(
+            f"calibrate --device {device} needs --profiles FILE with its measurements "
+            "and --out FILE, the model file to write"
+        )
+    if profiles is not None and out is None:
         raise ProfileError(
             "calibrate --profiles FILE needs --out FILE, the model file to write; to calibrate one "
             "device only, add --device"
         )
+    before = model or artefact.SHIPPED_MODEL
+    inputs = [SHIPPED_PROFILES, lowered.SHIPPED_OP_LISTS, placement.SHIPPED_RULES]
+    inputs += [profiles] if profiles else []
+    inputs += [before] if device is not None else []
+    written = out or artefact.SHIPPED_MODEL
+    check_file(written, *inputs)
+    if device is not None and profiles is not None:
+        return _calibrate_device(device, profiles, written, before)
     return _refit(profiles, written)
 
 
@@ -58,13 +68,13 @@ def _calibrate_device(device: str, profiles: Path, out: Path, model: Path) -> di
     from latency_predictor.model.few_shot import calibrate_device
     from latency_predictor.profiles import lowered
     from latency_predictor.profiles.measurements import join_op_lists
-    from latency_predictor.profiles.rows import rows_of_device
-    from latency_predictor.profiles.table import ProfileError, fingerprint
+    from latency_predictor.profiles.plausible import warn_of_units
+    from latency_predictor.profiles.rows import op_lists, rows_of_device
+    from latency_predictor.profiles.table import fingerprint
 
     rows, tables = rows_of_device(profiles, device)
-    tables, failed = lowered.lower_all(rows["network"], {**lowered.load(), **tables})
-    if failed:
-        raise ProfileError("; ".join(failed.values()))
+    tables = op_lists(rows, {**lowered.load(), **tables})
+    warn_of_units(rows, tables, f"profiles {str(profiles)!r}")
     before = artefact.load(model)
     fitted, score = calibrate_device(before, join_op_lists(rows, tables), fingerprint(rows))
     artefact.save(fitted, out)
@@ -83,11 +93,14 @@ def _refit(profiles: Path | None, out: Path) -> dict[str, Any]:
     from latency_predictor.model.recalibrate import calibration_rows, recalibrate
     from latency_predictor.placement import placement, placement_fit
     from latency_predictor.profiles import lowered
+    from latency_predictor.profiles.plausible import warn_of_units
 
     rows, measured = calibration_rows(profiles)
     risky = placement_fit.training_rows()
     known = {**lowered.load(), **measured}
     tables, _ = lowered.lower_all([*rows["network"], *risky["network"]], known)
+    if profiles is not None:
+        warn_of_units(rows[rows["added"]], tables, f"profiles {str(profiles)!r}")
     fitted = recalibrate(rows, tables)
     if out.resolve() == artefact.SHIPPED_MODEL.resolve():
         lowered.save(tables, lowered.SHIPPED_OP_LISTS)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
 import typer
 
-from latency_predictor.errors import UserError
+from latency_predictor.errors import InputWarning, UserError
+from latency_predictor.printable import printable
 
 BAD_INPUT = 2
 """Exit code after an error that a user can correct."""
@@ -38,17 +41,51 @@ def run_app(app: typer.Typer, package: str, script: str, arguments: Sequence[str
 def exit_code(work: Callable[[], int | None]) -> int:
     """Call `work` and return its exit code.
 
-    An error that a user can correct is printed in one line, and the exit code is 2.
+    Each `InputWarning` is printed in one line afterwards. An error that a user can correct is
+    printed in one line together with the warnings before it, and the exit code is 2.
     """
+    warned: list[str] = []
     try:
-        return work() or 0
+        with _input_warnings(warned):
+            code = work() or 0
     except typer.TyperException as error:
         message = error.format_message()
     except (OSError, UserError) as error:
         message = str(error)
-    # Messages of torch and pyarrow may have several lines.
-    print(*(line.strip() for line in message.splitlines() if line.strip()), file=sys.stderr)
+    else:
+        for warning in warned:
+            _print_line(f"Warning: {warning}")
+        return code
+    _print_line("; ".join([message, *warned]))
     return BAD_INPUT
+
+
+def _print_line(message: str) -> None:
+    """Print a message to standard error in one line that any terminal can show.
+
+    Messages of torch and pyarrow may have several lines.
+    """
+    lines = (line.strip() for line in message.split("\n"))
+    print(printable(" ".join(line for line in lines if line)), file=sys.stderr)
+
+
+@contextmanager
+def _input_warnings(found: list[str]) -> Iterator[None]:
+    """Collect the messages of the `InputWarning`s in the block, each once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputWarning)
+        shown = warnings.showwarning
+
+        def show(
+            message: Warning | str, category: type[Warning], *place: Any, **options: Any
+        ) -> None:
+            if not issubclass(category, InputWarning):
+                shown(message, category, *place, **options)
+            elif str(message) not in found:
+                found.append(str(message))
+
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager

@@ -8,13 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from latency_predictor.cli.options import ModelFile
+from latency_predictor.cli.values import path
 
 
 def evaluate(
     profiles: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="A profile file, or a CSV with the columns of models.csv."
+            metavar="FILE",
+            parser=path,
+            help="A profile file, or a table with the columns of models.csv.",
         ),
     ] = None,
     model: ModelFile = None,
@@ -27,12 +30,17 @@ def evaluate(
     from latency_predictor.model import artefact
     from latency_predictor.model.evaluate import evaluate as evaluate_rows
     from latency_predictor.profiles import lowered
-    from latency_predictor.profiles.rows import read_rows
+    from latency_predictor.profiles.plausible import warn_of_units
+    from latency_predictor.profiles.rows import read_rows, usable_rows
     from latency_predictor.profiles.table import SHIPPED_PROFILES
 
     loaded = artefact.load(model or artefact.SHIPPED_MODEL)
     rows, tables = read_rows(profiles or SHIPPED_PROFILES)
-    scores = evaluate_rows(loaded.model(), rows, {**lowered.load(), **tables})
+    usable = usable_rows(rows)
+    known, _ = lowered.lower_all(usable["network"], {**lowered.load(), **tables})
+    if profiles is not None:
+        warn_of_units(usable, known, f"profiles {str(profiles)!r}")
+    scores = evaluate_rows(loaded.model(), rows, known)
     if profiles or model:
         return scores
     return {

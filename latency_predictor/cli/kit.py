@@ -17,14 +17,16 @@ from latency_predictor.cli.options import (
     Seed,
     Space,
 )
+from latency_predictor.cli.places import check_folder
 from latency_predictor.cli.progress import shown
+from latency_predictor.cli.values import path
 from latency_predictor.devices import LOCAL_CPU
 
 
 def kit(
     space: Space,
     *,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", parser=path, help="Folder to write.")],
     n: Count = 20,
     device: ChoiceDevice = CHOICE_DEVICE,
     model: ModelFile = None,
@@ -39,8 +41,11 @@ def kit(
     from latency_predictor.measure.programs import find
 
     slug = kits.device_named(device)
+    check_folder(out)
     if (out / kits.KIT_FILE).exists():
         raise kits.KitError(f"--out {str(out)!r} already holds a kit; choose another folder")
+    if held := next((name for name in kits.RUNNER_FILES if (out / name).exists()), None):
+        raise kits.KitError(f"--out {str(out)!r} already holds {held}; choose another folder")
     source = find(space)
     is_file = space.endswith((".yaml", ".yml")) and Path(space).is_file()
     found_as = str(Path(space).resolve()) if is_file else source.name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latency_predictor.cli.values import whole_number
+from latency_predictor.cli.values import path, whole_number
 from latency_predictor.devices import LOCAL_CPU
 
 if TYPE_CHECKING:
@@ -18,10 +18,16 @@ CHOICE_DEVICE = "iphone16pro"
 """Device for which architectures are chosen by default."""
 
 ModelFile = Annotated[
-    Path | None, typer.Option("--model", metavar="FILE", help="Model file instead of the shipped.")
+    Path | None,
+    typer.Option("--model", metavar="FILE", parser=path, help="Model file instead of the shipped."),
 ]
 Space = Annotated[
-    str, typer.Argument(metavar="SPACE", help="Name of a search space, or a YAML file with one.")
+    str,
+    typer.Argument(
+        metavar="SPACE",
+        parser=lambda text: str(path(text)),
+        help="Name of a search space, or a YAML file with one.",
+    ),
 ]
 Count = Annotated[
     int, typer.Option("--n", metavar="N", parser=whole_number(1), help="Number of architectures.")

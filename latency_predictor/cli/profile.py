@@ -12,6 +12,7 @@ import typer
 from latency_predictor.cli.errors import continuing
 from latency_predictor.cli.places import check_file
 from latency_predictor.cli.progress import shown
+from latency_predictor.cli.values import path
 from latency_predictor.devices import LOCAL_CPU
 
 if TYPE_CHECKING:
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
 
 def profile(
-    kit: Annotated[Path, typer.Argument(metavar="KIT", help="Folder of a kit.")],
+    kit: Annotated[Path, typer.Argument(metavar="KIT", parser=path, help="Folder of a kit.")],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Profile file to write instead of KIT/profile.jsonl."),
+        typer.Option(
+            metavar="FILE",
+            parser=path,
+            help="Profile file to write instead of KIT/profile.jsonl.",
+        ),
     ] = None,
     team: Annotated[
         str | None,
@@ -40,7 +45,7 @@ def profile(
 
     made = kits.read(kit)
     out = out or kit / "profile.jsonl"
-    check_file(out)
+    check_file(out, kit / kits.KIT_FILE)
     records = {record.key: record for record in profile_file.read(out)} if out.exists() else {}
     if made.device == LOCAL_CPU:
         from latency_predictor.measure import local
@@ -60,10 +65,12 @@ def profile(
 def import_(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="burst_results.json, a table, or a profile file."),
+        typer.Argument(
+            metavar="FILE", parser=path, help="burst_results.json, a table, or a profile file."
+        ),
     ],
-    kit: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the kit.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Profile file to write.")],
+    kit: Annotated[Path, typer.Option(metavar="DIR", parser=path, help="Folder of the kit.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", parser=path, help="Profile file to write.")],
 ) -> dict[str, Any]:
     """Read measurements of a kit that other software made.
 
@@ -72,8 +79,10 @@ def import_(
     from latency_predictor.measure import kit as kits
     from latency_predictor.measure.measured_elsewhere import records_of
     from latency_predictor.profiles import profile_file
+    from latency_predictor.profiles.plausible import warn_of_units
+    from latency_predictor.profiles.rows import rows_of, usable_rows
 
-    check_file(out, file)
+    check_file(out, file, kit / kits.KIT_FILE)
     made = kits.read(kit)
     records = records_of(file, made)
     keys = [record.key for record in records]
@@ -82,6 +91,8 @@ def import_(
             f"measurements {str(file)!r} contain {twice[0]} on {twice[2]} ({twice[1]}) "
             "more than once"
         )
+    rows, tables = rows_of(records)
+    warn_of_units(usable_rows(rows), tables, f"measurements {str(file)!r}")
     profile_file.write(records, out)
     measured = {record.model.name for record in records}
     missing = [model.name for model in made.models if model.name not in measured]

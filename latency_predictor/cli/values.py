@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -24,3 +25,13 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def path(text: str) -> Path:
+    """Parse a path. A leading `~` is the home folder. Raises BadParameter for an empty path."""
+    if not text.strip():
+        raise typer.BadParameter(f"'{text}' is not a path; expected the name of a file or folder")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise typer.BadParameter(f"'{text}' is not a path: no such home folder") from error

@@ -26,6 +26,8 @@ from latency_predictor.profiles.profile_file import SCHEMA, STRICT, ModelRecord,
 from latency_predictor.writing import write_whole
 
 KIT_FILE = "kit.json"
+RUNNER_FILES = ("README.md", "BurstRunner.swift")
+"""Files of the burst runner, which a kit for a phone contains."""
 
 
 class KitError(UserError):
@@ -154,5 +156,5 @@ def _packaged(model: ModelRecord, source: ProgramSource, folder: Path) -> ModelR
 
 def _copy_runner(folder: Path) -> None:
     with as_file(files("latency_predictor") / "burst_runner") as runner:
-        for name in ("README.md", "BurstRunner.swift"):
+        for name in RUNNER_FILES:
             shutil.copyfile(runner / name, folder / name)

@@ -1,67 +1,52 @@
 """Read measurements made with other software: the burst runner's JSON, and tables of figures.
 
-A table is a CSV file or a JSON list of objects with at least a program's name and its latency in
+A table is a CSV file or JSON objects with at least a program's name and its latency in
 milliseconds, for example copied from Xcode's performance reports.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, cast, get_args
 
 from pydantic import (
     AwareDatetime,
     Field,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     TypeAdapter,
     model_validator,
 )
 from pydantic.dataclasses import dataclass
 
-from latency_predictor.measure.kit import Kit
+from latency_predictor.devices import machine_and_setting, setting_of
+from latency_predictor.errors import UserError
+from latency_predictor.measure.kit import Kit, device_named
 from latency_predictor.measure.phones import phone_name
+from latency_predictor.profiles.milliseconds import EXPECTED, milliseconds
 from latency_predictor.profiles.profile_file import (
     STRICT,
     ComputeUnit,
     Device,
     Host,
+    Milliseconds,
     PlannedOp,
-    ProfileFileError,
     ProfileRecord,
     ThermalState,
     check_whole,
+    is_profile,
     parse,
-    read,
+    read_numbered,
     timed,
 )
+from latency_predictor.profiles.text_file import ProfileFileError, load_json, read_text
+from latency_predictor.profiles.text_table import FIGURES, Table, read_table
 
-_NAMES = {
-    "program": ("program", "name", "model"),
-    "latency_ms": ("latencyms", "predictms", "predictionms", "medianms"),
-    "load_ms": ("loadms",),
-    "compute_unit": ("computeunit", "computeunits", "unit"),
-    "device": ("device", "phone"),
-    "os": ("os", "osversion"),
-}
+_NAMES = {"program": ("program", "name", "model"), "load_ms": ("loadms",), **FIGURES}
 """Accepted names of each column of a table, in lower case and without punctuation."""
-_UNITS: dict[str, ComputeUnit] = {
-    "": "ALL",
-    "all": "ALL",
-    "cpuandne": "CPU_AND_NE",
-    "cpuneuralengine": "CPU_AND_NE",
-    "cpuandneuralengine": "CPU_AND_NE",
-    "cpugpu": "CPU_AND_GPU",
-    "cpuandgpu": "CPU_AND_GPU",
-    "cpu": "CPU_ONLY",
-    "cpuonly": "CPU_ONLY",
-}
-"""Compute units by their names in Xcode, Swift and coremltools. Core ML's default is ALL."""
+_TIMES = ("latency_ms", "load_ms")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -76,10 +61,10 @@ class _Phone:
 class _Burst:
     name: str
     compute_unit: ComputeUnit
-    load_ms: PositiveFloat
+    load_ms: Milliseconds
     warm_up: NonNegativeInt
     burst_calls: PositiveInt
-    samples: Annotated[list[PositiveFloat], Field(min_length=1)]
+    samples: Annotated[list[Milliseconds], Field(min_length=1)]
     plan: list[PlannedOp]
     thermal_state: ThermalState
     measured_at: AwareDatetime
@@ -107,59 +92,52 @@ def records_of(path: Path, kit: Kit) -> list[ProfileRecord]:
     """Read measurements of a kit: the burst runner's JSON, a table, or a profile file.
 
     The records of a profile file are checked and returned unchanged. Raises `ProfileFileError` for
-    a file that cannot be used, and `KitError` for a program that is not in the kit.
+    a file that cannot be used, and `KitError` for a program that is not in the kit or an unknown
+    device.
     """
     where = f"measurements {str(path)!r}"
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileFileError(f"cannot read {where}: {error}") from error
-    if _is_profile(text):
-        return _of_kit(read(path), kit)
-    if not text.lstrip().startswith(("{", "[")):
-        return list(_of_table(_csv_rows(text), kit, where))
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProfileFileError(f"{where}: not JSON: {error}") from error
-    if isinstance(content, Mapping) and "runner" in content:
-        return _of_bursts(parse(_BURST_RUN, text, where), kit)
-    rows = content if isinstance(content, list) else [content]
-    if not all(isinstance(row, Mapping) for row in rows):
-        raise ProfileFileError(f"{where}: expected a list of objects with program and latency_ms")
-    return list(_of_table(((f"entry {n}", row) for n, row in enumerate(rows, 1)), kit, where))
+    text = read_text(path, "measurements")
+    if is_profile(text):
+        return _of_profile(read_numbered(path), kit, where)
+    if _is_burst_run(text):
+        return _of_bursts(parse(_BURST_RUN, text, where), kit, where)
+    return _of_table(read_table(path, text, where, _NAMES), kit, where)
 
 
-def _is_profile(text: str) -> bool:
-    """Whether the first line is a record of a profile file."""
+def _of_profile(records: Mapping[int, ProfileRecord], kit: Kit, where: str) -> list[ProfileRecord]:
+    """The records, unchanged. Raises `KitError` for an unknown program or device."""
+    for line, record in records.items():
+        with _at(f"{where}, line {line}"):
+            kit.model(record.model.name)
+            _phone(record.device.name)
+    return list(records.values())
+
+
+def _is_burst_run(text: str) -> bool:
     try:
-        first = json.loads(text.lstrip().partition("\n")[0])
-    except (ValueError, RecursionError):
+        content = load_json(text, "")
+    except ProfileFileError:
         return False
-    return isinstance(first, Mapping) and "predict_ms" in first and "model" in first
+    return isinstance(content, Mapping) and "runner" in content
 
 
-def _of_kit(records: list[ProfileRecord], kit: Kit) -> list[ProfileRecord]:
-    """The records, unchanged. Raises `KitError` if a program is not in the kit."""
-    for record in records:
-        kit.model(record.model.name)
-    return records
-
-
-def _of_bursts(run: _BurstRun, kit: Kit) -> list[ProfileRecord]:
+def _of_bursts(run: _BurstRun, kit: Kit, where: str) -> list[ProfileRecord]:
     phone = run.device
+    with _at(where):
+        name, product_type = _phone(phone.product_type)
+        models = [kit.model(burst.name) for burst in run.programs]
     return [
         ProfileRecord(
             device=Device(
-                name=phone_name(phone.product_type) or phone.product_type,
-                product_type=phone.product_type,
+                name=name,
+                product_type=product_type,
                 os=phone.os,
                 build=phone.build,
                 thermal_state=burst.thermal_state,
                 low_power=phone.low_power,
             ),
             host=Host(runner="burst runner"),
-            model=kit.model(burst.name),
+            model=model,
             compute_unit=burst.compute_unit,
             load_ms=burst.load_ms,
             predict_ms=timed(
@@ -172,80 +150,71 @@ def _of_bursts(run: _BurstRun, kit: Kit) -> list[ProfileRecord]:
             measured_at=burst.measured_at,
             synthetic=False,
         )
-        for burst in run.programs
+        for burst, model in zip(run.programs, models, strict=True)
     ]
 
 
-def _csv_rows(text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    lines = text.splitlines()
-    delimiter = ";" if lines and ";" in lines[0] else ","
-    reader = csv.DictReader(lines, delimiter=delimiter)
-    try:
-        for row in reader:
-            yield f"line {reader.line_num}", row
-    except csv.Error as error:
-        raise ProfileFileError(f"line {reader.line_num}: {error}") from error
-
-
-def _of_table(
-    rows: Iterator[tuple[str, Mapping[str, Any]]], kit: Kit, where: str
-) -> Iterator[ProfileRecord]:
-    known = {name: column for column, names in _NAMES.items() for name in names}
-    empty = True
-    for place, row in rows:
-        empty = False
-        values = {
-            known[key]: str(value).strip()
-            for name, value in row.items()
-            if value is not None and (key := _plain(str(name))) in known
-        }
-        for column in ("program", "latency_ms"):
-            if not values.get(column):
-                raise ProfileFileError(
-                    f"{where}, {place}: no {column}; the columns are {', '.join(map(str, row))}"
-                )
-        yield _of_row(values, kit, f"{where}, {place}")
-    if empty:
+def _of_table(table: Table, kit: Kit, where: str) -> list[ProfileRecord]:
+    if not table.rows:
         raise ProfileFileError(f"{where}: no measurements")
+    written = {
+        (row.place, column): row.cells[column]
+        for row in table.rows
+        for column in _TIMES
+        if column in row.cells
+    }
+    times = milliseconds(written, where, table.delimiter == ";")
+    records = []
+    for row in table.rows:
+        here = f"{where}, {row.place}"
+        for column in ("program", "latency_ms"):
+            if column not in row.cells:
+                names = ", ".join(table.columns.values())
+                raise ProfileFileError(f"{here}: no {column}; the columns are {names}")
+        for column in _TIMES:
+            if column in row.cells and (row.place, column) not in times:
+                raise ProfileFileError(f"{here}: {row.cells[column]!r} is not {EXPECTED}")
+        ms = {column: float(times[row.place, column]) for column in _TIMES if column in row.cells}
+        with _at(here):
+            records.append(_of_row({name: str(cell) for name, cell in row.cells.items()}, ms, kit))
+    return records
 
 
-def _of_row(values: Mapping[str, str], kit: Kit, where: str) -> ProfileRecord:
-    name = values["program"].removesuffix(".mlpackage").removesuffix(".mlmodelc")
-    unit = _UNITS.get(_plain(values.get("compute_unit", "")))
-    if unit is None:
-        raise ProfileFileError(
-            f"{where}: compute_unit {values['compute_unit']!r}; "
-            f"accepted: {', '.join(get_args(ComputeUnit))}"
-        )
-    device = values.get("device") or kit.device
-    product_type = device if phone_name(device) else None
+def _of_row(cells: Mapping[str, str], ms: Mapping[str, float], kit: Kit) -> ProfileRecord:
+    """The record of a row, from its cells and its times in milliseconds. Raises `UserError`."""
+    device, unit = machine_and_setting(
+        cells.get("device") or kit.device, cells.get("compute_unit", "")
+    )
+    setting = setting_of(unit)
+    if setting is None:
+        accepted = ", ".join(get_args(ComputeUnit))
+        raise ProfileFileError(f"compute_unit {unit!r}; accepted: {accepted}")
+    name, product_type = _phone(device)
     return ProfileRecord(
-        device=Device(
-            name=phone_name(device) or device,
-            product_type=product_type,
-            os=values.get("os") or None,
-        ),
+        device=Device(name=name, product_type=product_type, os=cells.get("os")),
         host=Host(runner="table"),
-        model=kit.model(name),
-        compute_unit=unit,
-        load_ms=_ms(values["load_ms"], where) if values.get("load_ms") else None,
-        predict_ms=timed([_ms(values["latency_ms"], where)], warm_up=0, protocol="unstated"),
+        model=kit.model(cells["program"].removesuffix(".mlpackage").removesuffix(".mlmodelc")),
+        compute_unit=cast(ComputeUnit, setting),
+        load_ms=ms.get("load_ms"),
+        predict_ms=timed([ms["latency_ms"]], warm_up=0, protocol="unstated"),
         plan=[],
         measured_at=None,
         synthetic=False,
     )
 
 
-def _ms(text: str, where: str) -> float:
-    """Parse milliseconds, written as `4.21`, `4,21` or `4.21 ms`."""
+def _phone(device: str) -> tuple[str, str | None]:
+    """Name and hardware id of a device by either of them. Raises `KitError` if it is unknown."""
+    if name := phone_name(device):
+        return name, f"iPhone{device.lower().removeprefix('iphone')}"
+    device_named(device)
+    return device, None
+
+
+@contextmanager
+def _at(where: str) -> Iterator[None]:
+    """Begin the message of a `UserError` in the block with a place in the file."""
     try:
-        ms = float(text.lower().removesuffix("ms").strip().replace(",", "."))
-    except ValueError:
-        ms = float("nan")
-    if not 0 < ms < float("inf"):
-        raise ProfileFileError(f"{where}: {text!r} is not a positive number of milliseconds")
-    return ms
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^a-z]", "", text.lower())
+        yield
+    except UserError as error:
+        raise type(error)(f"{where}: {error}") from error

@@ -44,9 +44,12 @@ _HARDWARE = {
     "18,3": "iPhone 17",
     "18,4": "iPhone Air",
 }
-_NAMES = {f"iPhone{number}": name for ids, name in _HARDWARE.items() for number in ids.split()}
+_NAMES = {f"iphone{number}": name for ids, name in _HARDWARE.items() for number in ids.split()}
 
 
 def phone_name(product_type: str) -> str | None:
-    """Name of the phone with a hardware id: `iPhone 16 Pro` for `iPhone17,1`, None if unknown."""
-    return _NAMES.get(product_type)
+    """Name of the phone with a hardware id: `iPhone 16 Pro` for `iPhone17,1`, None if unknown.
+
+    The id may be written in any case.
+    """
+    return _NAMES.get(product_type.lower())

@@ -33,7 +33,7 @@ from latency_predictor.model.priors import group_of, prior_of
 from latency_predictor.model.times import Estimate, Fitted, RooflineTimes
 from latency_predictor.profiles import lowered
 from latency_predictor.profiles.measurements import Measurements, join_op_lists
-from latency_predictor.profiles.rows import read_rows, usable_rows
+from latency_predictor.profiles.rows import op_lists, read_rows, usable_rows
 from latency_predictor.profiles.table import (
     SHIPPED_PROFILES,
     ProfileError,
@@ -64,9 +64,10 @@ PROTOCOLS = {"held_out_family": folds_by_family, "random_split": folds_at_random
 def calibration_rows(added: Path | None) -> tuple[pd.DataFrame, lowered.Lowered]:
     """The usable rows of the shipped profiles and of the file `added`, and the file's op lists.
 
-    Raises `ProfileError` if the file cannot be used or has no row that can calibrate a device.
+    The column `added` tells the rows of the file from the shipped ones. Raises `ProfileError`
+    if the file cannot be used or has no row that can calibrate a device.
     """
-    rows = usable(read_profiles(SHIPPED_PROFILES))
+    rows = usable(read_profiles(SHIPPED_PROFILES)).assign(added=False)
     if added is None:
         return rows, {}
     found, tables = read_rows(added)
@@ -74,7 +75,7 @@ def calibration_rows(added: Path | None) -> tuple[pd.DataFrame, lowered.Lowered]
     more = more[more["calibration"].notna()]
     if more.empty:
         raise ProfileError(f"profiles {str(added)!r} has no row that can calibrate a device")
-    return pd.concat([rows, more], ignore_index=True), tables
+    return pd.concat([rows, more.assign(added=True)], ignore_index=True), tables
 
 
 def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
@@ -83,10 +84,7 @@ def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
     Networks that are not in `known` are traced. Raises `ProfileError` if a network cannot be
     rebuilt, or if a calibration has too few rows or families of networks for cross-validation.
     """
-    tables, failed = lowered.lower_all(rows["network"], known)
-    if failed:
-        raise ProfileError("; ".join(failed.values()))
-    measurements = join_op_lists(rows, tables)
+    measurements = join_op_lists(rows, op_lists(rows, known))
     _check_can_be_held_out(measurements)
     fitted = fit_calibrations(measurements)
     unseen = held_out(measurements, folds_by_family(measurements), fit_rooflines)

@@ -6,7 +6,6 @@ nor its source.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +18,6 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     TypeAdapter,
     ValidationError,
@@ -27,8 +25,10 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from latency_predictor.errors import UserError
 from latency_predictor.ops import COLUMNS, Kind, OpTable
+from latency_predictor.profiles.milliseconds import LONGEST_MS, SHORTEST_MS
+from latency_predictor.profiles.text_file import ProfileFileError as ProfileFileError
+from latency_predictor.profiles.text_file import first_object, load_json, read_text
 from latency_predictor.writing import write_whole
 
 SCHEMA: Final = 1
@@ -43,12 +43,9 @@ T = TypeVar("T")
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 """Content must match the fields exactly. Nothing is coerced and nothing is ignored."""
+Milliseconds = Annotated[float, Field(ge=SHORTEST_MS, le=LONGEST_MS)]
 _KindNumber = Annotated[int, Field(ge=0, lt=len(Kind))]
 _Size = Annotated[int, Field(gt=0, lt=2**31)]
-
-
-class ProfileFileError(UserError):
-    """A file of measurements cannot be used. The message names the file, the line and the field."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -147,8 +144,8 @@ class PredictMs:
     warm_up: NonNegativeInt
     protocol: Protocol
     burst_calls: PositiveInt
-    samples: Annotated[list[PositiveFloat], Field(min_length=1)]
-    median: PositiveFloat
+    samples: Annotated[list[Milliseconds], Field(min_length=1)]
+    median: Milliseconds
 
     @model_validator(mode="after")
     def _agree(self) -> PredictMs:
@@ -188,7 +185,7 @@ class ProfileRecord:
     host: Host
     model: ModelRecord
     compute_unit: ComputeUnit
-    load_ms: PositiveFloat | None
+    load_ms: Milliseconds | None
     predict_ms: PredictMs
     plan: list[PlannedOp]
     measured_at: AwareDatetime | None
@@ -249,14 +246,23 @@ def table_of(ops: Ops) -> OpTable:
 
 def read(path: Path) -> list[ProfileRecord]:
     """The records of a file. Raises `ProfileFileError` with the first line and field in error."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileFileError(f"cannot read profiles {str(path)!r}: {error}") from error
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    return list(read_numbered(path).values())
+
+
+def read_numbered(path: Path) -> dict[int, ProfileRecord]:
+    """The records of a file by the number of their line. Raises `ProfileFileError` as `read`."""
+    lines = read_text(path, "profiles").split("\n")
+    numbered = {number: line for number, line in enumerate(lines, start=1) if line.strip()}
     if not numbered:
         raise ProfileFileError(f"profiles {str(path)!r} is empty")
-    return [parse(_RECORD, line, f"profiles {str(path)!r}, line {n}") for n, line in numbered]
+    return {n: parse(_RECORD, line, f"profiles {str(path)!r}, line {n}")
+            for n, line in numbered.items()}  # fmt: skip
+
+
+def is_profile(text: str) -> bool:
+    """Whether the first line of a text is a record of a profile file, perhaps a damaged one."""
+    first = first_object(text)
+    return "predict_ms" in first or isinstance(first.get("model"), Mapping)
 
 
 def write(records: Iterable[ProfileRecord], path: Path) -> None:
@@ -269,10 +275,7 @@ def parse(adapter: TypeAdapter[T], text: str, where: str) -> T:
 
     Raises `ProfileFileError` with a message that begins with `where`.
     """
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProfileFileError(f"{where}: not JSON: {error}") from error
+    content = load_json(text, where)
     stated = content.get("schema", SCHEMA) if isinstance(content, Mapping) else SCHEMA
     if stated != SCHEMA:
         raise ProfileFileError(f"{where}: schema {stated!r}; this version reads {SCHEMA}")

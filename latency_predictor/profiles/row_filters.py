@@ -62,7 +62,7 @@ RULES: tuple[Rule, ...] = (
     (
         CHECK,
         "input size not stated",
-        lambda row: not re.fullmatch(r"\d+x\d+", row["input_res"]),
+        lambda row: not re.fullmatch(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", row["input_res"]),
     ),
 )
 """Rules as (use, why, test of a row). The first rule whose test is true gives the row's use. A row

@@ -1,7 +1,8 @@
-"""Rows for calibration and scoring, from a CSV of published figures or from a profile file."""
+"""Rows for calibration and scoring, from a table of published figures or a profile file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from scipy.stats import gmean
 
 from latency_predictor.devices import LOCAL_CPU, calibration_key, device_of
 from latency_predictor.profiles import profile_file
-from latency_predictor.profiles.lowered import Lowered
-from latency_predictor.profiles.profile_file import ProfileRecord
+from latency_predictor.profiles.lowered import Lowered, lower_all
+from latency_predictor.profiles.profile_file import ProfileRecord, is_profile
 from latency_predictor.profiles.row_filters import CALIBRATE, FALLBACK, UNFIT
 from latency_predictor.profiles.table import ProfileError, read_profiles, usable
+from latency_predictor.profiles.text_file import read_text
 
 ENGINE = "ane"
 """Name of the Neural Engine in the plan of a profile record."""
@@ -30,15 +32,19 @@ class MeasuredProgram:
 def read_rows(path: Path) -> tuple[pd.DataFrame, Lowered]:
     """Read all rows of a file, with `use` and `why`, and the op lists that the file contains.
 
-    `usable_rows` selects and parses the rows that may be used. Raises `ProfileError` if the file
-    cannot be used.
+    The content of the file tells a profile file from a table. `usable_rows` selects and parses the
+    rows that may be used. Raises `ProfileError` if the file cannot be used.
     """
-    if path.suffix != ".jsonl":
-        return read_profiles(path), {}
     try:
-        records = profile_file.read(path)
+        if is_profile(read_text(path, "profiles")):
+            return rows_of(profile_file.read(path))
     except profile_file.ProfileFileError as error:
         raise ProfileError(str(error)) from error
+    return read_profiles(path), {}
+
+
+def rows_of(records: Sequence[ProfileRecord]) -> tuple[pd.DataFrame, Lowered]:
+    """The rows of records of a profile file as `read_rows` returns them, and their op lists."""
     rows = pd.DataFrame([_row(record) for record in records])
     return rows, {_program(record): record.ops for record in records}
 
@@ -75,6 +81,19 @@ def rows_of_device(path: Path, device: str) -> tuple[pd.DataFrame, Lowered]:
     # A package timed under both ALL and CPU_AND_NE counts as one Neural Engine measurement.
     once = here.assign(ms=here.groupby("network", sort=False)["ms"].transform(gmean))
     return once.drop_duplicates("network"), tables
+
+
+def op_lists(rows: pd.DataFrame, known: Lowered) -> Lowered:
+    """Op lists of the networks of usable rows, taken from `known` or traced.
+
+    Raises `ProfileError` with the places of rows whose networks cannot be rebuilt.
+    """
+    tables, failed = lower_all(rows["network"], known)
+    if failed:
+        lacking = rows[~rows["network"].isin(tables)].drop_duplicates("network")
+        places = zip(lacking["place"], lacking["network"], strict=True)
+        raise ProfileError("; ".join(f"{place}: {failed[found.name]}" for place, found in places))
+    return tables
 
 
 def _program(record: ProfileRecord) -> MeasuredProgram:

@@ -1,17 +1,24 @@
-"""Read profile CSVs: latencies of whole networks on devices, with the source of each row."""
+"""Read profile tables: latencies of whole networks on devices, with the source of each row."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from latency_predictor.devices import calibration_key, device_of
-from latency_predictor.errors import UserError
+from latency_predictor.devices import calibration_key, device_of, machine_and_setting
+from latency_predictor.errors import InputWarning, UserError
+from latency_predictor.measure.phones import phone_name
 from latency_predictor.networks.names import NetworkSpec
+from latency_predictor.profiles.milliseconds import EXPECTED, milliseconds
 from latency_predictor.profiles.row_filters import CALIBRATE, USES, filter_row
+from latency_predictor.profiles.text_file import ProfileFileError, read_text
+from latency_predictor.profiles.text_table import FIGURES, Names, Table, plain, read_table
 
 SHIPPED_PROFILES = Path(__file__).parent / "models.csv"
 REQUIRED = (
@@ -23,7 +30,11 @@ REQUIRED = (
     "compute_unit",
     "latency_ms",
 )
-"""Columns that a profile CSV must have."""
+"""Columns that a profile table must have."""
+_NAMES: Names = {
+    **{name: (plain(name),) for name in (*REQUIRED, "source_ref", "use", "why")},
+    **FIGURES,
+}
 
 
 class ProfileError(UserError):
@@ -31,35 +42,87 @@ class ProfileError(UserError):
 
 
 def read_profiles(path: Path) -> pd.DataFrame:
-    """Read all rows of a CSV as text, with `use` and `why` from the row filters.
+    """Read all rows of a table as text, with `use` and `why` from the row filters.
 
-    A `use` that the file states can exclude a row, but not readmit one that a filter excludes.
-    Raises `ProfileError` for a missing or empty file, a missing column or an unknown `use`.
+    `latency_ms` holds decimal numbers of milliseconds, whatever the notation of the file, and is
+    empty where the file states no time; an `InputWarning` names these rows. `place` is the file and
+    the row's place in it. A `use` that the file states can exclude a row, but not readmit one that
+    a filter excludes. Raises `ProfileError` for a missing or empty file, a missing column, an
+    unknown `use`, and cells that are ambiguous or contradict each other.
     """
+    where = f"profiles {str(path)!r}"
     try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ProfileError(f"cannot read profiles {str(path)!r}: {error}") from error
-    except pd.errors.EmptyDataError:
-        raise ProfileError(f"profiles {str(path)!r} is empty") from None
-    missing = [name for name in REQUIRED if name not in rows.columns]
+        table = read_table(path, read_text(path, "profiles"), where, _NAMES)
+        _check(table, where)
+        times = _times(table, where)
+    except ProfileFileError as error:
+        raise ProfileError(str(error)) from error
+    rows = [
+        _row(row.place, {name: str(cell) for name, cell in row.cells.items()}, times, where)
+        for row in table.rows
+    ]
+    columns = [*(name for name in table.columns if name), "place"]
+    return _with_filters(pd.DataFrame(rows, columns=columns, dtype=str).fillna(""))
+
+
+def _check(table: Table, where: str) -> None:
+    """Raise ProfileError if the table lacks columns or rows."""
+    if not table.columns and not table.rows:
+        raise ProfileError(f"{where} is empty")
+    missing = [name for name in REQUIRED if name not in table.columns]
     if missing:
         raise ProfileError(
-            f"profiles {str(path)!r} lacks {', '.join(missing)}; "
+            f"{where}, {table.place}: lacks {', '.join(missing)}; "
             f"required columns: {', '.join(REQUIRED)}"
         )
-    if rows.empty:
-        raise ProfileError(f"profiles {str(path)!r} has a header but no rows")
-    return _with_filters(rows, path)
+    if not table.rows:
+        raise ProfileError(f"{where} has a header but no rows")
 
 
-def _with_filters(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    stated = rows["use"] if "use" in rows.columns else pd.Series("", index=rows.index)
-    unknown = sorted(set(stated) - {*USES, ""})
-    if unknown:
-        raise ProfileError(
-            f"profiles {str(path)!r} has use {unknown[0]!r}; accepted: {', '.join(USES)}"
+def _times(table: Table, where: str) -> Mapping[str, str]:
+    """Milliseconds of each row by its place. Warns of rows whose time cannot be read."""
+    written = {row.place: row.cells.get("latency_ms", "") for row in table.rows}
+    cells = {(place, "latency_ms"): cell for place, cell in written.items()}
+    found = milliseconds(cells, where, table.delimiter == ";")
+    times = {place: ms for (place, _), ms in found.items()}
+    excluded = {row.place for row in table.rows if row.cells.get("use", CALIBRATE) != CALIBRATE}
+    unread = [place for place in written if place not in times and place not in excluded]
+    if unread:
+        others = f"; nor are {len(unread) - 1} more: {', '.join(unread[1:6])}" if unread[1:] else ""
+        warnings.warn(
+            f"{where}, {unread[0]}: latency_ms {written[unread[0]]!r} is not {EXPECTED}; "
+            f"the row is not used{others}",
+            InputWarning,
+            stacklevel=3,
         )
+    return times
+
+
+def _row(
+    place: str, cells: Mapping[str, str], times: Mapping[str, str], where: str
+) -> dict[str, str]:
+    """A row with its device, compute unit, input size and time in their usual forms."""
+    here = f"{where}, {place}"
+    use = cells.get("use", "")
+    if use not in (*USES, ""):
+        raise ProfileError(f"{here}: use {use!r}; accepted: {', '.join(USES)}")
+    try:
+        device, unit = machine_and_setting(cells.get("device", ""), cells.get("compute_unit", ""))
+    except UserError as error:
+        raise ProfileError(f"{here}: {error}") from error
+    size = re.fullmatch("([0-9]+) ?[xX\u00d7] ?([0-9]+)", cells.get("input_res", ""))
+    return {
+        **cells,
+        "device": phone_name(device) or device,
+        "compute_unit": unit,
+        "input_res": f"{size[1]}x{size[2]}" if size else cells.get("input_res", ""),
+        "latency_ms": times.get(place, ""),
+        "place": here,
+    }
+
+
+def _with_filters(rows: pd.DataFrame) -> pd.DataFrame:
+    stated = rows["use"] if "use" in rows.columns else pd.Series("", index=rows.index)
     filtered = [filter_row(row) for row in _records(rows)]
     by_rule = pd.DataFrame(filtered, columns=["use", "why"], index=rows.index)
     restricted = (by_rule["use"] == CALIBRATE) & (stated != "") & (stated != CALIBRATE)

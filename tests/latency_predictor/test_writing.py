@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from latency_predictor.writing import left_behind, whole_folder, write_whole
+from latency_predictor.writing import check_writable, left_behind, whole_folder, write_whole
 
 
 def test_a_file_is_written_or_replaced(tmp_path: Path) -> None:
@@ -77,3 +77,15 @@ def test_what_killed_processes_left_is_found(tmp_path: Path) -> None:
     for name in (".a[1].x7/partial", ".a1.x7", "a[1]", "a[1].lock"):
         (tmp_path / name).mkdir(parents=True)
     assert left_behind(tmp_path / "a[1]") == [tmp_path / ".a[1].x7"]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "x" * 246])
+def test_the_longest_names_are_written(name: str, tmp_path: Path) -> None:
+    write_whole(tmp_path / name, b"data")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_name_that_is_too_long_is_said_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"x: cannot be written \(File name too long\)"):
+        check_writable(tmp_path / ("x" * 256), tmp_path)
+    assert list(tmp_path.iterdir()) == []
