@@ -56,7 +56,7 @@ def test_every_command_explains_itself(
         ("search xyz", "unknown command 'xyz'; expected one of run, pretrain, report"),
         ("search --bogus", "--bogus"),
         ("search report", "RUN"),
-        ("search report a b", "(b)"),
+        ("search report a --port b", "'b' is not a whole number"),
         ("search report a --rot b", "--root"),
         ("search promote --knee", "RUN"),
         ("search promote a --id", "'--id' requires an argument"),

@@ -11,9 +11,8 @@ import shutil
 import socket
 import sys
 import tempfile
-import warnings
 
-from latency_predictor.errors import InputWarning
+from latency_predictor.printable import printable
 from search.config.schema import ConfigError
 
 REACH_S = 15
@@ -60,7 +59,7 @@ def check_address(key: str, address: str) -> None:
 def short_folder() -> str | None:
     """A folder of our own for a local cluster if Ray's own is too long for sockets, or else None.
 
-    It is removed when the process ends. A warning names it.
+    It is removed when the process ends. A line on standard error names it.
     """
     key = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
     own = os.environ.get(key, "/tmp")  # Ray's default, whatever Python's is
@@ -68,9 +67,8 @@ def short_folder() -> str | None:
         return None
     folder = tempfile.mkdtemp(prefix="codec-search-", dir="/tmp")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    warnings.warn(
-        f"{key}={own} is too long for Ray's sockets; Ray's files were in {folder} instead",
-        InputWarning,
-        stacklevel=2,
+    print(
+        f"{key}={printable(own)} is too long for Ray's sockets; Ray's files go to {folder} instead",
+        file=sys.stderr,
     )
     return folder
