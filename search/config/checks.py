@@ -105,7 +105,8 @@ def check_continues(config: Config, folder: Path) -> None:
     if changed:
         raise ConfigError(
             f"run '{folder.name}' was started with other values of {', '.join(changed)}; restore "
-            f"them to continue it, or start another run with run.name=NAME"
+            f"them to continue it, or start another run with run.name=NAME; "
+            f"{folder / CONFIG_FILE} has its values"
         )
 
 

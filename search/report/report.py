@@ -35,15 +35,16 @@ def write_report(folder: Path) -> Path:
     """
     record = RunRecord.read(folder)
     state = overview(read_study(folder), record)
-    write_whole(folder / TRIALS, state.trials.to_parquet())
-    write_whole(folder / "front.csv", state.best.to_csv(index=False).encode())
-    if len(state.best):
-        _draw(folder, state, record)
+    # The page reads all files of the run, so that a damaged one is found before any is written.
     data = page_run(folder, state, record)
     title = f"{record.name}: {record.goal.title}"
     page = html_page(
         title, record.goal.title, [data], record.goal.measure, sentences.notes(state, record)
     )
+    write_whole(folder / TRIALS, state.trials.to_parquet())
+    write_whole(folder / "front.csv", state.best.to_csv(index=False).encode())
+    if len(state.best):
+        _draw(folder, state, record)
     path = folder / PAGE
     write_whole(path, page.encode())
     return path
