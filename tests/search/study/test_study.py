@@ -202,22 +202,6 @@ def test_an_architecture_evaluated_elsewhere_is_a_trial(tiny: SearchSpace, tmp_p
     assert tiny.reference.id not in asked
 
 
-def test_the_lock_of_a_killed_process_can_be_seen_to_be_stale(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Optuna breaks it after 30 seconds, but only if the link leads to the journal."""
-    monkeypatch.chdir(tmp_path)
-    folder = Path("run")
-    folder.mkdir()
-    links: list[str] = []
-    monkeypatch.setattr("os.symlink", lambda target, link: links.append(target))
-    monkeypatch.setattr("os.rename", lambda old, new: None)
-    monkeypatch.setattr("os.unlink", lambda path: None)
-    open_study(Journal.of(folder))
-    assert links
-    assert all(Path(target).is_absolute() for target in links)
-
-
 def test_a_large_space_has_pools_one_after_another_also_when_continued(tmp_path: Path) -> None:
     loaded = yaml.safe_load((CONFIGS / "space/pico_large.yaml").read_text())
     large = SearchSpace.from_config(loaded)
