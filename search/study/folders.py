@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
+import pyarrow.parquet as parquet
 from filelock import FileLock, Timeout
 
 from search.config.schema import ConfigError, RunConfig
 from search.data.own_folders import mark
-from search.study.journal import JOURNAL, Journal
+from search.study.journal import JOURNAL, REMEDY, Journal
 from search.study.records import RecordError, RunRecord
-from search.study.study import open_study
+from search.study.study import empty_study, open_study
 
 ROOT = Path(RunConfig.root)
 """Folder that holds the runs by default."""
@@ -55,15 +56,32 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
 def read_study(folder: Path) -> optuna.Study:
     """The study of a run. Raises RecordError if the folder lacks it, JournalError if it is damaged.
 
-    A study that does not exist yet is not created.
+    The study of a run that has just begun is empty. It is not written.
     """
     path = folder / JOURNAL
     if not path.is_file():
         raise RecordError(f"{path} is missing: a report needs the run's study")
-    journal = Journal.of(folder)
-    if not journal.check():
-        raise RecordError(f"{path} has no entry: a report needs the run's study")
-    return open_study(journal, RunRecord.read(folder).goal.objectives)
+    check_kept(folder)
+    journal, objectives = Journal.of(folder), RunRecord.read(folder).goal.objectives
+    return open_study(journal, objectives) if journal.check() else empty_study(objectives)
+
+
+def check_kept(folder: Path) -> None:
+    """Raise RecordError if the journal of a run is empty although the table of trials is not.
+
+    The next report would empty the table as well.
+    """
+    journal, table = folder / JOURNAL, folder / TRIALS
+    if not (journal.is_file() and table.is_file()) or journal.stat().st_size:
+        return
+    try:
+        rows = parquet.read_metadata(table).num_rows
+    except (OSError, ValueError):  # of a table that is broken, from which nothing is lost
+        return
+    if rows:
+        raise RecordError(
+            f"{journal} is broken, it is empty, but {TRIALS} has {rows} trials; {REMEDY}"
+        )
 
 
 def find_trials(folder: Path) -> Path:

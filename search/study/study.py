@@ -74,16 +74,24 @@ def open_study(journal: Journal, objectives: Sequence[str] = PAIR) -> optuna.Stu
         study = _replayed(journal)
         _check_trials(study, journal)
     else:
-        study = optuna.create_study(
-            study_name=NAME,
-            storage=JournalStorage(journal),
-            directions=["minimize"] * len(objectives),
-        )
+        study = empty_study(objectives, JournalStorage(journal))
+    _name_metrics(study, objectives)
+    return study
+
+
+def empty_study(objectives: Sequence[str], storage: JournalStorage | None = None) -> optuna.Study:
+    """A new study that minimises `objectives`, in memory if there is no `storage`."""
+    directions = ["minimize"] * len(objectives)
+    study = optuna.create_study(study_name=NAME, storage=storage, directions=directions)
+    _name_metrics(study, objectives)
+    return study
+
+
+def _name_metrics(study: optuna.Study, objectives: Sequence[str]) -> None:
     if study.metric_names is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(objectives))
-    return study
 
 
 def _replayed(journal: Journal) -> optuna.Study:

@@ -48,10 +48,14 @@ class TestJournal:
         with pytest.raises(JournalError, match=r"is broken, trial 0 lacks its costs"):
             read_study(folder)
 
-    def test_a_report_creates_no_study(self, folder: Path) -> None:
+    def test_an_empty_journal_is_an_empty_study_unless_trials_are_lost(self, folder: Path) -> None:
         (folder / JOURNAL).write_bytes(b"")
-        with pytest.raises(RecordError, match=r"study\.journal has no entry"):
+        assert read_study(folder).trials == []
+        pd.DataFrame({"id": ["a", "b"]}).to_parquet(folder / "trials.parquet")
+        with pytest.raises(RecordError, match=r"study\.journal is broken, .* has 2 trials"):
             read_study(folder)
+        (folder / "trials.parquet").write_bytes(NOISE)
+        assert read_study(folder).trials == []
         assert (folder / JOURNAL).read_bytes() == b""
 
     def test_a_file_system_without_links(
