@@ -24,7 +24,7 @@ from search.evaluation.scores import Evaluator, evaluate_reference, outcome
 from search.evaluation.sources import Replayed, Trained, find_table
 from search.report.rank_fidelity import describe_fidelity
 from search.report.report import write_report
-from search.study.folders import locked
+from search.study.folders import check_kept, locked
 from search.study.goal import Band, find_band
 from search.study.journal import Journal, drop_torn_line
 from search.study.loop import Search
@@ -161,6 +161,7 @@ def _is_complete(run: _Run, console: Console) -> bool:
     folder = run.folder
     if not (folder / CONFIG_FILE).exists():
         return False
+    check_kept(folder)
     drop_torn_line(folder)
     study = open_study(Journal.of(folder), run.record.goal.objectives)
     done = len(counted(study.get_trials(deepcopy=False)))
