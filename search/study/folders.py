@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
-import pyarrow.parquet as parquet
+import pandas as pd
 from filelock import FileLock, Timeout
 
 from search.config.schema import ConfigError, RunConfig
@@ -75,7 +75,7 @@ def check_kept(folder: Path) -> None:
     if not (journal.is_file() and table.is_file()) or journal.stat().st_size:
         return
     try:
-        rows = parquet.read_metadata(table).num_rows
+        rows = len(pd.read_parquet(table, columns=["id"]))
     except (OSError, ValueError):  # of a table that is broken, from which nothing is lost
         return
     if rows:

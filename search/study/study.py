@@ -81,8 +81,9 @@ def open_study(journal: Journal, objectives: Sequence[str] = PAIR) -> optuna.Stu
 
 def empty_study(objectives: Sequence[str], storage: JournalStorage | None = None) -> optuna.Study:
     """A new study that minimises `objectives`, in memory if there is no `storage`."""
-    directions = ["minimize"] * len(objectives)
-    study = optuna.create_study(study_name=NAME, storage=storage, directions=directions)
+    study = optuna.create_study(
+        study_name=NAME, storage=storage, directions=["minimize"] * len(objectives)
+    )
     _name_metrics(study, objectives)
     return study
 
