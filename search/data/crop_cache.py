@@ -17,7 +17,7 @@ from latency_predictor.writing import left_behind, whole_folder
 
 CROPS = ("train", "select")
 """Arrays of a cache entry. Each is an uncompressed .npy file."""
-FILES = ("used", "report", "unreadable", "small")
+FILES = ("used", "report", "unreadable", "transparent", "small", "converted")
 """Lists of photographs in a cache entry. A photograph is named by the hash of its file's
 content."""
 INDEX = "index.json"
@@ -40,8 +40,12 @@ class Prepared:
     """Photographs held out from training and selection; they have no crops here."""
     unreadable: list[str]
     """Files that could not be decoded."""
+    transparent: list[str]
+    """Files with transparent pixels."""
     small: list[str]
     """Photographs smaller than a crop."""
+    converted: list[str]
+    """Usable photographs that were converted to sRGB from other colours."""
 
     @property
     def digest(self) -> str:

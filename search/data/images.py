@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
-from pillow_heif import register_heif_opener
+from PIL import Image, UnidentifiedImageError
 
-from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
-from space.bitstream.container import MAX_SIDE
+from search.data import exif
+from search.data.colours import adobe_rgb, to_srgb
+from search.data.heif import open_heif
+from search.data.jpeg import open_jpeg
+from search.data.picture import (
+    Colours,
+    ImageError,
+    Picture,
+    TransparentError,
+    check_opaque,
+    check_size,
+    too_large,
+)
+from search.data.png import open_png
+from search.data.tiff import open_tiff
 
-register_heif_opener()
+__all__ = ["Decoded", "ImageError", "TransparentError", "check_png", "read_rgb", "write_png"]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "HEIF", "AVIF")
-"""Pillow's names of the accepted formats."""
 READABLE = "PNG, JPEG, WebP, TIFF, HEIC or AVIF"
 """The accepted formats as named in messages."""
-LOSSLESS = {"PNG", "TIFF"}
 MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK"}
 """Pillow mode to which an image is converted, by the mode of the image. The new mode has 8-bit
 channels and no alpha. Images in a mode that is not listed are converted to RGB."""
-PROFILE_MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-"""Pillow mode of the images to which an ICC profile applies, by the profile's colour space."""
-SRGB_PRIMARIES = {1, 2, 5, 6}
-"""Codes (ITU-T H.273) of colour primaries that equal those of sRGB or are close to them, and the
-code for unspecified primaries."""
-HDR_TRANSFERS = {16, 18}
-"""Codes of the transfer characteristics PQ and HLG (ITU-T H.273)."""
-PROBE_LEVELS = 18
-"""Number of levels per channel at which a profile is compared with sRGB."""
-
-
-class ImageError(UserError):
-    """The image cannot be read or written."""
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image upright, by its orientation."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +56,29 @@ class Decoded:
     """sRGB [H, W, 3], with sides of 1 to MAX_SIDE; read-only."""
     lossy: bool
     """Whether the file has a lossy format, so that the pixels may have coding artefacts."""
+    converted_from: str | None = None
+    """Name of the colour space that the pixels were converted from; None if it was sRGB."""
 
 
 def read_rgb(path: Path) -> Decoded:
     """Decode an image file. If the file contains several images, the first is decoded.
 
-    Pixels are rotated by the EXIF orientation and converted to sRGB from the embedded ICC profile.
-    A profile that LittleCMS cannot use is ignored, as viewers do. 16-bit samples are reduced to
-    their high byte. Raises ImageError if the file cannot be read, if the image has transparent
-    pixels or 32-bit samples, if it declares a wide gamut or high dynamic range without an ICC
-    profile, or if it is larger than MAX_SIDE or Pillow's limit.
+    Pixels are rotated by the orientation and converted to sRGB from the colours that the file
+    declares: by an ICC profile, by code points (PNG, HEIC, AVIF), by chromaticities (PNG, TIFF), or
+    by EXIF (Adobe RGB). Colours outside sRGB are clipped. A profile that LittleCMS cannot use is
+    ignored, as viewers do. Samples of more than 8 bits are reduced to their high bits. Raises
+    ImageError if the file cannot be read, if it has high dynamic range or samples of a kind that is
+    not read, or if it is larger than MAX_SIDE or Pillow's limit; TransparentError if it has
+    transparent pixels.
     """
     try:
         with warnings.catch_warnings():
-            # Pillow already warns at half of its limit, which photographs of large cameras reach.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as file:
-                return _decode(file)
+            # Decoders warn about metadata, and Pillow already at half of its limit, which
+            # photographs of large cameras reach.
+            warnings.simplefilter("ignore")
+            return _decode(_open(path))
+    except ImageError as error:
+        raise type(error)(f"{path}: {error}") from error
     # Decoders raise many kinds of errors on broken files.
     except Exception as error:
         raise ImageError(f"{path}: {_reason(error)}") from error
@@ -89,35 +101,58 @@ def check_png(path: Path) -> None:
         raise ImageError(f"{path}: only PNG is written; expected a name that ends in .png")
 
 
-def _decode(file: Image.Image) -> Decoded:
-    if max(file.size) > MAX_SIDE:
-        raise ImageError(f"{file.width}x{file.height} pixels; expected sides of at most {MAX_SIDE}")
-    image = _flat(ImageOps.exif_transpose(file))
-    if "icc_profile" in file.info:
-        with suppress(OSError, ImageCms.PyCMSError):
-            image = _to_srgb(image, file.info["icc_profile"])
-    elif "nclx_profile" in file.info:
-        _check_nclx(file.info["nclx_profile"])
-    return Decoded(np.asarray(image.convert("RGB")), lossy=file.format not in LOSSLESS)
+def _open(path: Path) -> Picture:
+    """Open a file of one of the accepted formats."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        for signature, opener in OPENERS.items():
+            if re.match(signature, head, re.DOTALL):
+                return opener(head + file.read())
+    raise UnidentifiedImageError
 
 
-def _check_nclx(profile: dict[str, float]) -> None:
-    """Raise ImageError if an image without an ICC profile has a colour space far from sRGB."""
-    wide = profile["color_primaries"] not in SRGB_PRIMARIES
-    if wide or profile["transfer_characteristics"] in HDR_TRANSFERS:
-        raise ImageError("has high dynamic range or a wide gamut; convert it to sRGB first")
+def _open_webp(data: bytes) -> Picture:
+    file = Image.open(BytesIO(data), formats=("WEBP",))
+    profile, block = file.info.get("icc_profile"), file.info.get("exif")
+    embedded = Colours(profile) if profile else None
+    return Picture(
+        file,
+        embedded or (adobe_rgb() if exif.is_adobe_rgb(block) else None),
+        exif.orientation(block, file.info.get("xmp")),
+        lossy=True,
+    )
+
+
+HEAD = 16
+"""Number of bytes at the beginning of a file by which its format is recognised."""
+OPENERS = {
+    rb"\x89PNG\r\n\x1a\n": open_png,
+    rb"\xff\xd8\xff": open_jpeg,
+    rb"RIFF....WEBP": _open_webp,
+    rb"II[*+]\0|MM\0[*+]": open_tiff,
+    rb"....ftyp": open_heif,
+}
+"""What opens a file, by a pattern of its first bytes."""
+
+
+def _decode(picture: Picture) -> Decoded:
+    check_size(*picture.image.size)
+    image, source = _flat(picture.image), None
+    if picture.colours:
+        image, source = to_srgb(image, picture.colours)
+    image = image.convert("RGB")
+    if picture.orientation in TURNS:
+        image = image.transpose(TURNS[picture.orientation])
+    return Decoded(np.asarray(image), picture.lossy, source)
 
 
 def _reason(error: Exception) -> str:
     """Message for the user about an error while reading a file."""
     match error:
-        case ImageError():
-            return str(error)
         case UnidentifiedImageError():
             return f"not a readable image; expected {READABLE}"
         case Image.DecompressionBombError():
-            assert Image.MAX_IMAGE_PIXELS is not None
-            return f"too large; expected at most {2 * Image.MAX_IMAGE_PIXELS:,} pixels"
+            return too_large()
         case OSError(strerror=str(reason)):
             return f"{reason}; expected a file of {READABLE}"
         case _:
@@ -127,38 +162,10 @@ def _reason(error: Exception) -> str:
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """Convert to mode L, RGB or CMYK. Raises ImageError if that would change what is visible."""
-    if image.mode in ("I", "F"):
-        raise ImageError("is 32-bit greyscale; convert it to 8 or 16 bits per channel first")
-    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
-        raise ImageError(
-            "has transparent pixels, which are not supported; flatten it onto a background first"
-        )
+    """Convert to mode L, RGB or CMYK. Raises TransparentError if that changes what is visible."""
+    if image.has_transparency_data:
+        check_opaque(np.asarray(image.convert("RGBA"))[..., 3], 255)
     if image.mode.startswith("I;16"):
         # Pillow's own conversion clips at 255.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert(MODES.get(image.mode, "RGB"))
-
-
-def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image:
-    """Convert an image in mode L, RGB or CMYK to sRGB from the colours of an ICC profile.
-
-    The image is returned unchanged if it is already sRGB or if the profile is for another mode.
-    Raises OSError or PyCMSError for a profile that LittleCMS cannot use.
-    """
-    profile = ImageCms.ImageCmsProfile(BytesIO(icc))
-    mode = PROFILE_MODES.get(profile.profile.xcolor_space)
-    described = image.convert("RGB") if (image.mode, mode) == ("L", "RGB") else image
-    if described.mode != mode:
-        return image
-    transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
-    return image if _is_identity(transform, mode) else transform.apply(described)
-
-
-def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether a transform from `mode` to sRGB changes colours by no more than rounding."""
-    levels = np.linspace(0, 255, PROBE_LEVELS).astype(np.uint8)
-    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
-    probe = Image.fromarray(colours).convert(mode)
-    before, after = np.asarray(probe.convert("RGB")), np.asarray(transform.apply(probe))
-    return bool(np.abs(after.astype(int) - before).max() <= 1)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from math import ceil
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import PIL
 import pillow_heif
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
 from latency_predictor.errors import UserError
-from search.data import images, shipped_crops
+from latency_predictor.printable import printable
+from search.config.paths import expanded
+from search.data import shipped_crops
 from search.data.crop_cache import Prepared, cached
-from search.data.images import ImageError, read_rgb
+from search.data.images import Decoded, ImageError, TransparentError, read_rgb
+from search.data.own_folders import foreign_files, is_own
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 BUILT_IN_PHOTOGRAPHS = {
@@ -53,6 +58,9 @@ used for training."""
 UNOPENED = "0" * 64
 """Value in place of the content's hash for a file that cannot be opened."""
 
+NAMED = 3
+"""Greatest number of skipped files that are named to the user."""
+
 SHOWN_CROPS = 3
 """Number of shipped crops kept for the report if the run has no folder of photographs."""
 
@@ -83,12 +91,16 @@ class Photographs:
     """Number of distinct photographs that are used. It includes those from which the shipped crops
     in `select` were cut."""
     unreadable: tuple[str, ...]
-    """Names of files that could not be decoded or have transparent pixels."""
+    """Names of files that could not be decoded."""
+    transparent: tuple[str, ...]
+    """Names of files with transparent pixels."""
     small: tuple[str, ...]
     """Names of photographs smaller than a crop."""
     digest: str
     """Hash of all crops and of the photographs held out for the report. A run can only be continued
     with an equal hash."""
+    converted: int = 0
+    """Number of photographs that were converted to sRGB from other colours."""
     held_out: int = 0
     """Number of photographs from which the shipped crops in `select` were cut; 0 if a folder is
     used."""
@@ -102,6 +114,22 @@ class Photographs:
             f"{self.used - self.held_out} photographs for training and {len(self.select)} held-out "
             f"crops of {self.held_out} CC0 photographs for measuring"
         )
+
+    @property
+    def notices(self) -> list[str]:
+        """Lines that tell the user which files are skipped, and how many were converted."""
+        skipped = (
+            ("unreadable", self.unreadable),
+            ("transparent", self.transparent),
+            ("too small", self.small),
+        )
+        lines = [f"Skipped {len(names)} {why}: {_some(names)}" for why, names in skipped if names]
+        if self.converted:
+            lines.append(
+                f"Converted {self.converted} to sRGB from other colours; colours outside sRGB "
+                "were clipped."
+            )
+        return lines
 
 
 @dataclass(frozen=True)
@@ -146,7 +174,9 @@ def load_photographs(
         report=tuple(kept or (contents[content][0] for content in prepared.report)),
         used=len(prepared.used) + measured_on,
         unreadable=_names(contents, prepared.unreadable),
+        transparent=_names(contents, prepared.transparent),
         small=_names(contents, prepared.small),
+        converted=len(prepared.converted),
         digest=prepared.digest,
         held_out=measured_on,
     )
@@ -155,7 +185,8 @@ def load_photographs(
 def find_photographs(root: str | None) -> list[Path]:
     """Image files below `root`, sorted by path, or the built-in photographs if `root` is None.
 
-    Raises DataError if the folder `root` is missing or contains no photographs.
+    Links to folders are followed. Folders that the commands write are left out. Raises DataError if
+    the folder `root` is missing or contains no photographs.
     """
     if root is None:
         return [
@@ -163,10 +194,20 @@ def find_photographs(root: str | None) -> list[Path]:
             for p, names in BUILT_IN_PHOTOGRAPHS.items()
             for name in names
         ]
-    folder = Path(root).expanduser()
+    if not root.strip():
+        raise DataError(f"folder of photographs '{root}': expected the name of a folder")
+    folder = expanded(root)
     if not folder.is_dir():
-        raise DataError(f"{_where(root)}: no such folder")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        kind = "is a file; expected a folder" if folder.exists() else "no such folder"
+        raise DataError(f"{_where(root)}: {kind}")
+    if is_own({path.name for path in folder.iterdir()}):
+        raise DataError(
+            f"{_where(root)}: was written by codec-search, and holds no photographs; expected "
+            "another folder"
+        )
+    paths = sorted(
+        p for p in foreign_files(folder) if p.suffix.lower() in SUFFIXES and p.is_file()
+    )
     if not paths:
         raise DataError(
             f"{_where(root)}: no photographs; expected files with suffix "
@@ -194,6 +235,10 @@ def split_photographs(contents: Iterable[str]) -> Split:
     second = max(bisect_left(positions, REPORT_BELOW), first + reported)
     second = min(second, len(ordered) - 1)
     return Split(ordered[:first], ordered[first:second], ordered[second:])
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(printable, names[:NAMED])) + (" ..." if len(names) > NAMED else "")
 
 
 def _where(root: str | None) -> str:
@@ -227,9 +272,9 @@ def _key(
     contents: Iterable[str], train_crops: int, select_crops: int, held_out: Iterable[Path]
 ) -> str:
     """Hash of everything that prepared crops depend on, including code and shipped crops."""
-    code = map(Path, (__file__, images.__file__, shipped_crops.__file__))
+    code = sorted(Path(__file__).parent.glob("*.py"))
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*code, *held_out)]
-    libraries = [np.__version__, PIL.__version__, pillow_heif.__version__]
+    libraries = [library.__version__ for library in (np, PIL, pillow_heif, tifffile, imagecodecs)]
     facts = [hashes, libraries, train_crops, select_crops, sorted(contents)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
@@ -250,22 +295,22 @@ def _prepare(
     asked = ((train_crops, expected.train), (select_crops, expected.select))
     each = max(ceil(total / len(part)) for total, part in asked if part)
     crops: dict[str, Crops] = {}
-    unreadable, small = [], []
+    converted: list[str] = []
+    skipped: dict[str, list[str]] = {"unreadable": [], "transparent": [], "small": []}
     for content, paths in contents.items():
-        try:
-            pixels = _decode(paths[0])
-        except ImageError:
-            unreadable.append(content)
+        decoded = _usable(paths[0])
+        if isinstance(decoded, str):
+            skipped[decoded].append(content)
             continue
-        if min(pixels.shape[:2]) < CROP:
-            small.append(content)
-        else:
-            crops[content] = _crop(pixels, each, seed=int(content[:8], 16))
+        crops[content] = _crop(decoded.pixels, each, seed=int(content[:8], 16))
+        if decoded.converted_from:
+            converted.append(content)
     if len(crops) < 2:
+        count = {reason: len(_names(contents, names)) for reason, names in skipped.items()}
         raise DataError(
             f"{where}: {len(crops)} usable photographs; expected at least 2 "
-            f"({len(_names(contents, unreadable))} unreadable, "
-            f"{len(_names(contents, small))} smaller than {CROP}x{CROP})"
+            f"({count['unreadable']} unreadable, {count['transparent']} transparent, "
+            f"{count['small']} smaller than {CROP}x{CROP})"
         )
     parts = _parts(crops, held_out)
     select = [crops[content] for content in parts.select]
@@ -274,8 +319,8 @@ def _prepare(
         select=shipped_crops.load_crops(held_out) if held_out else _in_turn(select, select_crops),
         used=sorted(crops),
         report=parts.report,
-        unreadable=unreadable,
-        small=small,
+        converted=converted,
+        **skipped,
     )
 
 
@@ -284,14 +329,26 @@ def _parts(contents: Iterable[str], held_out: list[Path]) -> Split:
     return Split([], [], sorted(contents)) if held_out else split_photographs(contents)
 
 
-def _decode(path: Path) -> NDArray[np.uint8]:
+def _usable(path: Path) -> Decoded | str:
+    """A photograph, or why it cannot be used: the name of a field of Prepared."""
+    try:
+        decoded = _decode(path)
+    except TransparentError:
+        return "transparent"
+    except ImageError:
+        return "unreadable"
+    return decoded if min(decoded.pixels.shape[:2]) >= CROP else "small"
+
+
+def _decode(path: Path) -> Decoded:
     """Upright RGB pixels [H, W, 3]; large lossy images are halved."""
     decoded = read_rgb(path)
     height, width, _ = decoded.pixels.shape
     if not decoded.lossy or min(height, width) < HALVED_FROM:
-        return decoded.pixels
+        return decoded
     image = Image.fromarray(decoded.pixels)
-    return np.asarray(image.resize((width // 2, height // 2), Image.Resampling.LANCZOS))
+    halved = image.resize((width // 2, height // 2), Image.Resampling.LANCZOS)
+    return replace(decoded, pixels=np.asarray(halved))
 
 
 def _crop(pixels: NDArray[np.uint8], crops: int, seed: int) -> Crops:

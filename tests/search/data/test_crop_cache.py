@@ -20,7 +20,7 @@ KEY = "a1b2"
 def prepared(seed: int = 0) -> Prepared:
     rng = np.random.default_rng(seed)
     train, select = (rng.integers(0, 256, (n, 3, 4, 4), dtype=np.uint8) for n in (5, 2))
-    return Prepared(train, select, ["aa", "bb", "cc"], ["cc"], ["dd"], ["ee"])
+    return Prepared(train, select, ["aa", "bb", "cc"], ["cc"], ["dd"], ["ff"], ["ee"], ["aa"])
 
 
 def never() -> Prepared:
@@ -84,12 +84,12 @@ def test_the_digest_tells_crops_shapes_and_report_apart() -> None:
     variants = [
         one,
         prepared(1),
-        Prepared(one.train[:4], one.select, one.used, one.report, [], []),
-        Prepared(one.train.reshape(5, 3, 2, 8), one.select, one.used, one.report, [], []),
-        Prepared(one.train, one.select, one.used, ["bb"], [], []),
+        Prepared(one.train[:4], one.select, one.used, one.report, [], [], [], []),
+        Prepared(one.train.reshape(5, 3, 2, 8), one.select, one.used, one.report, [], [], [], []),
+        Prepared(one.train, one.select, one.used, ["bb"], [], [], [], []),
     ]
     assert len({variant.digest for variant in variants}) == len(variants)
-    skipped = Prepared(one.train, one.select, one.used, one.report, [], ["ff"])
+    skipped = Prepared(one.train, one.select, one.used, one.report, [], ["ff"], ["ee"], ["aa"])
     assert skipped.digest == one.digest
 
 

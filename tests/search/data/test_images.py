@@ -1,59 +1,19 @@
 import re
-import struct
 import warnings
 from pathlib import Path
-from zlib import compress, crc32
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+import tifffile
+from made_images import display_p3, p3_in_srgb, sixteen_bit_png
+from PIL import Image, ImageCms, PngImagePlugin
 from skimage.data import astronaut
 
-from search.data.images import ImageError, read_rgb, write_png
+from search.data.images import ImageError, TransparentError, read_rgb, write_png
 
 PIXELS = astronaut()[:160, 150:350]
 IMAGE = Image.fromarray(PIXELS)
 GREY = Image.fromarray(PIXELS[..., 1])
-P3_COLORANTS = {
-    b"rXYZ": (0.51512, 0.24120, -0.00105),
-    b"gXYZ": (0.29198, 0.69225, 0.04189),
-    b"bXYZ": (0.15710, 0.06657, 0.78407),
-}
-P3_TO_SRGB = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]])
-"""Linear Display P3 to linear sRGB."""
-
-
-def sixteen_bit_png(samples: np.ndarray, colour_type: int) -> bytes:
-    """PNG of samples [H, W, C] of 16 bits, which Pillow cannot write for colours."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", crc32(name + data))
-
-    height, width, _ = samples.shape
-    head = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        chunk(*part) for part in ((b"IHDR", head), (b"IDAT", compress(rows)), (b"IEND", b""))
-    )
-
-
-def display_p3() -> bytes:
-    """Display P3: the white point and curves of sRGB, with other primaries."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    (tags,) = struct.unpack_from(">I", profile, 128)
-    for name, offset, _ in struct.iter_unpack(">4sII", profile[132 : 132 + 12 * tags]):
-        if name in P3_COLORANTS:
-            struct.pack_into(
-                ">3i", profile, offset + 8, *(round(x * 65536) for x in P3_COLORANTS[name])
-            )
-    return bytes(profile)
-
-
-def p3_in_srgb(pixels: np.ndarray) -> np.ndarray:
-    x = pixels / 255
-    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    y = (linear @ P3_TO_SRGB.T).clip(0, 1)
-    return 255 * np.where(y <= 0.0031308, 12.92 * y, 1.055 * y ** (1 / 2.4) - 0.055)
 
 
 def error(a: np.ndarray, b: np.ndarray) -> float:
@@ -161,7 +121,7 @@ def test_transparency_is_refused(mode: str, tmp_path: Path) -> None:
     else:
         corner = image.getpixel((0, 0))
         image.save(tmp_path / "a.png", transparency=corner)
-    with pytest.raises(ImageError, match=r"a\.png: has transparent pixels.* flatten it"):
+    with pytest.raises(TransparentError, match=r"a\.png: has transparent pixels.* flatten it"):
         read_rgb(tmp_path / "a.png")
 
 
@@ -250,12 +210,29 @@ def test_only_png_is_written(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("primaries", "transfer"), [(9, 16), (1, 18), (12, 13)])
-def test_high_dynamic_range_and_wide_gamut_are_refused(
-    primaries: int, transfer: int, tmp_path: Path
-) -> None:
-    """A HEIC whose colours are given by code points, as cameras' HDR is."""
-    path = tmp_path / "hdr.heic"
-    IMAGE.save(path, color_primaries=primaries, transfer_characteristics=transfer)
-    with pytest.raises(ImageError, match="high dynamic range or a wide gamut"):
-        read_rgb(path)
+CASES = Path(__file__).parents[4] / "shared/cases/images"
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="needs ../shared/cases/images")
+class TestCases:
+    """Files that earlier versions read wrongly or refused."""
+
+    @pytest.mark.parametrize("name", ["cicp_pq.png", "hdr_pq.avif"])
+    def test_high_dynamic_range(self, name: str) -> None:
+        with pytest.raises(ImageError, match=r"has high dynamic range \(PQ\); convert it"):
+            read_rgb(CASES / name)
+
+    def test_16_bits_with_white_as_zero(self) -> None:
+        path = CASES / "g16_minwhite.tif"
+        samples = tifffile.imread(path)
+        assert (read_rgb(path).pixels == ((65535 - samples) >> 8)[..., None]).all()
+
+    def test_a_rational_of_minus_one_by_zero(self) -> None:
+        path = CASES / "o6_srational_-1_0.jpg"
+        upright = np.rot90(np.asarray(Image.open(path)), -1)
+        assert (read_rgb(path).pixels == upright).all()
+
+    def test_long_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_CHUNK", 1 << 24)
+        path = CASES / "bigtext.png"
+        assert (read_rgb(path).pixels == np.asarray(Image.open(path).convert("RGB"))).all()

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_images import display_p3
 from PIL import Image
 
 from search.data import photographs as module
 from search.data import shipped_crops
-from search.data.images import read_rgb
+from search.data.images import Decoded, read_rgb
 from search.data.photographs import (
     CROP,
     DataError,
@@ -141,7 +142,7 @@ class TestCache:
         """Paths that are decoded from now on."""
         seen: list[Path] = []
 
-        def decode(path: Path) -> np.ndarray:
+        def decode(path: Path) -> Decoded:
             seen.append(path)
             return _decode(path)
 
@@ -223,6 +224,29 @@ def test_unreadable_and_small_files_are_skipped_and_named(
     assert loaded.used == 6
 
 
+def test_notices_say_what_is_skipped_and_converted(photographs: Path, tmp_path: Path) -> None:
+    shutil.copytree(photographs, tmp_path, dirs_exist_ok=True)
+    image = Image.open(photographs / "china0.png")
+    for n in range(4):
+        image.putalpha(n)
+        image.save(tmp_path / f"seen_through{n}.png")
+    (tmp_path / "broken.jpg").write_bytes(b"not a photograph")
+    Image.new("RGB", (300, 100)).save(tmp_path / "small.png")
+    Image.new("RGB", (300, 300), (9, 99, 199)).save(tmp_path / "p3.png", icc_profile=display_p3())
+    for cache in (None, tmp_path / "cache", tmp_path / "cache"):
+        loaded = load_photographs(str(tmp_path), 100, 4, 1, cache)
+        assert loaded.notices == [
+            "Skipped 1 unreadable: broken.jpg",
+            "Skipped 4 transparent: seen_through0.png, seen_through1.png, seen_through2.png ...",
+            "Skipped 1 too small: small.png",
+            "Converted 1 to sRGB from other colours; colours outside sRGB were clipped.",
+        ]
+
+
+def test_nothing_to_notice(photographs: Path) -> None:
+    assert load_photographs(str(photographs), 100, 4, 1).notices == []
+
+
 def test_files_of_every_kind(photographs: Path, tmp_path: Path) -> None:
     """Read alike with and without cache; what cannot be is counted, however often it occurs."""
     folder = tmp_path / "photos"
@@ -249,9 +273,8 @@ def test_files_of_every_kind(photographs: Path, tmp_path: Path) -> None:
     plain = load_photographs(str(folder), 100, 20, 4)
     assert plain.used == 6 + 6
     named = {path.name for path in folder.iterdir() if path.name == "mem.jpg"}
-    assert sorted(plain.unreadable) == sorted(
-        {"transparent.png", "empty.jpg", "empty.webp"} | named
-    )
+    assert sorted(plain.unreadable) == sorted({"empty.jpg", "empty.webp"} | named)
+    assert plain.transparent == ("transparent.png",)
     for _ in range(2):
         assert load_photographs(str(folder), 100, 20, 4, tmp_path / "cache").digest == plain.digest
 
@@ -261,14 +284,14 @@ def test_orientation_is_respected(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save(tmp_path / "turned.jpg", exif=exif)
-    assert _decode(tmp_path / "turned.jpg").shape == (300, 500, 3)
+    assert _decode(tmp_path / "turned.jpg").pixels.shape == (300, 500, 3)
 
 
 @pytest.mark.parametrize(("suffix", "side"), [("jpg", 600), ("png", 1200), ("tif", 1200)])
 def test_large_lossy_photographs_are_halved(suffix: str, side: int, tmp_path: Path) -> None:
     path = tmp_path / f"large.{suffix}"
     Image.effect_noise((1200, 1200), 50).convert("RGB").save(path)
-    assert _decode(path).shape == (side, side, 3)
+    assert _decode(path).pixels.shape == (side, side, 3)
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "one"])
@@ -290,7 +313,7 @@ class TestWithoutAFolder:
     def test_all_built_in_photographs_are_trained_on(self) -> None:
         loaded = load_photographs(None, 100, train_crops=14, select_crops=24)
         for path in find_photographs(None):
-            pixels = _decode(path)
+            pixels = _decode(path).pixels
             assert sum(lies_in(crop, pixels) for crop in loaded.train) == 2
         assert len(blocks(loaded.select)) == 24
         # Shown in the report: shipped crops as well, and none that is selected by.
