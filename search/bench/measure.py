@@ -31,6 +31,8 @@ class Photograph:
     width: int
     lossy: bool
     """Whether the file has a lossy format. If so, the artefacts of the format count as detail."""
+    converted: bool = False
+    """Whether the pixels were converted to sRGB from other colours."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def probe(path: Path) -> Photograph | str:
         return str(error)
     height, width, _ = decoded.pixels.shape
     digest = hashlib.sha256(f"{height} {width} ".encode() + decoded.pixels.tobytes()).hexdigest()
-    return Photograph(path, digest, height, width, decoded.lossy)
+    converted = decoded.converted_from is not None
+    return Photograph(path, digest, height, width, decoded.lossy, converted)
 
 
 def measure_coding(task: CodingTask) -> Measured | str:

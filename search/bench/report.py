@@ -100,7 +100,7 @@ def _bd_rate(results: Results, codec: BenchCodec, metric: str, refused: list[str
 
 
 def _remarks(results: Results, skipped: Sequence[str], failures: Sequence[Failure]) -> list[str]:
-    """Remarks on omitted photographs, lossy sources and failures."""
+    """Remarks on omitted photographs, lossy sources, converted colours and failures."""
     remarks = []
     if skipped:
         remarks.append(f"Photographs left out ({len(skipped)}):\n" + _items(skipped))
@@ -108,6 +108,11 @@ def _remarks(results: Results, skipped: Sequence[str], failures: Sequence[Failur
         remarks.append(
             f"Photographs from lossy files: {lossy}. Their artefacts count as detail, which "
             "favours the codec that produced them."
+        )
+    if converted := sum(photograph.converted for photograph in results.photographs):
+        remarks.append(
+            f"Photographs converted to sRGB from other colours: {converted}. Colours outside sRGB "
+            "were clipped."
         )
     if failures:
         lines = (f"{f.codec}, {f.photograph}, quality {f.quality:g}: {f.reason}" for f in failures)

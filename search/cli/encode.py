@@ -47,7 +47,7 @@ def encode(
 ) -> None:
     """Compress a photograph.
 
-    The photograph is coded as 8-bit sRGB.
+    The photograph is coded as 8-bit sRGB. Colours outside sRGB are clipped.
     """
     from latency_predictor.writing import write_whole
     from search.data.images import read_rgb
@@ -58,10 +58,13 @@ def encode(
     check_file(out, image, model)
     check_output(out, is_coded, "file of encode", force)
     codec = load_model(model)
-    pixels = read_rgb(image).pixels
+    decoded = read_rgb(image)
+    pixels = decoded.pixels
     with naming(image, BitstreamError), naming(model, ModelError):
         data = files.encode(pixels, codec, quality, lambda tiles: shown(tiles, "Encoding"))
     write_whole(out, data)
     height, width, _ = pixels.shape
     bpp = 8 * len(data) / (height * width)
     print(f"{printable(out)}: {width}x{height}, {len(data):,} bytes, {bpp:.3f} bpp")
+    if decoded.converted_from:
+        print(f"{printable(image)}: converted from {printable(decoded.converted_from)} to sRGB")

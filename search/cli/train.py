@@ -65,6 +65,8 @@ def train(
     check_output(model, is_model, "model", force)
     architecture = find_point(point, root)
     photographs = load_photographs(**vars(DataConfig(root=photos)))
+    for notice in photographs.notices:
+        print(notice)
     codec = train_point(
         architecture, photographs, steps, seed, lambda steps: shown(steps, "Training")
     )

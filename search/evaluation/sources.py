@@ -49,6 +49,7 @@ class Trained:
         return {
             "photographs": self.photographs.used,
             "unreadable": list(map(printable, self.photographs.unreadable)),
+            "transparent": list(map(printable, self.photographs.transparent)),
             "small": list(map(printable, self.photographs.small)),
             "data_digest": self.photographs.digest,
             "qualities": list(self.config.proxy.qualities),

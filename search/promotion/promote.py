@@ -57,6 +57,8 @@ def promote(
     cache = folder.parent / CROP_CACHE
     with console.status("Reading the photographs"):
         photographs = _photographs(promotion, folder, cache)
+    for notice in photographs.notices:
+        console.print(notice, style="yellow", highlight=False, markup=False)
     start, description = find_start(promotion.start, folder, photographs.train)
     jobs = _jobs(promotion, folder, candidates, description, photographs)
     if isinstance(start, Promoted):

@@ -55,7 +55,11 @@ def facts(state: Overview, record: RunRecord) -> list[str]:
 def _data(record: RunRecord) -> str:
     if record.table:
         return f"Scores were looked up in the table {record.table}. "
-    skipped = [(record.unreadable, "unreadable"), (record.small, "too small")]
+    skipped = [
+        (record.unreadable, "unreadable"),
+        (record.transparent, "transparent"),
+        (record.small, "too small"),
+    ]
     left = [f"{len(names)} {why}" for names, why in skipped if names]
     return f"{record.photographs} photographs{f' ({chr(44).join(left)} skipped)' if left else ''}. "
 

@@ -114,6 +114,8 @@ class RunRecord(_Record):
     qualities: list[float]
     steps: int
     seed: int
+    transparent: list[str] = field(default_factory=list)
+    """Names of transparent photographs; in runs of earlier versions they are `unreadable`."""
     supernet: str | None = None
     """Digest of the trained supernet that candidates start from; None if they start from the
     PCA initialisation."""

@@ -266,6 +266,8 @@ def _trained(config: Config, space: SearchSpace, folder: Path, console: Console)
     with console.status("Reading the photographs"):
         cache = Path(config.run.root) / CROP_CACHE
         photographs = load_photographs(**vars(config.data), cache=cache)
+    for notice in photographs.notices:
+        console.print(notice, style="yellow", highlight=False, markup=False)
     supernet, start = _supernet(config, space, folder)
     description = f"{photographs.description}. {start}"
     metric = config.search.metric
@@ -332,11 +334,7 @@ def _ranges(objectives: Sequence[str], pool: Pool) -> dict[str, list[float] | No
 
 
 def _print_start(record: RunRecord, pool: Pool, console: Console) -> None:
-    """Print what the search starts with: skipped photographs, and the size of the pool."""
-    for reason, names in (("unreadable", record.unreadable), ("too small", record.small)):
-        if names:
-            shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
-            console.print(f"Skipped {len(names)} {reason}: {shown}", style="yellow")
+    """Print the size of the pool that the search starts with."""
     console.print(
         f"{record.space}: {record.space_size:,} architectures, {record.screened:,} priced, "
         f"{record.feasible:,} within {record.goal.limits}; "

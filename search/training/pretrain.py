@@ -101,6 +101,8 @@ def pretrain(config: Config, console: Console) -> Path:
     with console.status("Reading the photographs"):
         cache = Path(config.run.root) / CROP_CACHE
         photographs = load_photographs(**vars(config.data), cache=cache)
+    for notice in photographs.notices:
+        console.print(notice, style="yellow", highlight=False, markup=False)
     with locked(folder, f"{folder} is being trained by another process"):
         _train(config, space, photographs, folder, console)
     return folder / SUPERNET

@@ -15,7 +15,7 @@ from search.bench.store import Measured, Store
 
 ANCHOR = replace(anchor("jpeg"), settings="one", qualities=(1.0, 2.0, 3.0))
 OTHER = replace(ANCHOR, name="other", title="Other", settings="two")
-PHOTOS = [Photograph(Path(f"{i}.png"), f"{i}" * 64, 100, 200, i == 2) for i in range(3)]
+PHOTOS = [Photograph(Path(f"{i}.png"), f"{i}" * 64, 100, 200, i == 2, i > 0) for i in range(3)]
 
 
 def measured(codec: BenchCodec, photo: Photograph, quality: float, factor: float) -> Measured:
@@ -60,6 +60,7 @@ def test_what_is_left_out_is_named(store: Store) -> None:
     assert "Photographs left out (1):\n- x.png: broken" in said
     assert "- other, 1.png, quality 2: ValueError: too wide" in said
     assert "Photographs from lossy files: 1." in said
+    assert "Photographs converted to sRGB from other colours: 2." in said
 
 
 def test_a_photograph_that_failed_is_left_out_for_both(tmp_path: Path) -> None:

@@ -88,9 +88,21 @@ class TestCoding:
         assert encode(tmp_path / "a.png", tmp_path / "a", made / "model", 5) == 0
         assert (tmp_path / "a").read_bytes() == (made / "coded").read_bytes()
 
+    def test_colours_that_are_converted(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """An AVIF whose code points are those of Display P3."""
+        image = tmp_path / "a.avif"
+        Image.open(made / "photo.png").save(image)
+        srgb, p3 = (b"colrnclx\0%c\0\x0d" % primaries for primaries in (1, 12))
+        image.write_bytes(image.read_bytes().replace(srgb, p3))
+        assert encode(image, tmp_path / "a", made / "model", 5) == 0
+        said = capsys.readouterr().out
+        assert said.endswith(f"{image}: converted from Display P3 to sRGB\n")
+
     def test_older_files_are_replaced(self, made: Path, tmp_path: Path) -> None:
-        for name in ("a", "a.png"):
-            (tmp_path / name).write_bytes(b"older")
+        PHOTO.crop((0, 0, 40, 30)).save(tmp_path / "a.png")
+        assert encode(tmp_path / "a.png", tmp_path / "a", made / "model", 0) == 0
         assert encode(made / "photo.png", tmp_path / "a", made / "model", 5) == 0
         assert decode(tmp_path / "a", tmp_path / "a.png", made / "model") == 0
         assert (tmp_path / "a").read_bytes() == (made / "coded").read_bytes()

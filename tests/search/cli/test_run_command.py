@@ -366,10 +366,14 @@ def test_a_run_on_ones_own_photographs(photographs: Path, tmp_path: Path) -> Non
     folder = tmp_path / "photographs"
     shutil.copytree(photographs, folder)
     (folder / "broken.jpg").write_bytes(b"not a photograph")
+    Image.new("RGBA", (300, 300), (0, 0, 0, 99)).save(folder / "seen_through.png")
     words = [*TINY, f"data.root={folder}", "search.trials=2", "constraints.max.parameters_m=0.12"]
     done = call(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert "Skipped 1 unreadable: broken.jpg" in done.stdout
+    assert "Skipped 1 transparent: seen_through.png" in done.stdout
+    record = json.loads((tmp_path / "results/pico_tiny/run.json").read_text())
+    assert (record["unreadable"], record["transparent"]) == (["broken.jpg"], ["seen_through.png"])
     trials = pd.read_parquet(tmp_path / "results/pico_tiny/trials.parquet")
     assert len(trials) == 2
     assert (trials["parameters_m"] <= 0.12).all()

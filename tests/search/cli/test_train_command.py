@@ -2,11 +2,14 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from search.__main__ import main
 from space.bitstream.model_file import Model
 
 
@@ -21,6 +24,22 @@ def test_training_says_what_it_wrote(made: Path) -> None:
     assert said.group(1, 2, 3) == (str(made / "model"), model.id.hex(), f"{size_mb:.1f}")
     assert 0.1 < float(said[4]) < 2
     assert 24 < float(said[5]) < 40
+
+
+def test_training_says_what_it_skipped(
+    made: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photographs"
+    shutil.copytree(photographs, folder)
+    Image.new("RGBA", (300, 300), (0, 0, 0, 99)).save(folder / "seen_through.png")
+    (folder / "broken.jpg").write_bytes(b"not a photograph")
+    words = [made / "narrow.yaml", tmp_path / "model", "--steps", "0", "--photos", folder]
+    assert main(["train", *map(str, words)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [
+        "Skipped 1 unreadable: broken.jpg",
+        "Skipped 1 transparent: seen_through.png",
+    ]
 
 
 @pytest.mark.parametrize(
