@@ -48,10 +48,14 @@ def html_page(
         found=any(run["best"] for run in runs),
         sentences=sentences,
         data=_for_script(json.dumps(content, allow_nan=False, separators=(",", ":"))),
-        css=Markup((WEB / "page.css").read_text(encoding="utf-8")),
+        css=Markup(_read("page.css")),
         plotly=Markup(plotly.offline.get_plotlyjs()),
-        script=Markup("\n".join((WEB / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)),
+        script=Markup("\n".join(_read(f"{name}.js") for name in SCRIPTS)),
     )
+
+
+def _read(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")
 
 
 def _axes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
