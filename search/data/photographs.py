@@ -205,9 +205,7 @@ def find_photographs(root: str | None) -> list[Path]:
             f"{_where(root)}: was written by codec-search, and holds no photographs; expected "
             "another folder"
         )
-    paths = sorted(
-        p for p in foreign_files(folder) if p.suffix.lower() in SUFFIXES and p.is_file()
-    )
+    paths = sorted(p for p in foreign_files(folder) if p.suffix.lower() in SUFFIXES and p.is_file())
     if not paths:
         raise DataError(
             f"{_where(root)}: no photographs; expected files with suffix "
