@@ -149,10 +149,12 @@ def split_device(device: str) -> tuple[str, str | None]:
 def machine_and_setting(device: str, compute_unit: str) -> tuple[str, str]:
     """The machine and the compute-unit setting of a measurement, from the two cells of its row.
 
-    The cell of the device may state the setting too, as in `iPhone 13 (GPU)`. Raises UserError if
-    the cells disagree.
+    The cell of the device may state the setting too, as in `iPhone 13 (GPU)`, or nothing else. The
+    machine is empty if no cell states it. Raises UserError if the cells disagree.
     """
     machine, setting = split_device(device)
+    if device and setting_of(device):
+        machine, setting = "", setting_of(device)
     if setting is None or slug(device) == slug(LOCAL_CPU):
         return device, compute_unit
     if compute_unit and unit_of(compute_unit) != _UNIT_OF_SETTING[setting]:

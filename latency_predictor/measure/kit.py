@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from latency_predictor.devices import CHIPS, LOCAL_CPU, slug
+from latency_predictor.devices import CHIPS, LOCAL_CPU, slug, split_device, unit_of
 from latency_predictor.errors import UserError
 from latency_predictor.measure.programs import ProgramSource
 from latency_predictor.profiles.profile_file import SCHEMA, STRICT, ModelRecord, ops_of, parse
@@ -62,17 +62,22 @@ _KIT = TypeAdapter(Kit)
 
 
 def device_named(name: str) -> str:
-    """Canonical name of a device, such as `iphone16pro`. Raises `KitError` for unknown phones."""
+    """Canonical name of a device, such as `iphone16pro`. Raises `KitError` for unknown phones.
+
+    The name may say that the device is the Neural Engine, as in `iPhone 16 Pro (ANE)`.
+    """
     if slug(name) == slug(LOCAL_CPU):
         return LOCAL_CPU
-    if slug(name) not in CHIPS:
-        near = get_close_matches(slug(name), CHIPS, n=1)
+    machine, setting = split_device(name)
+    phone = slug(machine if setting and unit_of(setting) == "ane" else name)
+    if phone not in CHIPS:
+        near = get_close_matches(phone, CHIPS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise KitError(
             f"no device {name!r}; expected an iPhone's name such as 'iphone16pro', "
             f"or {LOCAL_CPU!r}{hint}"
         )
-    return slug(name)
+    return phone
 
 
 def make(
@@ -80,8 +85,16 @@ def make(
 ) -> Kit:
     """Make a kit of the programs of the architectures `numbers`, without packages.
 
-    `found_as` is the name or path by which the source can be found again.
+    `found_as` is the name or path by which the source can be found again. Raises `KitError` if the
+    path is not UTF-8.
     """
+    try:
+        found_as.encode()
+    except UnicodeEncodeError as error:
+        raise KitError(
+            f"space {found_as!r}: the path is not UTF-8 and cannot be written to {KIT_FILE}; "
+            "expected another name of the file or its folder"
+        ) from error
     models = [_model(source, number, program, device) for number, program in
               product(numbers, source.programs)]  # fmt: skip
     return Kit(source=found_as, device=device, seed=seed, models=models)

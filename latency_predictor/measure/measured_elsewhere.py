@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from latency_predictor.devices import machine_and_setting, setting_of
+from latency_predictor.devices import LOCAL_CPU, machine_and_setting, setting_of
 from latency_predictor.errors import UserError
 from latency_predictor.measure.kit import Kit, device_named
 from latency_predictor.measure.phones import phone_name
@@ -182,14 +182,12 @@ def _of_table(table: Table, kit: Kit, where: str) -> list[ProfileRecord]:
 
 def _of_row(cells: Mapping[str, str], ms: Mapping[str, float], kit: Kit) -> ProfileRecord:
     """The record of a row, from its cells and its times in milliseconds. Raises `UserError`."""
-    device, unit = machine_and_setting(
-        cells.get("device") or kit.device, cells.get("compute_unit", "")
-    )
+    device, unit = machine_and_setting(cells.get("device", ""), cells.get("compute_unit", ""))
     setting = setting_of(unit)
     if setting is None:
         accepted = ", ".join(get_args(ComputeUnit))
         raise ProfileFileError(f"compute_unit {unit!r}; accepted: {accepted}")
-    name, product_type = _phone(device)
+    name, product_type = _phone(device or kit.device)
     return ProfileRecord(
         device=Device(name=name, product_type=product_type, os=cells.get("os")),
         host=Host(runner="table"),
@@ -207,8 +205,7 @@ def _phone(device: str) -> tuple[str, str | None]:
     """Name and hardware id of a device by either of them. Raises `KitError` if it is unknown."""
     if name := phone_name(device):
         return name, f"iPhone{device.lower().removeprefix('iphone')}"
-    device_named(device)
-    return device, None
+    return (LOCAL_CPU if device_named(device) == LOCAL_CPU else device), None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from latency_predictor.errors import InputWarning
 from latency_predictor.model import artefact
 from latency_predictor.networks.names import lower_network
 from latency_predictor.profiles import lowered
@@ -98,7 +99,8 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("latency", ["", "fast", "0", "-1", "nan", "inf"])
 def test_unreadable_latencies_are_unfit(written: Written, latency: str) -> None:
-    rows = read_profiles(written(HEADER, ROW.replace("1.20", latency)))
+    with pytest.warns(InputWarning, match=rf"line 2: latency_ms '{latency}' is not a positive"):
+        rows = read_profiles(written(HEADER, ROW.replace("1.20", latency)))
     assert rows.loc[0, "use"] == "unfit"
 
 
