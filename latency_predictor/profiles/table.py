@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from latency_predictor.devices import calibration_key, device_of, machine_and_setting
+from latency_predictor.devices import CHIPS, calibration_key, device_of, machine_and_setting, slug
 from latency_predictor.errors import InputWarning, UserError
 from latency_predictor.measure.phones import phone_name
 from latency_predictor.networks.names import NetworkSpec
@@ -61,6 +62,7 @@ def read_profiles(path: Path) -> pd.DataFrame:
         _row(row.place, {name: str(cell) for name, cell in row.cells.items()}, times, where)
         for row in table.rows
     ]
+    _warn_of_devices(rows)
     columns = [*(name for name in table.columns if name), "place"]
     return _with_filters(pd.DataFrame(rows, columns=columns, dtype=str).fillna(""))
 
@@ -119,6 +121,21 @@ def _row(
         "latency_ms": times.get(place, ""),
         "place": here,
     }
+
+
+def _warn_of_devices(rows: Sequence[Mapping[str, str]]) -> None:
+    """Warn of devices that are nearly the name of a phone, whose rows the row filters leave out."""
+    used = [row for row in rows if row.get("use", "") in ("", CALIBRATE)]
+    places = {row["device"]: row["place"] for row in reversed(used)}
+    for device, place in places.items():
+        near = get_close_matches(slug(device), CHIPS, n=1, cutoff=0.8)
+        if near and slug(device) not in CHIPS:
+            warnings.warn(
+                f"{place}: unknown device {device!r}; did you mean {near[0]!r}? Its rows are not "
+                "used",
+                InputWarning,
+                stacklevel=3,
+            )
 
 
 def _with_filters(rows: pd.DataFrame) -> pd.DataFrame:

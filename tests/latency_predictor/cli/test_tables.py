@@ -166,6 +166,18 @@ def test_rows_without_a_time_are_named(
     assert "line 3: latency_ms 'soon'" in said
 
 
+def test_evaluate_names_devices_that_are_nearly_phones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(text().replace("iPhone 15", "iPhone 15 Por", 1).replace("iPhone 15,", "Mac,"))
+    assert main(["evaluate", "--profiles", str(path)]) == 0
+    assert capsys.readouterr().err == (
+        f"Warning: profiles '{path}', line 2: unknown device 'iPhone 15 Por'; did you mean "
+        "'iphone15pro'? Its rows are not used\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("factor", "said"),
     [
