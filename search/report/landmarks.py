@@ -44,7 +44,7 @@ def landmarks(folder: Path, metric: str) -> dict[str, list[dict[str, Any]]]:
     if not ReferenceRecord.exists(folder):
         return lines
     reference, classical = ReferenceRecord.read(folder).curve, classical_curves(folder)
-    for name in reference.keys() - {"bpp"}:
+    for name in (name for name in reference if name != "bpp"):
         column = BD_RATE if name == metric else bd_rate_column(name)
         lines[column] = [
             {"label": f"{title} {rate:+.0f} %".replace("-", "\u2212"), "value": rate}
