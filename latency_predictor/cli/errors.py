@@ -110,4 +110,4 @@ def _check_command(name: str, known: Sequence[str]) -> None:
     if name not in known and not name.startswith("-"):
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(known)}"
-        raise UserError(f"unknown command '{name}'; {hint}")
+        raise UserError(f"unknown command '{printable(name)}'; {hint}")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import typer
 
+from latency_predictor.printable import printable
+
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     """Make a parser of whole numbers from `least` to `most`; None means that there is no maximum.
@@ -22,7 +24,7 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
         except ValueError:
             value = least - 1
         if value < least or (most is not None and value > most):
-            raise typer.BadParameter(f"'{text}' is not a whole number {allowed}")
+            raise typer.BadParameter(f"'{printable(text)}' is not a whole number {allowed}")
         return value
 
     return parse
@@ -34,5 +36,7 @@ def path(text: str) -> Path:
     Raises BadParameter for an empty path.
     """
     if not text.strip():
-        raise typer.BadParameter(f"'{text}' is not a path; expected the name of a file or folder")
+        raise typer.BadParameter(
+            f"'{printable(text)}' is not a path; expected the name of a file or folder"
+        )
     return Path(os.path.expanduser(text))  # noqa: PTH111  Path drops the dot of ./~
