@@ -48,7 +48,7 @@ def warn_of_units(rows: pd.DataFrame, tables: Lowered, where: str) -> None:
 
 
 def _suspicion(shift: float) -> str:
-    """What may be wrong with times that are 10 to the power of `shift` times the predicted ones."""
+    """Likely error behind times that are 10 to the power of `shift` times the predicted ones."""
     unit = min(_UNITS, key=lambda name: abs(shift - _UNITS[name]))
     factor = f"{10 ** abs(shift):,.0f} times {'longer' if shift > 0 else 'shorter'} than predicted"
     if unit == "milliseconds":

@@ -186,9 +186,9 @@ class SearchConfig:
     metric: str = "ssimulacra2"
     """Metric of the BD-rate that is minimised, one of `proxy.metrics`."""
     objectives: tuple[str, ...] = ("bd_rate", "decode_ms")
-    """What is minimised with `mode=pareto`: at least two of `bd_rate` (by `metric`), `bd_rate_`
-    followed by one of `proxy.metrics`, and predicted times and sizes such as `encode_ms` and
-    `size_mb` (`COSTS` in search/study/objectives.py lists them). One must be a BD-rate."""
+    """Objectives to minimise with `mode=pareto`: at least two of `bd_rate` (by `metric`),
+    `bd_rate_` followed by one of `proxy.metrics`, and predicted times and sizes such as `encode_ms`
+    and `size_mb` (`COSTS` in search/study/objectives.py lists them). One must be a BD-rate."""
     screened: Count = 1_000_000
     """Number of architectures whose costs are predicted at a time if the space has more than
     4 million; smaller spaces are screened whole."""

@@ -45,7 +45,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns an image upright, by its orientation."""
+"""Transposition that turns an image upright, by its EXIF orientation."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ OPENERS = {
     rb"II[*+]\0|MM\0[*+]": open_tiff,
     rb"....ftyp": open_heif,
 }
-"""What opens a file, by a pattern of its first bytes."""
+"""Readers of files, by a pattern of a file's first bytes."""
 
 
 def _decode(picture: Picture) -> Decoded:

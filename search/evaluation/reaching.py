@@ -18,7 +18,7 @@ from search.config.schema import ConfigError
 REACH_S = 15
 """Longest wait for a connection, and then for an answer, in seconds."""
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""What a client of HTTP/2, and so of gRPC, says first: a fixed text and empty settings."""
+"""First bytes from a client of HTTP/2, and so of gRPC: a fixed text and empty settings."""
 SETTINGS = 4
 """Type of the first frame of a server of HTTP/2. It is the fourth byte of what the server sends."""
 SOCKET_BYTES, SESSION_BYTES = 103 if sys.platform == "darwin" else 107, 66

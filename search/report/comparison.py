@@ -66,7 +66,7 @@ def _comparable(records: Sequence[RunRecord]) -> bool:
 
 
 def _notes(runs: Sequence[_Run]) -> list[str]:
-    """What the runs have in common, and what keeps their figures from being compared."""
+    """Sentences that say whether the figures of the runs can be compared, and why not."""
     notes = []
     if _comparable([run.record for run in runs]):
         notes.append(

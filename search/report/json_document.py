@@ -61,7 +61,7 @@ def knee_id(best: pd.DataFrame, record: RunRecord) -> str | None:
 
 
 def _reached(goal: Front | Band, done: pd.DataFrame) -> dict[str, float]:
-    """What the evaluated trials `done` have reached."""
+    """The figure of merit of the evaluated trials `done`."""
     if isinstance(goal, Front):
         return {"hypervolume": goal.reached(done)}
     return {

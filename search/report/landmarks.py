@@ -1,4 +1,4 @@
-"""What the page sets beside a run's candidates: classical codecs, and PICO's published times."""
+"""Landmarks beside a run's candidates: classical codecs, and PICO's published times."""
 
 from __future__ import annotations
 

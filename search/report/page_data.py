@@ -268,7 +268,7 @@ def _samples(folder: Path, best: Sequence[str], record: RunRecord) -> list[dict[
 
 
 def _progress(trials: pd.DataFrame, record: RunRecord) -> dict[str, Any]:
-    """What the run reached, over evaluations and over hours."""
+    """The run's figure of merit over evaluations and over hours."""
     curve = progress_curve(trials, record.goal)
     numbers = list(range(1, len(curve.reached) + 1))
     return {"evaluations": numbers} | rounded({"hours": curve.hours, "value": curve.reached})

@@ -38,7 +38,7 @@ TABLES = (
 
 
 def facts(state: Overview, record: RunRecord) -> list[str]:
-    """What was searched, on what, and what came of it."""
+    """Sentences on the space, the data and the outcome of a run."""
     counts = [f"{len(evaluated(state.trials)):,} evaluated"]
     stopped = int(state.trials["stopped_at"].notna().sum())
     counts += [f"{stopped} stopped early"] if record.rungs else []

@@ -15,7 +15,7 @@ from latency_predictor.writing import write_whole
 
 JOURNAL = "study.journal"
 REMEDY = "restore the file, or start another run with run.name=NAME"
-"""What an error about a broken file of a run ends with."""
+"""End of the messages about a broken file of a run."""
 
 
 class JournalError(UserError):

@@ -14,7 +14,7 @@ from search.study.records import evaluated
 
 @dataclass(frozen=True)
 class ProgressCurve:
-    """What the evaluations of a run reached. Each list has an entry per evaluation, in order."""
+    """The figure of merit over a run. Each list has an entry per evaluation, in order."""
 
     hours: list[float]
     """Hours since the first evaluation ended, without pauses (see `running_hours`)."""

@@ -189,7 +189,7 @@ class TestProfiles:
 
 
 class TestPngChunks:
-    """Of the chunks that declare colours, the first of cICP, iCCP, sRGB, gAMA and cHRM counts."""
+    """The first of the chunks cICP, iCCP, sRGB, gAMA and cHRM declares the colours."""
 
     P3 = chunk(b"cICP", bytes((12, 13, 0, 1)))
     PROFILE = chunk(b"iCCP", b"p3\0\0" + compress(display_p3()))

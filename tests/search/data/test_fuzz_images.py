@@ -123,7 +123,7 @@ def flip_anywhere(data: bytearray, rng: np.random.Generator, _: list[int]) -> No
 
 
 def flip_in_the_head(data: bytearray, rng: np.random.Generator, _: list[int]) -> None:
-    """Where most formats keep what they say about the picture."""
+    """Change bytes at the beginning, where most formats describe the picture."""
     for at in rng.integers(0, min(len(data), 600), rng.integers(1, 5)):
         data[at] = rng.integers(256)
 
@@ -164,7 +164,7 @@ PARTS = {
     "heic": rb"ftyp|meta|hdlr|pitm|iloc|iinf|infe|iprp|ipco|ipma|ispe|colr|hvcC|pixi|mdat",
     "avif": rb"ftyp|meta|hdlr|pitm|iloc|iinf|infe|iprp|ipco|ipma|ispe|colr|av1C|pixi|mdat",
 }
-"""Where parts of a file begin: chunks, segments, boxes. Of TIFF, any 12 bytes are a part."""
+"""Patterns of the beginnings of parts: chunks, segments, boxes. In a TIFF, any 12 bytes are one."""
 
 
 def parts_of(data: bytes, suffix: str) -> list[int]:
@@ -212,7 +212,7 @@ class Reader:
         self.process.communicate()
 
     def read(self, path: Path) -> tuple[str, float, float]:
-        """What the reader said of a file, its CPU seconds, and the growth of memory in MB."""
+        """The reader's answer for a file, its CPU seconds, and the growth of memory in MB."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(f"{path}\n")

@@ -280,7 +280,7 @@ class TestFurtherSamples:
 
 
 class TestDamage:
-    """What is missing in a file is no black, and odd tags are no damage."""
+    """Missing parts of a file are not read as black, and odd tags are no damage."""
 
     @pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits", "zstd"])
     @pytest.mark.parametrize("rows", [3, HEIGHT])
