@@ -92,7 +92,7 @@ def replay(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int
             on_change=stop_at_share, on_score=lambda *_: None,
         )  # fmt: skip
         with suppress(ShareReached):
-            loop.run(len(problem.numbers), slots=1)
+            loop.run(len(problem.numbers))
         # Candidates that wait at a rung have used the steps up to it.
         return pd.DataFrame(
             [

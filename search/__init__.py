@@ -1,3 +1,9 @@
 """The search for codecs: configuration, data, training, the sampler, the study, the report, and
 promotion.
 """
+
+import os
+
+# Ray reads this as it is imported. The raylet's messages about workers and nodes that died, dozens
+# of lines each, are for its own log; a run says in a line what they mean for it.
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")

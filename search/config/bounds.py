@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _EXPECTED = {
     "finite_number": "a finite number",
+    "greater_than": "above {gt:g}",
     "greater_than_equal": "at least {ge:g}",
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le}",

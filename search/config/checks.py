@@ -23,7 +23,7 @@ from space.architecture import LEVELS
 from space.codec.precision import BRANCH_DTYPES
 
 CONFIG_FILE = "config.yaml"
-FREE_KEYS = {"run": {"name", "root"}, "search": {"trials", "workers", "address"}}
+FREE_KEYS = {"run": {"name", "root"}, "search": {"trials", "workers", "address", "trial_minutes"}}
 """Keys that may change when a run is continued, by section."""
 
 

@@ -23,6 +23,7 @@ PhotographCount = Annotated[int, Field(ge=2)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 """A random seed. The upper bound is that of torch's generators."""
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Minutes = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -183,6 +184,9 @@ class SearchConfig:
     variants of the reference that differ in one stage."""
     workers: Count | None = None
     """Number of parallel evaluations; by default one per GPU, or one per CPU if there is none."""
+    trial_minutes: Minutes | None = None
+    """Longest time in minutes of one evaluation, or of its part up to a rung, after which it fails.
+    By default ten times the longest one so far, and at least 10 minutes."""
     metric: str = "ssimulacra2"
     """Metric of the BD-rate that is minimised, one of `proxy.metrics`."""
     objectives: tuple[str, ...] = ("bd_rate", "decode_ms")

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import ray
 import torch
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.bench.anchors import anchor
 from search.bench.image_data import DATA_BYTES
@@ -58,9 +59,12 @@ def classical_curve(name: str, crops: Crops, metrics: Sequence[str]) -> Curve:
 def submit_classical(crops: Crops, metrics: Sequence[str]) -> Any:
     """Start to measure all curves on Ray. Return a Ray reference to the fields of ClassicalRecord.
 
-    The task takes no slot of the candidates, so that none of them waits for it.
+    The task takes no slot of the candidates, so that none of them waits for it. It runs on the node
+    of this process, which surely has this project.
     """
-    return cast("Any", _measure_classical).remote(crops, tuple(metrics))
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    task = cast("Any", _measure_classical).options(scheduling_strategy=here)
+    return task.remote(crops, tuple(metrics))
 
 
 @ray.remote(num_cpus=0, max_retries=1)

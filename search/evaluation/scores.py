@@ -23,6 +23,10 @@ class EvaluationFailed(RuntimeError):
 class Evaluator(Protocol):
     """Source of scores of candidates: one at each rung, and one at the end of training."""
 
+    def slots(self) -> int:
+        """Number of evaluations that can run at a time now. It may change from call to call."""
+        ...
+
     def submit(self, architecture: Architecture) -> Any:
         """Start an evaluation up to its first score; return a hashable handle."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from search.config.paths import expanded
 from search.config.schema import Config
 from search.data.photographs import Photographs
 from search.evaluation.classical import submit_classical
+from search.evaluation.cluster import start_ray
 from search.evaluation.scores import Evaluator
 from search.evaluation.tabular import Table
-from search.evaluation.workers import RayEvaluator, start_ray
+from search.evaluation.workers import RayEvaluator
 from search.report.sample_crops import write_originals, write_samples
 from search.study.objectives import selecting_metrics
 from search.study.records import ClassicalRecord
@@ -71,15 +73,18 @@ class Trained:
             self.supernet.save(folder / SUPERNET, self.supernet.metadata)
 
     @contextmanager
-    def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
-        """Yield an evaluator on Ray workers, and the number of evaluations that run at a time."""
-        search = self.config.search
-        slots = start_ray(search.address, search.workers, "search.address")
+    def evaluator(self, console: Console) -> Iterator[Evaluator]:
+        """Yield an evaluator on Ray workers. Lines on the `console` name nodes that are not used.
+
+        Raises NoNodes if no node of the cluster can evaluate candidates.
+        """
+        config = self.config
+        start_ray(config.search.address, config.search.workers, "search.address")
         try:
             start = self.supernet or initialisation_of(self.photographs.train)
-            config = self.config
-            settings = (config.proxy, config.search.metric, config.run.seed)
-            yield RayEvaluator.share(self.photographs, start, *settings), slots
+            settings = (config.proxy, config.search, config.run.seed)
+            notify = partial(console.print, style="yellow", highlight=False, markup=False)
+            yield RayEvaluator.share(self.photographs, start, *settings, notify)
         finally:
             ray.shutdown()
 
@@ -144,12 +149,9 @@ class Replayed:
         """Do nothing: a table has no files to save."""
 
     @contextmanager
-    def evaluator(self) -> Iterator[tuple[Evaluator, int]]:
-        """Yield the table, which is an evaluator, and the number of look-ups at a time.
-
-        This number is the configured number of workers, or 1 if none is configured.
-        """
-        yield self.table, self.config.search.workers or 1
+    def evaluator(self, console: Console) -> Iterator[Evaluator]:
+        """Yield the table, which is an evaluator. It prints nothing on the `console`."""
+        yield self.table
 
     @contextmanager
     def classical(self, folder: Path, console: Console) -> Iterator[None]:
@@ -169,5 +171,5 @@ def find_table(config: Config) -> Table | None:
     if config.search.tabular is None:
         return None
     path = expanded(config.search.tabular)
-    proxy = config.proxy
-    return Table.load(path, proxy.steps, selecting_metrics(config), proxy.rungs)
+    proxy, workers = config.proxy, config.search.workers or 1
+    return Table.load(path, proxy.steps, selecting_metrics(config), proxy.rungs, workers)

@@ -36,10 +36,17 @@ class Table:
     architectures: tuple[Architecture, ...]
     digest: str
     """First 16 hex digits of the file's SHA-256."""
+    workers: int = 1
+    """Number of look-ups at a time."""
 
     @classmethod
     def load(
-        cls, path: Path, steps: int, metrics: Sequence[str], rungs: Sequence[int] = ()
+        cls,
+        path: Path,
+        steps: int,
+        metrics: Sequence[str],
+        rungs: Sequence[int] = (),
+        workers: int = 1,
     ) -> Table:
         """Load the scores of seed 0 from a Parquet file that `benchmarks/table.py` wrote.
 
@@ -70,7 +77,8 @@ class Table:
         }
         architectures = chosen.drop_duplicates("id")["architecture"]
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return cls(path, scores, tuple(map(Architecture.from_json, architectures)), digest)
+        parsed = tuple(map(Architecture.from_json, architectures))
+        return cls(path, scores, parsed, digest, workers)
 
     def numbers(self, space: SearchSpace) -> NDArray[np.int64]:
         """Numbers in `space` of the table's architectures, in rising order.
@@ -86,6 +94,10 @@ class Table:
         if not found:
             raise TableError(f"search.tabular={self.path} has no architecture of {space.name}")
         return np.unique(found)
+
+    def slots(self) -> int:
+        """The number of look-ups at a time, which is `workers`."""
+        return self.workers
 
     def submit(self, architecture: Architecture) -> tuple[str, int]:
         """The handle of an architecture's first score.

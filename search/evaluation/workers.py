@@ -1,135 +1,270 @@
-"""Evaluation of candidates on Ray."""
+"""Evaluation of candidates on Ray.
+
+Ray's own retries are off, since they do not tell faults of the cluster from those of a candidate. A
+candidate whose worker dies, or needs more memory than there is, is tried `RETRIES` more times. What
+a node that dies, or lacks this project, leaves undone is done elsewhere and not held against it.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.config.schema import ConfigError, ProxyConfig
+from search.config.schema import ProxyConfig, SearchConfig
 from search.data.photographs import Crops, Photographs
-from search.evaluation.reaching import check_address, short_folder
+from search.evaluation.cluster import has_gpus
+from search.evaluation.memory import memory_bytes
+from search.evaluation.nodes import Nodes, NoNodes
 from search.evaluation.scores import EvaluationFailed
 from search.training.proxy import ProxyTraining, Score, begin, score_training
 from search.training.start import Start
 from space.architecture import Architecture
 
 RETRIES = 2
-"""Number of times that Ray repeats an evaluation after its worker died."""
+"""Number of times that an evaluation is repeated after its worker died."""
+FAULTS = 5
+"""Number of times that the cluster may fail to begin one evaluation before the run stops."""
 POLL_S = 0.5
 """Longest wait for a score, in seconds, before the search loop continues."""
-
-
-def start_ray(address: str | None, workers: int | None, key: str = "address") -> int:
-    """Join the Ray cluster at `address`, or start a local one if `address` is None.
-
-    Return the number of evaluations that run at a time: one per GPU, or one per CPU if there is no
-    GPU, and at most `workers`. Raises ConfigError if the cluster cannot be joined. `key` is the
-    key of the configuration that holds the address.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if address is None:
-        # A cluster of one machine and one user needs no token file in the home folder.
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    else:
-        check_address(key, address)
-    try:
-        ray.init(
-            address=address or "local",
-            num_cpus=workers if address is None else None,
-            include_dashboard=None if address else False,
-            _temp_dir=short_folder() if address is None else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"{key}={address}: {str(error).splitlines()[0]}") from error
-    resources = ray.cluster_resources()
-    slots = int(resources.get("GPU", 0)) or int(resources["CPU"])
-    return min(slots, workers or slots)
+PATIENCE, SHORTEST_LIMIT_S = 10, 600.0
+"""By default an evaluation may take `PATIENCE` times as long as the longest one so far, and at
+least `SHORTEST_LIMIT_S` seconds."""
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a stage of an evaluation runs."""
+
+    node: str
+    """Ray's id of the node."""
+    pid: int
+
+
+@dataclass(eq=False)
 class Stage:
     """Handle of one stage of an evaluation, which ends with a score."""
 
+    architecture: Architecture
     number: int
     """Number of earlier stages of the same evaluation."""
-    score: Any
-    """Ray reference to the score."""
-    training: Any
-    """Ray reference to the state of training that the next stage continues from."""
+    begun: Any
+    """The architecture, or a Ray reference to the state of training, from which it starts."""
+    memory: float
+    """Bytes of memory that it asks Ray for."""
+    results: Any = None
+    """Ray's generator of its place, its score and its state of training; None before it has been
+    given to Ray."""
+    nodes: frozenset[str] = frozenset()
+    """Ids of the nodes among which Ray may choose."""
+    place: Place | None = None
+    """Where it runs, once it has begun there."""
+    since: float = 0.0
+    """Time at which it began there."""
+    deaths: int = 0
+    """Number of workers that died with it."""
+    faults: int = 0
+    """Number of times that the cluster failed it."""
+    outcome: Score | EvaluationFailed | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class RayEvaluator:
     """Evaluates candidates on Ray. All evaluations use the same data in the same order."""
 
     data: Any
     """Ray references to the training crops, the selection crops, and what candidates start from."""
-    config: ProxyConfig
-    metric: str
-    """The metric that is measured at rungs."""
+    proxy: ProxyConfig
+    search: SearchConfig
     seed: int
-    gpus: int
-    """Number of GPUs of one evaluation, 0 or 1."""
+    nodes: Nodes
+    _longest: dict[int, float] = field(default_factory=dict)
+    """Longest time in seconds that any stage has taken, by the stage's number."""
 
     @classmethod
     def share(
-        cls, photographs: Photographs, start: Start, config: ProxyConfig, metric: str, seed: int
+        cls,
+        photographs: Photographs,
+        start: Start,
+        proxy: ProxyConfig,
+        search: SearchConfig,
+        seed: int,
+        notify: Callable[[str], None],
     ) -> RayEvaluator:
-        """Create an evaluator, and put the data into Ray's shared memory for all evaluations."""
+        """Create an evaluator, and put the data into Ray's shared memory for all evaluations.
+
+        `notify` is called with one sentence about each node that cannot be used. Raises NoNodes if
+        none can.
+        """
         data = tuple(ray.put(x) for x in (photographs.train, photographs.select, start))
-        gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
-        return cls(data, config, metric, seed, gpus)
+        nodes = Nodes("GPU" if has_gpus() else "CPU", notify)
+        nodes.wait()
+        return cls(data, proxy, search, seed, nodes)
+
+    def slots(self) -> int:
+        """Number of evaluations that can run at a time now: one per GPU, or else one per CPU."""
+        return min(self.nodes.slots, self.search.workers or self.nodes.slots)
 
     def submit(self, architecture: Architecture) -> Stage:
         """Start the first stage of an architecture's evaluation."""
-        return self._stage(0, architecture)
+        return self._stage(0, architecture, architecture)
 
     def resume(self, handle: Stage) -> Stage:
         """Start the stage after the finished stage `handle` of the same evaluation."""
-        return self._stage(handle.number + 1, handle.training)
+        training = next(handle.results)
+        return self._stage(handle.number + 1, handle.architecture, training)
 
-    def _stage(self, number: int, begun: Any) -> Stage:
-        ends = (*self.config.rungs, self.config.steps)
-        last = number == len(self.config.rungs)
-        metrics = self.config.metrics if last else (self.metric,)
-        task = _evaluate.options(num_gpus=self.gpus, num_returns=2)
-        settings = (*self.data, self.config, self.seed, metrics, ends[number])
-        score, training = cast("Any", task).remote(begun, *settings)
-        return Stage(number, score, training)
+    def _stage(self, number: int, architecture: Architecture, begun: Any) -> Stage:
+        stage = Stage(architecture, number, begun, memory_bytes(architecture, self.proxy))
+        self._give(stage)
+        return stage
+
+    def _give(self, stage: Stage) -> None:
+        """Give a stage to Ray, unless no node is ready for it now."""
+        stage.results, stage.place = None, None
+        stage.nodes = frozenset(self.nodes.ready)
+        if not stage.nodes:
+            return
+        ends = (*self.proxy.rungs, self.proxy.steps)
+        last = stage.number == len(self.proxy.rungs)
+        metrics = self.proxy.metrics if last else (self.search.metric,)
+        task = cast("Any", _evaluate).options(
+            num_gpus=1 if self.nodes.resource == "GPU" else 0,
+            memory=int(min(stage.memory, self.nodes.largest_memory)),
+            label_selector=self.nodes.selector,
+        )
+        settings = (*self.data, self.proxy, self.seed, metrics, ends[stage.number])
+        stage.results = task.remote(stage.begun, *settings)
 
     def finished(self, running: Sequence[Stage]) -> Sequence[Stage]:
-        """Those stages of `running` whose score is ready, after a wait of at most POLL_S seconds.
+        """Those stages of `running` that have ended, after a wait of at most POLL_S seconds.
 
-        The wait ends as soon as one score is ready.
+        The wait ends as soon as a stage reports something. Raises NoNodes if no node is left that
+        can evaluate candidates.
         """
-        by_score = {stage.score: stage for stage in running}
-        ready, _ = ray.wait(list(by_score), timeout=POLL_S)
-        return [by_score[score] for score in ready]
+        self.nodes.look()
+        for stage in running:
+            if not stage.place and not stage.nodes & self.nodes.ready.keys():
+                self._give(stage)
+        given = {stage.results: stage for stage in running if stage.results and not stage.outcome}
+        if given:
+            ready, _ = ray.wait(list(given), timeout=POLL_S, fetch_local=False)
+            for results in ready:
+                self._take(given[results])
+        else:
+            time.sleep(POLL_S)
+        for stage in running:
+            self._limit(stage)
+        return [stage for stage in running if stage.outcome]
+
+    def _take(self, stage: Stage) -> None:
+        """Take what a stage reports: its place, its score or an error."""
+        try:
+            result = ray.get(next(stage.results))
+        except RayError as error:
+            self._recover(stage, error)
+            return
+        if isinstance(result, Place):
+            stage.place, stage.since = result, time.monotonic()
+            return
+        stage.outcome = result
+        taken_s = time.monotonic() - stage.since
+        self._longest[stage.number] = max(taken_s, self._longest.get(stage.number, 0.0))
+
+    def _recover(self, stage: Stage, error: RayError) -> None:
+        """Repeat a stage after an error, or fail it if the error is the candidate's own."""
+        if stage.place and isinstance(error, RayTaskError):
+            cause = error.cause
+            stage.outcome = EvaluationFailed(f"{type(cause).__name__}: {cause}")
+            return
+        own = isinstance(error, WorkerCrashedError | OutOfMemoryError)
+        if stage.place and own and self.nodes.is_alive(stage.place.node):
+            stage.deaths += 1
+            if isinstance(error, OutOfMemoryError):
+                stage.memory *= 2
+            if stage.deaths > RETRIES:
+                stage.outcome = EvaluationFailed(_death(stage, error))
+                return
+        else:
+            stage.faults += 1
+            if stage.faults > FAULTS:
+                raise NoNodes(
+                    f"the Ray cluster failed {stage.faults} times to evaluate "
+                    f"{stage.architecture.id} ({type(error).__name__}: {str(error).strip()}); the "
+                    "same command continues once the cluster is mended"
+                )
+            # What an earlier stage left on a node may be lost with the node.
+            stage.begun = stage.architecture
+            if not stage.place:
+                self.nodes.doubt()
+        self._give(stage)
+
+    def _limit(self, stage: Stage) -> None:
+        """Fail a stage that takes too long, and kill its worker, which may be stopped or hang."""
+        limit_s = self._limit_s(stage)
+        if stage.outcome or not stage.place or limit_s is None:
+            return
+        if time.monotonic() - stage.since > limit_s:
+            _kill_worker(stage.place)
+            stage.outcome = EvaluationFailed(
+                f"took longer than {limit_s / 60:.3g} min; search.trial_minutes=N sets another "
+                "limit"
+            )
+
+    def _limit_s(self, stage: Stage) -> float | None:
+        """Longest time in seconds that a stage may take; None before one like it was measured."""
+        if self.search.trial_minutes is not None:
+            return 60 * self.search.trial_minutes
+        if stage.number not in self._longest:
+            return None
+        # A stage that is repeated elsewhere repeats the steps of the earlier stages as well.
+        longest_s = sum(s for number, s in self._longest.items() if number <= stage.number)
+        return max(SHORTEST_LIMIT_S, PATIENCE * longest_s)
 
     def score(self, handle: Stage) -> Score:
         """Wait for the score of a stage and return it.
 
-        Raises EvaluationFailed if the evaluation raised an error or the stage's workers died.
+        Raises EvaluationFailed if the evaluation raised an error, took too long, or if its workers
+        died.
         """
-        try:
-            score: Score = ray.get(handle.score)
-        except RayTaskError as error:
-            raise EvaluationFailed(f"{type(error.cause).__name__}: {error.cause}") from error
-        except RayError as error:
-            died = f"its worker died {RETRIES + 1} times ({type(error).__name__})"
-            raise EvaluationFailed(died) from error
-        return score
+        while not handle.outcome:
+            self.finished([handle])
+        if isinstance(handle.outcome, EvaluationFailed):
+            raise handle.outcome
+        return handle.outcome
 
 
-@ray.remote(max_retries=RETRIES)
+def _death(stage: Stage, error: RayError) -> str:
+    """Why an evaluation failed whose workers died."""
+    if not isinstance(error, OutOfMemoryError):
+        return f"its worker died {stage.deaths} times"
+    pid = stage.place.pid if stage.place else 0
+    used = re.search(rf"pid={pid}, actual memory used=([\d.]+) ?GB", str(error))
+    peak = f", the last time at {used[1]} GB" if used else ""
+    return f"needs more memory than there is: its worker was ended {stage.deaths} times{peak}"
+
+
+def _kill_worker(place: Place) -> None:
+    """Kill a worker, without waiting. A stopped process does not answer Ray's own requests."""
+    there = NodeAffinitySchedulingStrategy(place.node, soft=False)
+    cast("Any", _kill).options(scheduling_strategy=there).remote(place.pid)
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _kill(pid: int) -> None:
+    import os
+    import signal
+
+    os.kill(pid, signal.SIGKILL)
+
+
+@ray.remote(max_retries=0, num_returns="streaming")
 def _evaluate(
     begun: Architecture | ProxyTraining,
     train: Crops,
@@ -139,14 +274,17 @@ def _evaluate(
     seed: int,
     metrics: tuple[str, ...],
     steps: int,
-) -> tuple[Score, Architecture | ProxyTraining | None]:
-    """The score after `steps`, and the state to continue from, None at the end of training."""
+) -> Iterator[Place | Score | Architecture | ProxyTraining]:
+    """The place of the evaluation, its score after `steps`, and the state to continue from."""
+    import os
+
     import torch
 
+    yield Place(ray.get_runtime_context().get_node_id(), os.getpid())
     torch.set_num_threads(1)
     training = begin(begun, start, config, seed) if isinstance(begun, Architecture) else begun
-    score = score_training(training, train, select, config.qualities, metrics, steps)
-    if steps == config.steps:
-        return score, None
-    # An untrained codec is begun again instead: its architecture is a hundred bytes, not megabytes.
-    return score, training if steps else begun
+    yield score_training(training, train, select, config.qualities, metrics, steps)
+    if steps < config.steps:
+        # An untrained codec is begun again instead: its architecture is a hundred bytes, not
+        # megabytes.
+        yield training if steps else begun

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from search.config.schema import ConfigError
-from search.evaluation.workers import start_ray
+from search.evaluation.cluster import has_gpus, start_ray
 from search.promotion.recipe import Promotion
 from search.promotion.trial import Data, Job, train_job
 from search.training.checkpoint import CheckpointError
@@ -45,16 +45,17 @@ def train_all(
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     # Failures are reported once, by the caller.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    slots = start_ray(promotion.address, None)
+    start_ray(promotion.address)
+    resource = "GPU" if has_gpus() else "CPU"
+    slots = int(ray.cluster_resources()[resource])
     if promotion.processes > slots:
         raise ConfigError(
             f"processes={promotion.processes}: expected at most {slots}, the number of GPUs of the "
             "cluster, or of its CPUs if it has no GPU"
         )
-    gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
     several = promotion.processes > 1
     # A driver of several processes computes nothing, but Tune requires a nonzero resource.
-    resources: dict[str, float] = {"memory": 1} if several else {"cpu": 1, "gpu": gpus}
+    resources: dict[str, float] = {"memory": 1} if several else {"cpu": 1, "gpu": int(has_gpus())}
     named = {job.folder.name: job for job in jobs}
     trainable = tune.with_parameters(_driver if several else _single, jobs=named, data=data)
     with Display(named, console) as display, _records(jobs[0].folder, "trials") as records:
@@ -123,7 +124,7 @@ def _driver(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None
             train_loop_config={"job": job, "data": ray.put(data)},
             scaling_config=ScalingConfig(
                 num_workers=job.processes,
-                use_gpu=bool(ray.cluster_resources().get("GPU", 0)),
+                use_gpu=has_gpus(),
             ),
             run_config=RunConfig(storage_path=records, callbacks=[report]),
         ).fit()

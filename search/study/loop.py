@@ -79,17 +79,18 @@ class Search:
         self._waiting: dict[Any, _Evaluation] = {}
         self._exhausted = False
 
-    def run(self, budget: int, slots: int) -> None:
-        """Evaluate candidates on `slots` workers until the study has `budget` counted trials.
+    def run(self, budget: int) -> None:
+        """Evaluate candidates on all workers there are until the study has `budget` counted trials.
 
         `counted` says which trials count. The loop ends earlier if the pool is exhausted.
         """
         while True:
+            slots = self._evaluator.slots()
             with self._journal.batch():
                 while len(self._running) < slots and self._start_or_resume(budget):
                     pass
             self._on_change(len(self._running), len(self._waiting))
-            if not self._running:
+            if slots and not self._running:
                 return
             for handle in self._evaluator.finished(list(self._running)):
                 with self._journal.batch():

@@ -149,10 +149,10 @@ def _search(run: _Run, rng: np.random.Generator, console: Console) -> None:
     if _is_complete(run, console):
         write_report(run.folder)
         return
-    with run.source.evaluator() as (evaluator, slots):
+    with run.source.evaluator(console) as evaluator:
         reference = _reference(run, evaluator, console)
         with run.source.classical(run.folder, console):
-            _evaluate(run, reference, evaluator, slots, rng, console)
+            _evaluate(run, reference, evaluator, rng, console)
     write_report(run.folder)
 
 
@@ -178,7 +178,6 @@ def _evaluate(
     run: _Run,
     reference: ReferenceRecord,
     evaluator: Evaluator,
-    slots: int,
     rng: np.random.Generator,
     console: Console,
 ) -> None:
@@ -216,7 +215,7 @@ def _evaluate(
             config.search.metric,
             on_change=display.update,
             on_score=run.save_sample,
-        ).run(budget, slots)
+        ).run(budget)
     done = len(counted(study.get_trials(deepcopy=False)))
     if done < budget:
         what = "screened architecture" if run.space.size > WHOLE else "architecture"

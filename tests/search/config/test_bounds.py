@@ -49,7 +49,9 @@ DECAYS: dict[Kind, list[str]] = {
     Promotion: ["recipe.average"],
 }
 """Numbers in [0, 1)."""
-OTHERS: dict[Kind, str] = {Config: r"search\.(target_ms|tolerance)|constraints\..*", Promotion: "-"}
+OTHERS: dict[Kind, str] = {
+    Config: r"search\.(target_ms|tolerance|trial_minutes)|constraints\..*", Promotion: "-"
+}  # fmt: skip
 """Numbers whose bounds depend on other keys, and bounds on costs, which any number can be."""
 
 
@@ -121,3 +123,9 @@ def numbers(kind: type) -> Iterator[str]:
             yield from (f"{one.name}.{key}" for key in numbers(found))  # type: ignore[arg-type]
         elif found in (int, float, int | None, float | None):
             yield one.name
+
+
+@pytest.mark.parametrize("minutes", [0.0, -1.0])
+def test_a_time_limit_is_above_0(minutes: float) -> None:
+    check_with(Config, "search.trial_minutes", 1e-3)
+    refused(Config, "search.trial_minutes", minutes, "above 0")

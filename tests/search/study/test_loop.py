@@ -41,6 +41,9 @@ class Computed:
     of: Callable[[Architecture, int], Curve] = curve
     scored: list[tuple[str, int]] = field(default_factory=list)
 
+    def slots(self) -> int:
+        return 2
+
     def submit(self, architecture: Architecture) -> tuple[Architecture, int]:
         return architecture, 0
 
@@ -78,7 +81,7 @@ def searched(
     proposer = Proposer(study, space, numbers, {place: known}, price, Sampler.grey_box, seed=0)
     ignored = dict.fromkeys(("on_change", "on_score"), lambda *_: None)
     anchor = ANCHOR | {"ms_ssim": ANCHOR["psnr"]}
-    Search(study, proposer, evaluator, journal, anchor, STEPS, "psnr", **ignored).run(budget, 2)
+    Search(study, proposer, evaluator, journal, anchor, STEPS, "psnr", **ignored).run(budget)
     return study
 
 
