@@ -4,6 +4,8 @@ promotion.
 
 import os
 
-# Ray reads this as it is imported. The raylet's messages about workers and nodes that died, dozens
+# Ray reads these as it is imported. The raylet's messages about workers and nodes that died, dozens
 # of lines each, are for its own log; a run says in a line what they mean for it.
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+# The seconds for which Ray tries to join a cluster that answers but does not let it.
+os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "10")

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
 
 import ray
+from ray.exceptions import AuthenticationError
 
 from search.config.schema import ConfigError
 from search.evaluation.reaching import check_address, short_folder
+
+HEAD_S = 2.0
+"""Longest wait for the head of the cluster to answer, in seconds."""
+TOKEN = "its token is expected in RAY_AUTH_TOKEN or ~/.ray/auth_token"
+"""Where Ray looks for the token of a cluster."""
 
 
 def start_ray(address: str | None, workers: int | None = None, key: str = "address") -> None:
@@ -21,19 +33,48 @@ def start_ray(address: str | None, workers: int | None = None, key: str = "addre
     if address is None:
         # A cluster of one machine and one user needs no token file in the home folder.
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    else:
-        check_address(key, address)
+        _init(num_cpus=workers, include_dashboard=False, _temp_dir=short_folder())
+        return
+    check_address(key, address)
+    with _kept_stderr() as said:
+        try:
+            _init(address=address)
+        except (AuthenticationError, ConnectionError, ValueError) as error:
+            said.seek(0)
+            why = str(error).splitlines()[0].rstrip(".")
+            if isinstance(error, AuthenticationError) or "InvalidAuthToken" in said.read():
+                why = f"the cluster lets nobody join without its token; {TOKEN}"
+            raise ConfigError(f"{key}={address}: cannot be joined: {why}") from error
+
+
+def _init(address: str = "local", **settings: int | str | None) -> None:
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **settings)
+
+
+@contextmanager
+def _kept_stderr() -> Iterator[IO[str]]:
+    """Keep what native code writes to standard error, a line for each attempt to join."""
+    sys.stderr.flush()
+    usual = os.dup(2)
     try:
-        ray.init(
-            address=address or "local",
-            num_cpus=workers if address is None else None,
-            include_dashboard=None if address else False,
-            _temp_dir=short_folder() if address is None else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"{key}={address}: {str(error).splitlines()[0]}") from error
+        with tempfile.TemporaryFile("w+", errors="replace") as kept:
+            os.dup2(kept.fileno(), 2)
+            try:
+                yield kept
+            finally:
+                os.dup2(usual, 2)
+    finally:
+        os.close(usual)
+
+
+def head_answers() -> bool:
+    """Whether the head of the cluster that this process has joined can be reached."""
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), HEAD_S):
+            return True
+    except OSError:
+        return False
 
 
 def has_gpus() -> bool:

@@ -24,11 +24,14 @@ import search
 import space
 from latency_predictor.errors import UserError
 from latency_predictor.printable import printable
+from search.evaluation.cluster import head_answers
 
 LOOK_S = 2.0
 """Seconds between two looks at the cluster."""
 GRACE_S = 60.0
 """Seconds that a run waits for a node if the cluster has none that can evaluate candidates."""
+HEAD_GRACE_S = 10.0
+"""Seconds that a run waits for the head of the cluster if it does not answer."""
 NODE_ID = "ray.io/node-id"
 """Label by which Ray tells nodes apart."""
 
@@ -83,6 +86,8 @@ class Nodes:
     _looked: float = -LOOK_S
     _served: float = field(default_factory=time.monotonic)
     """Time at which a node was last ready."""
+    _answered: float = field(default_factory=time.monotonic)
+    """Time at which the head of the cluster last answered."""
 
     def wait(self) -> None:
         """Wait until a node can evaluate candidates. Raises NoNodes if none can."""
@@ -100,6 +105,10 @@ class Nodes:
         if time.monotonic() - self._looked < LOOK_S:
             return
         self._looked = time.monotonic()
+        if not head_answers():
+            self._check_head()
+            return
+        self._answered = self._looked
         alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
         self._nodes = {
             identity: self._nodes.get(identity) or self._joined(node)
@@ -109,6 +118,18 @@ class Nodes:
         if self.ready:
             self._served = time.monotonic()
         self._check_any()
+
+    def _check_head(self) -> None:
+        """Raise NoNodes if the head has not answered for `HEAD_GRACE_S`.
+
+        After a minute Ray would end this process without a word.
+        """
+        if time.monotonic() - self._answered > HEAD_GRACE_S:
+            address = ray.get_runtime_context().gcs_address
+            raise NoNodes(
+                f"the head of the Ray cluster, {address}, does not answer any more; the same "
+                "command continues with a cluster that does"
+            )
 
     def _joined(self, about: dict[str, Any]) -> Node:
         resources = about["Resources"]

@@ -15,7 +15,7 @@ import tempfile
 from latency_predictor.printable import printable
 from search.config.schema import ConfigError
 
-REACH_S = 15
+REACH_S = 7
 """Longest wait for a connection, and then for an answer, in seconds."""
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """First bytes from a client of HTTP/2, and so of gRPC: a fixed text and empty settings."""
