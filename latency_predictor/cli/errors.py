@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from latency_predictor.errors import InputWarning, UserError
+from latency_predictor.interruption import exit_code_of_signal, handled
 from latency_predictor.printable import printable
 
 BAD_INPUT = 2
@@ -23,19 +24,20 @@ def run_app(app: typer.Typer, package: str, script: str, arguments: Sequence[str
 
     `package` is the word after `python -m` by which the app is called, and `script` is the app's
     name once it is installed. Without arguments, the help of the app is printed and the exit code
-    is 2.
+    is 2. The exit code is 130 after Ctrl-C, 143 after SIGTERM, and 129 after SIGHUP.
     """
     # A shell can complete the words after a script only.
     installs = bool(arguments) and arguments[0] in ("--install-completion", "--show-completion")
-    code = exit_code(
-        lambda: _call(
-            app,
-            list(arguments) or ["--help"],
-            script if installs else f"python -m {package}",
-            f"_{script.replace('-', '_').upper()}_COMPLETE",
+    with handled():
+        code = exit_code(
+            lambda: _call(
+                app,
+                list(arguments) or ["--help"],
+                script if installs else f"python -m {package}",
+                f"_{script.replace('-', '_').upper()}_COMPLETE",
+            )
         )
-    )
-    return code if arguments else BAD_INPUT
+    return exit_code_of_signal() or (code if arguments else BAD_INPUT)
 
 
 def exit_code(work: Callable[[], int | None]) -> int:
@@ -90,7 +92,7 @@ def _input_warnings(found: list[str]) -> Iterator[None]:
 
 @contextmanager
 def continuing() -> Iterator[None]:
-    """If Ctrl-C interrupts the block, say that the same command continues the work."""
+    """If a signal interrupts the block, say that the same command continues the work."""
     try:
         yield
     except KeyboardInterrupt:
@@ -101,7 +103,7 @@ def continuing() -> Iterator[None]:
 def _call(app: typer.Typer, arguments: list[str], program: str, complete_var: str) -> int | None:
     """Run a command. Returns its exit code, or None if it has none."""
     _check_command(arguments[0], [str(command.name) for command in app.registered_commands])
-    # Typer itself returns 130 after Ctrl-C.
+    # Typer itself returns 130 after KeyboardInterrupt.
     return app(arguments, prog_name=program, complete_var=complete_var, standalone_mode=False)
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 
 from latency_predictor.errors import UserError
+from latency_predictor.interruption import SIGNALS, blocked
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,7 +28,8 @@ class WorkerPoolError(UserError):
 class WorkerPool:
     """Worker processes, used as a context manager.
 
-    On exit, tasks in progress are completed and pending tasks are cancelled.
+    On exit, tasks in progress are completed and pending tasks are cancelled. After a signal, the
+    worker processes are killed instead, because a task may take minutes.
     """
 
     def __init__(self, workers: int) -> None:
@@ -38,7 +40,9 @@ class WorkerPool:
     def __enter__(self) -> WorkerPool:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is KeyboardInterrupt:
+            _kill_workers()
         self._executor.shutdown(cancel_futures=True)
 
     def results(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, R]]:
@@ -46,7 +50,9 @@ class WorkerPool:
 
         Raises WorkerPoolError if a worker process was killed.
         """
-        pending = {self._executor.submit(work, item): item for item in items}
+        # This starts the processes. The parent handles signals.
+        with blocked(*SIGNALS):
+            pending = {self._executor.submit(work, item): item for item in items}
         try:
             for done in as_completed(pending):
                 yield pending[done], done.result()
@@ -57,9 +63,19 @@ class WorkerPool:
             ) from error
 
 
+def _kill_workers() -> None:
+    """Kill all worker processes, each with the processes that it has started, such as ffmpeg."""
+    for worker in multiprocessing.active_children():
+        assert worker.pid is not None
+        try:
+            os.killpg(worker.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            # It has not reached `_begin`.
+            worker.kill()
+
+
 def _begin() -> None:
-    # The parent process handles Ctrl-C.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpgrp()
     # Libraries behind the metrics raise these at import.
     warnings.simplefilter("ignore", FutureWarning)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -70,4 +86,4 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)

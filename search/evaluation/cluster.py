@@ -14,6 +14,7 @@ from typing import IO
 import ray
 from ray.exceptions import AuthenticationError
 
+from latency_predictor.interruption import own_handler
 from search.config.schema import ConfigError
 from search.evaluation.reaching import check_address, short_folder
 
@@ -23,6 +24,7 @@ TOKEN = "its token is expected in RAY_AUTH_TOKEN or ~/.ray/auth_token"
 """Where Ray looks for the token of a cluster."""
 
 
+@own_handler()
 def start_ray(address: str | None, workers: int | None = None, key: str = "address") -> None:
     """Join the Ray cluster at `address`, or start one with `workers` CPUs here if it is None.
 

@@ -22,9 +22,11 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from latency_predictor.interruption import held_back
 from search.config.schema import ConfigError
 from search.evaluation.cluster import has_gpus, start_ray
 from search.promotion.recipe import Promotion
+from search.promotion.stopping import Stopping
 from search.promotion.trial import Data, Job, train_job
 from search.training.checkpoint import CheckpointError
 from search.training.update import TrainingDiverged
@@ -40,7 +42,7 @@ def train_all(
 
     Raises ConfigError if the cluster cannot be reached or is too small.
     """
-    # Ctrl-C may end Tune at once, because trainings write their own checkpoints.
+    # A signal reaches Tune through `Stopping`.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     # Failures are reported once, by the caller.
@@ -58,7 +60,12 @@ def train_all(
     resources: dict[str, float] = {"memory": 1} if several else {"cpu": 1, "gpu": int(has_gpus())}
     named = {job.folder.name: job for job in jobs}
     trainable = tune.with_parameters(_driver if several else _single, jobs=named, data=data)
-    with Display(named, console) as display, _records(jobs[0].folder, "trials") as records:
+    stopping = Stopping([job.folder for job in jobs])
+    with (
+        Display(named, console) as display,
+        _records(jobs[0].folder, "trials") as records,
+        held_back(),
+    ):
         results = tune.Tuner(
             tune.with_resources(trainable, resources),
             param_space={"model": tune.grid_search(list(named))},
@@ -69,7 +76,7 @@ def train_all(
                 name="promotion",
                 storage_path=records,
                 failure_config=tune.FailureConfig(max_failures=promotion.retries),
-                callbacks=[display],
+                callbacks=[display, stopping],
                 verbose=0,
             ),
         ).fit()

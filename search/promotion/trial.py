@@ -20,10 +20,11 @@ from search.data.images import write_png
 from search.data.photographs import Crops
 from search.metrics import find_metric
 from search.promotion.recipe import Recipe
+from search.promotion.stopping import asked_to_stop, stoppable
 from search.training.checkpoint import SAVE_EVERY_S
 from search.training.full import CURVE, FullTraining, TrainingData
 from search.training.start import Start, new_codec
-from search.training.validation import append_validation, measure_curve
+from search.training.validation import append_validation, due, measure_curve
 from space.architecture import Architecture
 from space.bitstream.model_file import MODEL_FILE, Model
 
@@ -86,36 +87,58 @@ class Data:
 def train_job(job: Job, data: Data, report: Report) -> None:
     """Train a model to its end, from its checkpoint if one exists, and write the model file.
 
-    Among several processes, only the first writes files. Raises CheckpointError for a checkpoint
+    Among several processes, only the first writes files. If the driver asks it to stop, it writes a
+    checkpoint and no model, and the other processes may wait for it until they are killed. Raises
+    CheckpointError for a checkpoint
     with other settings, TrainingDiverged for a loss or gradient that is not finite, and OSError if
     a file cannot be read or written.
     """
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high")
     first = not distributed.is_initialized() or distributed.get_rank() == 0
-    training = _begun(job, data)
-    steps = job.recipe.steps
-    # Entries logged after the checkpoint are dropped, because their steps are repeated.
-    purged = {"purge_step": training.step + 1} if training.step else {}
-    board = SummaryWriter(str(job.folder / BOARD), **purged) if first else None
-    saved_at = time.monotonic()
-    while training.step < steps:
+    if not first:
+        _train(_begun(job, data), job, data.select, report, None)
+        return
+    with stoppable(job.folder) as state:
+        training = _begun(job, data)
+        # Entries logged after the checkpoint are dropped, because their steps are repeated.
+        purged = {"purge_step": training.step + 1} if training.step else {}
+        with SummaryWriter(str(job.folder / BOARD), **purged) as board:
+            _train(training, job, data.select, report, Files(state, board))
+        if training.step == job.recipe.steps:
+            _write(training, job)
+        else:
+            training.save(job.folder / CHECKPOINT, job.fingerprint)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the first process of a training reads and writes while it trains."""
+
+    state: Path
+    """File in which the driver asks the training to stop."""
+    board: SummaryWriter
+
+
+def _train(
+    training: FullTraining, job: Job, select: Crops, report: Report, files: Files | None
+) -> None:
+    """Train to the end, or until the driver asks to stop. Only the first process has `files`."""
+    steps, saved_at = job.recipe.steps, time.monotonic()
+    while training.step < steps and not (files and asked_to_stop(files.state)):
         figures = training.advance()
-        ended = training.step == steps
-        validating = ended or training.step % job.recipe.validate_every == 0
-        if board and validating:
-            _validate(training, job, data.select, board)
+        validating, next_validates = due(training.step, steps, job.recipe.validate_every)
+        if files and validating:
+            _validate(training, job, select, files.board)
+        late = time.monotonic() - saved_at > SAVE_EVERY_S
         # Saving comes last, so that a kill before it repeats the validation.
-        if board and (validating or time.monotonic() - saved_at > SAVE_EVERY_S):
+        if files and (validating or next_validates or late):
             training.save(job.folder / CHECKPOINT, job.fingerprint)
             saved_at = time.monotonic()
-        if training.step % REPORT_EVERY == 0 or ended:
-            if board:
-                _log(figures, training.step, board)
+        if training.step % REPORT_EVERY == 0 or training.step == steps:
+            if files:
+                _log(figures, training.step, files.board)
             report({"step": training.step, "loss": figures["loss"]})
-    if board:
-        board.close()
-        _write(training, job)
 
 
 def _begun(job: Job, data: Data) -> FullTraining:

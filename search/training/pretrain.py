@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from latency_predictor.interruption import held_back
 from search.bench.samples import most_detailed, reconstruct
 from search.config.checks import check_values
 from search.config.paths import expanded
@@ -23,7 +24,7 @@ from search.training.checkpoint import SAVE_EVERY_S
 from search.training.start import initialisation_of
 from search.training.supernet import Pretraining, TrainingTask
 from search.training.supernet_tasks import Entropy, Joint
-from search.training.validation import append_validation, measure_curve
+from search.training.validation import append_validation, due, measure_curve
 from space.architecture import Architecture
 from space.codec.precision import fastest_branch_dtype
 from space.codec.supernet import Supernet
@@ -177,16 +178,19 @@ class _PretrainRun:
         )
         if last and training.step == phase.steps:
             self.validate(name, training, phase)  # The user may have deleted its files.
-        saved_at = time.monotonic()
+        every, saved_at = self.config.pretrain.validate_every, time.monotonic()
         while training.step < phase.steps:
-            loss = training.advance()
-            self.bar.update(shown, advance=1, loss=f"loss {loss:.4f}")
-            ended = training.step == phase.steps
-            validating = ended or training.step % self.config.pretrain.validate_every == 0
+            with held_back() as interrupted:
+                loss = training.advance()
+                self.bar.update(shown, advance=1, loss=f"loss {loss:.4f}")
+                validating, next_validates = due(training.step, phase.steps, every)
+                late = time.monotonic() - saved_at > SAVE_EVERY_S
+                if not validating and (next_validates or late or interrupted()):
+                    training.save(checkpoint, fingerprint)
+                    saved_at = time.monotonic()
+            # The checkpoint comes last, so that an interruption before it repeats the validation.
             if validating:
                 self.validate(name, training, phase)
-            # The checkpoint comes last, so that a kill before it repeats the validation.
-            if validating or time.monotonic() - saved_at > SAVE_EVERY_S:
                 training.save(checkpoint, fingerprint)
                 saved_at = time.monotonic()
         steps = supernet.metadata.get("steps", 0) + training.step

@@ -68,3 +68,13 @@ def append_validation(path: Path, step: int, rows: pd.DataFrame) -> None:
     known = read_validation(path) if path.exists() else pd.DataFrame({"step": []}, dtype=int)
     table = pd.concat([known[known["step"] < step], rows.assign(step=step)])
     write_whole(path, table.set_index("step").to_csv().encode())
+
+
+def due(step: int, steps: int, every: int) -> tuple[bool, bool]:
+    """Whether a training validates after `step` of its `steps` steps, and after the next one.
+
+    It does after `every` steps and at its end. Validating takes long, so that a checkpoint before
+    the last step is worth while: only this step is lost if the validation is interrupted.
+    """
+    this, following = ((n == steps or n % every == 0) for n in (step, step + 1))
+    return this, following
