@@ -69,10 +69,10 @@ _interruption = _Interruption()
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Handle `SIGNALS` in the block, and also after it if one of them came.
+    """Handle `SIGNALS` in the block, which ends without an error if one of them came.
 
-    The block then ends without an error. Only the main thread of a process can do so; in another
-    one the block runs as without this context.
+    After such a block, signals are ignored. Only the main thread of a process can handle signals; in
+    another one the block runs as without this context.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -88,9 +88,9 @@ def handled() -> Iterator[None]:
         if _interruption.signal is None:
             raise
     finally:
-        if _interruption.signal is None:
-            for number, handler in former.items():
-                signal.signal(number, handler)
+        for number, handler in former.items():
+            # Python removes its own handlers before the process has ended.
+            signal.signal(number, signal.SIG_IGN if _interruption.signal else handler)
 
 
 def exit_code_of_signal() -> int | None:
