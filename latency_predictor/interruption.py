@@ -71,8 +71,8 @@ _interruption = _Interruption()
 def handled() -> Iterator[None]:
     """Handle `SIGNALS` in the block, which ends without an error if one of them came.
 
-    After such a block, signals are ignored. Only the main thread of a process can handle signals; in
-    another one the block runs as without this context.
+    After such a block, signals are ignored. Only the main thread of a process can handle signals.
+    In another thread, the block runs as without this context.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
