@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any
 
 import ray
 from ray.exceptions import AuthenticationError
@@ -49,7 +49,7 @@ def start_ray(address: str | None, workers: int | None = None, key: str = "addre
             raise ConfigError(f"{key}={address}: cannot be joined: {why}") from error
 
 
-def _init(address: str = "local", **settings: int | str | None) -> None:
+def _init(address: str = "local", **settings: Any) -> None:
     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **settings)
 
 
