@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from search.config.schema import ConfigError, RunConfig
 from search.data.own_folders import mark
-from search.study.journal import JOURNAL, REMEDY, Journal
+from search.data.table_file import read_table
+from search.study.journal import JOURNAL, REMEDY, JournalSnapshot
 from search.study.records import RecordError, RunRecord
-from search.study.study import empty_study, open_study
+from search.study.study import open_study
 
 ROOT = Path(RunConfig.root)
 """Folder that holds the runs by default."""
@@ -56,14 +56,14 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
 def read_study(folder: Path) -> optuna.Study:
     """The study of a run. Raises RecordError if the folder lacks it, JournalError if it is damaged.
 
-    The study of a run that has just begun is empty. It is not written.
+    The study of a run that has just begun is empty. Nothing in the folder is written, neither now
+    nor by changes of the study.
     """
     path = folder / JOURNAL
     if not path.is_file():
         raise RecordError(f"{path} is missing: a report needs the run's study")
     check_kept(folder)
-    journal, objectives = Journal.of(folder), RunRecord.read(folder).goal.objectives
-    return open_study(journal, objectives) if journal.check() else empty_study(objectives)
+    return open_study(JournalSnapshot(folder), RunRecord.read(folder).goal.objectives)
 
 
 def check_kept(folder: Path) -> None:
@@ -75,7 +75,7 @@ def check_kept(folder: Path) -> None:
     if not (journal.is_file() and table.is_file()) or journal.stat().st_size:
         return
     try:
-        rows = len(pd.read_parquet(table, columns=["id"]))
+        rows = len(read_table(table, ["id"]))
     except (OSError, ValueError):  # of a table that is broken, from which nothing is lost
         return
     if rows:

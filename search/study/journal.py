@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileOpenLock
 
 from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
@@ -44,22 +44,8 @@ class Journal(JournalFileBackend):
         return cls(str(folder / JOURNAL))
 
     def check(self) -> bool:
-        """Check every whole line; return whether there is one. Raises JournalError.
-
-        An unfinished last line is what an interruption leaves, and is no error.
-        """
-        whole = self.path.read_bytes().rpartition(b"\n")[0]
-        lines = whole.split(b"\n") if whole else []
-        for number, line in enumerate(lines, start=1):
-            try:
-                entry = json.loads(line)
-            except ValueError:  # also of bytes that are not UTF-8
-                entry = None
-            if not (isinstance(entry, dict) and {"op_code", "worker_id"} <= entry.keys()):
-                raise JournalError(
-                    f"{self.path}, line {number}: is broken, no entry of a study; {REMEDY}"
-                )
-        return bool(lines)
+        """Check every whole line; return whether there is one. Raises JournalError."""
+        return bool(_whole_entries(self.path))
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -96,6 +82,49 @@ class Journal(JournalFileBackend):
             self._begun = log_number_from + len(written)
             yield from written
         yield from self._held[max(log_number_from - self._begun, 0) :]
+
+
+class JournalSnapshot(BaseJournalBackend):
+    """The entries that a run's journal has at one moment, in memory, for commands that only read.
+
+    It keeps no file, so that nothing can be written to one: entries that are appended, such as the
+    names of the objectives in a run of earlier versions, are in this snapshot alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read the journal of a run's folder. Raises OSError, and JournalError if it is damaged."""
+        self.path = folder / JOURNAL
+        self.entries = _whole_entries(self.path)
+
+    def check(self) -> bool:
+        """Whether there is an entry. All of them were checked when they were read."""
+        return bool(self.entries)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add entries to the snapshot, and to no file."""
+        self.entries += logs
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """Entries from number `log_number_from` on."""
+        yield from self.entries[log_number_from:]
+
+
+def _whole_entries(path: Path) -> list[dict[str, Any]]:
+    """The entries of a journal. Raises JournalError if a whole line is none.
+
+    An unfinished last line is what an interruption leaves, and is no error.
+    """
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    entries = []
+    for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
+        try:
+            entry = json.loads(line)
+        except ValueError:  # also of bytes that are not UTF-8
+            entry = None
+        if not (isinstance(entry, dict) and {"op_code", "worker_id"} <= entry.keys()):
+            raise JournalError(f"{path}, line {number}: is broken, no entry of a study; {REMEDY}")
+        entries.append(entry)
+    return entries
 
 
 def drop_torn_line(folder: Path) -> None:

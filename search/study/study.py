@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from search.config.schema import Sampler
 from search.sampler.grey_box import START, GreyBoxSampler, Points, PoolExhausted
 from search.study.goal import objective_values
-from search.study.journal import REMEDY, Journal, JournalError
+from search.study.journal import REMEDY, Journal, JournalError, JournalSnapshot
 from search.study.objectives import PAIR, bd_rate_column
 from search.study.samplers import make_sampler
 from space.architecture import Architecture
@@ -62,8 +62,12 @@ class Candidate:
     costs: Costs
 
 
-def open_study(journal: Journal, objectives: Sequence[str] = PAIR) -> optuna.Study:
+def open_study(
+    journal: Journal | JournalSnapshot, objectives: Sequence[str] = PAIR
+) -> optuna.Study:
     """Open the study of a journal, or create it if the journal is empty.
+
+    The study of a snapshot is created and changed in memory alone.
 
     A new study minimises `objectives`, given as columns (see search/study/objectives.py). Raises
     JournalError if the journal is damaged.
@@ -74,28 +78,19 @@ def open_study(journal: Journal, objectives: Sequence[str] = PAIR) -> optuna.Stu
         study = _replayed(journal)
         _check_trials(study, journal)
     else:
-        study = empty_study(objectives, JournalStorage(journal))
-    _name_metrics(study, objectives)
-    return study
-
-
-def empty_study(objectives: Sequence[str], storage: JournalStorage | None = None) -> optuna.Study:
-    """A new study that minimises `objectives`, in memory if there is no `storage`."""
-    study = optuna.create_study(
-        study_name=NAME, storage=storage, directions=["minimize"] * len(objectives)
-    )
-    _name_metrics(study, objectives)
-    return study
-
-
-def _name_metrics(study: optuna.Study, objectives: Sequence[str]) -> None:
+        study = optuna.create_study(
+            study_name=NAME,
+            storage=JournalStorage(journal),
+            directions=["minimize"] * len(objectives),
+        )
     if study.metric_names is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(objectives))
+    return study
 
 
-def _replayed(journal: Journal) -> optuna.Study:
+def _replayed(journal: Journal | JournalSnapshot) -> optuna.Study:
     """The study of a journal that has entries. Raises JournalError if they do not form one."""
     try:
         return optuna.load_study(study_name=NAME, storage=JournalStorage(journal))
@@ -107,7 +102,7 @@ def _replayed(journal: Journal) -> optuna.Study:
         ) from error
 
 
-def _check_trials(study: optuna.Study, journal: Journal) -> None:
+def _check_trials(study: optuna.Study, journal: Journal | JournalSnapshot) -> None:
     """Raise JournalError if entries of a trial that counts are missing from the journal."""
     for trial in counted(study.get_trials(deepcopy=False)):
         if missing := TRIAL_ATTRS - trial.user_attrs.keys():
