@@ -32,6 +32,7 @@ from spaces import DEVICE, load_space
 from stages import PAPER, ablations
 
 from latency_predictor import load_default
+from latency_predictor.checksum import write_sums
 from latency_predictor.writing import write_whole
 from search.config.schema import ProxyConfig
 from search.costs.costs import SpaceCosts
@@ -223,6 +224,7 @@ def record(supernet: Supernet, metric: str, both: pd.DataFrame) -> None:
         photographs=f"{SELECT_CROPS} crops of CC0 photographs in search/held_out",
     )  # fmt: skip
     write_whole(SHIPPED_FIDELITY, json.dumps([*others, asdict(measured)], indent=1).encode())
+    write_sums([SHIPPED_FIDELITY, SHIPPED_SUPERNET])
 
 
 def main() -> None:

@@ -1,15 +1,16 @@
 """Safetensors files that hold tensors, metadata, and the kind and version of the file.
 
 Reading executes nothing in a file. The safetensors header of a file has a single key, such as
-`codec-search model 1`, which names the file's kind and version. The value of the key is the
-metadata as JSON. With several keys, the bytes of a file would vary from one writing to the next,
-because safetensors writes keys in no fixed order.
+`codec-search model 2`, which names the file's kind and version. The value of the key is the
+checksum of the whole file, a space, and the metadata as JSON. With several keys, the bytes of a
+file would vary from one writing to the next, because safetensors writes keys in no fixed order.
+Files of earlier versions have other keys, and the metadata alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +18,88 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from latency_predictor.checksum import BLANK, REMEDY, check, check_listed, with_checksum
+from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
 
 
-def write_tensors(path: Path, key: str, metadata: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors and metadata to a file atomically.
+class NotFinite(UserError):
+    """Weights that are NaN or infinite, which are not written to a file."""
+
+
+def write_tensors(
+    path: Path,
+    key: str,
+    metadata: Any,
+    tensors: Mapping[str, Tensor],
+    may_be_nan: Container[str] = (),
+) -> None:
+    """Write tensors and metadata to a file atomically, with a checksum.
 
     `key` names the file's kind and version. `metadata` must be representable as JSON. Raises
-    OSError if the file cannot be written.
+    NotFinite if a tensor that is not in `may_be_nan` contains NaN or infinite values, and OSError
+    if the file cannot be written.
     """
-    write_whole(path, safetensors.torch.save(dict(tensors), {key: json.dumps(metadata)}))
+    if name := _not_finite(tensors, may_be_nan):
+        raise NotFinite(
+            f"{path}: not written, because {name} contains NaN or infinite values, and all values "
+            "must be finite; lower learning rates may help"
+        )
+    header = {key: f"{BLANK} {json.dumps(metadata)}"}
+    write_whole(path, with_checksum(safetensors.torch.save(dict(tensors), header)))
 
 
 def read_tensors(
-    path: Path, key: str, error: type[ValueError], kind: str = ""
+    path: Path,
+    key: str,
+    error: type[ValueError],
+    kind: str = "",
+    former: str = "",
+    may_be_nan: Container[str] = (),
 ) -> tuple[Any, dict[str, Tensor]]:
     """Read the metadata and tensors of a file that `write_tensors` wrote with the same `key`.
 
     `kind` is the noun for such a file in error messages, by default the second word of `key`.
-    Raises `error` if the file is missing or damaged, or if `key` is not its key.
+    `former` is the key of such files of earlier versions, which have no checksum of their own, but
+    may have one in a list beside them. Raises `error` if the file is missing or damaged, if its key
+    is another one, or if a tensor that is not in `may_be_nan` contains NaN or infinite values.
     """
     kind = kind or key.split()[1]
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            text = _verified(path, header, key, former)
+            tensors = {} if text is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = json.loads(text or "null")
     except FileNotFoundError as cause:
         raise error(f"{path}: no such {kind}") from cause
     except (OSError, safetensors.SafetensorError) as cause:
-        raise error(f"{path}: not a {kind}, or a damaged one ({cause})") from cause
-    if key not in header:
+        raise error(f"{path}: not a {kind}, or a damaged one ({cause}); {REMEDY}") from cause
+    except ValueError as cause:
+        raise error(f"{path}: damaged ({cause}); {REMEDY}") from cause
+    if text is None:
         found = ", ".join(header) or "of no known kind"
         raise error(f"{path}: the file is {found}, but only {key!r} can be read")
-    try:
-        return json.loads(header[key]), tensors
-    except ValueError as cause:
-        raise error(f"{path}: damaged ({cause})") from cause
+    if name := _not_finite(tensors, may_be_nan):
+        raise error(f"{path}: {name} contains NaN or infinite values; {REMEDY}")
+    return metadata, tensors
+
+
+def _verified(path: Path, header: Mapping[str, str], key: str, former: str) -> str | None:
+    """The metadata of a file as JSON, or None if it has another key.
+
+    Raises ChecksumError if the file is not the one that was written.
+    """
+    if key in header:
+        checksum, _, text = header[key].partition(" ")
+        check(path.read_bytes(), checksum)
+        return text
+    if former in header:
+        check_listed(path, path.read_bytes())
+    return header.get(former)
+
+
+def _not_finite(tensors: Mapping[str, Tensor], exempt: Container[str]) -> str | None:
+    """Name of the first tensor outside `exempt` with NaN or infinite values."""
+    names = (name for name, tensor in tensors.items() if not tensor.isfinite().all())
+    return next((name for name in names if name not in exempt), None)

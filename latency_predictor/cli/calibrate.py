@@ -89,6 +89,7 @@ def _calibrate_device(device: str, profiles: Path, out: Path, model: Path) -> di
 
 
 def _refit(profiles: Path | None, out: Path) -> dict[str, Any]:
+    from latency_predictor.checksum import write_sums
     from latency_predictor.model import artefact
     from latency_predictor.model.recalibrate import calibration_rows, recalibrate
     from latency_predictor.placement import placement, placement_fit
@@ -102,10 +103,13 @@ def _refit(profiles: Path | None, out: Path) -> dict[str, Any]:
     if profiles is not None:
         warn_of_units(rows[rows["added"]], tables, f"profiles {str(profiles)!r}")
     fitted = recalibrate(rows, tables)
-    if out.resolve() == artefact.SHIPPED_MODEL.resolve():
+    shipped = out.resolve() == artefact.SHIPPED_MODEL.resolve()
+    if shipped:
         lowered.save(tables, lowered.SHIPPED_OP_LISTS)
         placement.save(placement_fit.fit(risky, tables), placement.SHIPPED_RULES)
     artefact.save(fitted, out)
+    if shipped:
+        write_sums([artefact.SHIPPED_MODEL, lowered.SHIPPED_OP_LISTS, placement.SHIPPED_RULES])
     return {
         "out": str(out),
         "rows": fitted.calibration_rows,

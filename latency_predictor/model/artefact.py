@@ -13,6 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latency_predictor.checksum import (
+    BLANK,
+    FIELD,
+    REMEDY,
+    ChecksumError,
+    check_listed,
+    read_json,
+    with_checksum,
+)
 from latency_predictor.devices import NEURAL_ENGINES, UnknownDevice, calibration_key
 from latency_predictor.errors import UserError
 from latency_predictor.interface import CalibratedModel
@@ -109,14 +118,21 @@ def save(artefact: Artefact, path: Path) -> None:
         "unseen": {key: asdict(value) for key, value in artefact.unseen.items()},
         "cross_validation": artefact.cross_validation,
     }
-    write_whole(path, _numbers_in_line(json.dumps(content, indent=1)).encode() + b"\n")
+    text = _numbers_in_line(json.dumps({**content, FIELD: BLANK}, indent=1)) + "\n"
+    write_whole(path, with_checksum(text.encode()))
 
 
 def load(path: Path = SHIPPED_MODEL) -> Artefact:
     """Read a file that `save` wrote. Raises `ArtefactError` if the file cannot be used."""
     try:
-        content = json.loads(path.read_text())
+        data = path.read_bytes()
+        check_listed(path, data)
+        content = read_json(data)
         version = content.pop("format")
+    except ChecksumError as error:
+        raise ArtefactError(
+            f"cannot read latency model {str(path)!r}: {error}; {REMEDY}"
+        ) from error
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ArtefactError(f"cannot read latency model {str(path)!r}: {error}") from error
     if version != MODEL_FORMAT:

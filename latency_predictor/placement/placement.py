@@ -12,7 +12,6 @@ fall-backs. The model's probabilities are moderate because the evidence is small
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latency_predictor.checksum import (
+    REMEDY,
+    ChecksumError,
+    check_listed,
+    json_bytes,
+    read_json,
+)
 from latency_predictor.model.artefact import ArtefactError
 from latency_predictor.ops import Kind, OpTable
 from latency_predictor.writing import write_whole
@@ -281,15 +287,20 @@ def _describe(table: OpTable, row: int) -> str:
 
 def save(placement: Placement, path: Path) -> None:
     """Write a placement model to a file, whole or not at all. Raises OSError."""
-    text = json.dumps({"format": RULES_FORMAT, **asdict(placement)}, indent=1) + "\n"
-    write_whole(path, text.encode())
+    write_whole(path, json_bytes({"format": RULES_FORMAT, **asdict(placement)}, indent=1))
 
 
 def load(path: Path = SHIPPED_RULES) -> Placement:
     """Read a placement model that `save` wrote. Raises `ArtefactError` if it cannot be used."""
     try:
-        content = json.loads(path.read_text())
+        data = path.read_bytes()
+        check_listed(path, data)
+        content = read_json(data)
         version = content.pop("format")
+    except ChecksumError as error:
+        raise ArtefactError(
+            f"cannot read placement model {str(path)!r}: {error}; {REMEDY}"
+        ) from error
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ArtefactError(f"cannot read placement model {str(path)!r}: {error}") from error
     if version != RULES_FORMAT or set(content.get("weights", ())) != set(FEATURES):

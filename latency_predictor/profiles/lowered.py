@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from latency_predictor.checksum import REMEDY, ChecksumError, check_listed
+from latency_predictor.model.artefact import ArtefactError
 from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, lower_network
 from latency_predictor.ops import COLUMNS, OpTable, concatenate
 from latency_predictor.writing import write_whole
@@ -25,8 +27,16 @@ Lowered = dict[Hashable, OpTable]
 
 
 def load(path: Path = SHIPPED_OP_LISTS) -> Lowered:
-    """Read the op lists in a file that `save` wrote, by network."""
-    with np.load(path, allow_pickle=False) as content:
+    """Read the op lists in a file that `save` wrote, by network.
+
+    Raises `ArtefactError` if the file is not the one that a list beside it describes.
+    """
+    data = path.read_bytes()
+    try:
+        check_listed(path, data)
+    except ChecksumError as error:
+        raise ArtefactError(f"cannot read op lists {str(path)!r}: {error}; {REMEDY}") from error
+    with np.load(BytesIO(data), allow_pickle=False) as content:
         networks = [NetworkSpec(**spec) for spec in json.loads(str(content["networks"]))]
         columns = {name: content[name].astype(np.int64) for name in COLUMNS}
     bounds = np.searchsorted(columns.pop("program"), np.arange(len(networks) + 1)).tolist()

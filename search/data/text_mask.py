@@ -7,6 +7,7 @@ onnxruntime; nothing else of that package is used.
 from __future__ import annotations
 
 import hashlib
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -68,18 +69,23 @@ class TextDetector:
 def masks_of(crops: Crops, cache: Path) -> NDArray[np.uint8]:
     """Text masks [n, H, W / 8] of crops [n, 3, H, W], packed eight pixels to a byte.
 
-    The masks of an array of crops are computed once and stored in the folder `cache`. Raises
-    ConfigError if the masks are not stored yet and a package that `TextDetector` needs is missing.
+    The masks of an array of crops are computed once and stored in the folder `cache`, with their
+    checksum. If the file is damaged, or of an earlier version, which has no checksum, they are
+    computed again. Raises ConfigError if the masks are not stored yet and a package that
+    `TextDetector` needs is missing.
     """
     digest = hashlib.sha256(np.ascontiguousarray(crops).data).hexdigest()[:16]
     path = cache / f"text-{MASK_VERSION}-{digest}.masks"
     shape = (len(crops), crops.shape[2], crops.shape[3] // 8)
-    if path.is_file() and path.stat().st_size == np.prod(shape):
-        return np.fromfile(path, np.uint8).reshape(shape)
+    stored = path.read_bytes() if path.is_file() else b""
+    data = stored[: math.prod(shape)]
+    if stored == data + hashlib.sha256(data).digest():
+        return np.frombuffer(data, np.uint8).reshape(shape)
     detector = TextDetector()
     masks = np.stack([np.packbits(detector.mask(c.transpose(1, 2, 0)), axis=-1) for c in crops])
     cache.mkdir(parents=True, exist_ok=True)
-    write_whole(path, masks.tobytes())
+    data = masks.tobytes()
+    write_whole(path, data + hashlib.sha256(data).digest())
     return masks
 
 

@@ -45,7 +45,7 @@ from space.tensor_file import write_tensors
 EXPORT_FORMAT = 1
 MANIFEST_FILE = "manifest.json"
 TABLES_FILE = "tables.safetensors"
-TABLES_KEY = "codec-search tables 1"
+TABLES_KEY = "codec-search tables 2"
 """File kind and format version of the integer tables."""
 PACKAGE_FILES = {network: f"{network}.mlpackage" for network in SEGMENTS}
 ONNX_FILES = {network: f"{network}.onnx" for network in SEGMENTS}

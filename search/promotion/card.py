@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 import jinja2
 import pandas as pd
 
+from latency_predictor.checksum import json_bytes, read_json
 from latency_predictor.printable import printable
 from latency_predictor.writing import write_whole
 from search.bench.report import picture_of
@@ -85,13 +86,13 @@ class Card:
 
     def write(self, folder: Path) -> None:
         """Write the card to its file atomically."""
-        write_whole(folder / self.FILE, json.dumps(asdict(self), indent=2).encode() + b"\n")
+        write_whole(folder / self.FILE, json_bytes(asdict(self), indent=2))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read a card that `write` wrote. Raises RecordError if the file is missing or invalid."""
         try:
-            return cls(**json.loads((folder / cls.FILE).read_text()))
+            return cls(**read_json((folder / cls.FILE).read_bytes()))
         except (OSError, TypeError, ValueError) as error:
             raise RecordError(
                 f"{folder / cls.FILE}: not the card of a promoted model ({error})"

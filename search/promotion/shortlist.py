@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from search.config.schema import ConfigError
+from search.data.table_file import read_table
 from search.study.folders import find_trials
 from search.study.front import front_of
 from search.study.objectives import BD_RATE, COSTS, PAIR, costs_first
@@ -41,7 +42,7 @@ def trials_of(folder: Path) -> pd.DataFrame:
     """The table of trials of a run. Raises RecordError if it is missing or cannot be read."""
     table = find_trials(folder)
     try:
-        trials = pd.read_parquet(table)
+        trials = read_table(table)
         if lacking := {"id", "architecture", BD_RATE, "decode_ms"} - set(trials):
             raise ValueError(f"it has no column {min(lacking)}")
     # pyarrow's errors are ValueErrors too.

@@ -14,14 +14,13 @@ from search.config.schema import ConfigError
 from search.data.photographs import Crops
 from search.promotion.trial import CHECKPOINT
 from search.study.records import RunRecord
-from search.training.checkpoint import KEY, CheckpointError, below
+from search.training.checkpoint import CheckpointError, below, read
 from search.training.full import AVERAGE
 from search.training.pretrain import SHIPPED_SUPERNET, SUPERNET, SUPERNETS_FOLDER
 from search.training.start import Start, initialisation_of
 from space.architecture import Architecture
 from space.codec.codec import Codec
 from space.codec.supernet import Supernet
-from space.tensor_file import read_tensors
 
 
 class Promoted:
@@ -38,7 +37,7 @@ class Promoted:
     @classmethod
     def load(cls, folder: Path) -> Promoted:
         """Load a promotion's folder. Raises CheckpointError if it has no valid checkpoint."""
-        _, tensors = read_tensors(folder / CHECKPOINT, KEY, CheckpointError)
+        _, tensors = read(folder / CHECKPOINT)
         weights = below(AVERAGE, tensors)
         if not weights:
             raise CheckpointError(f"{folder / CHECKPOINT}: not the checkpoint of a promotion")

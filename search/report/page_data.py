@@ -21,6 +21,7 @@ from search.config.checks import read_config
 from search.config.paths import expanded
 from search.costs.breakdown import Breakdown, breakdowns
 from search.costs.costs import fallback_risks
+from search.data.table_file import read_table
 from search.metrics import KNOWN
 from search.report import sentences
 from search.report.analysis.calibration import surrogate_calibration
@@ -296,7 +297,7 @@ def _space_sample(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return _binned(pd.read_parquet(path, columns=["kmac_per_px", "decode_ms"]))
+        return _binned(read_table(path, ["kmac_per_px", "decode_ms"]))
     # pyarrow's errors are ValueErrors or OSErrors; values that are none cannot be binned.
     except (OSError, TypeError, ValueError) as error:
         warnings.warn(f"{path} is broken and was left out: {error}", InputWarning, stacklevel=2)

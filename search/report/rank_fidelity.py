@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from latency_predictor.checksum import REMEDY, ChecksumError, check_listed
 from latency_predictor.errors import UserError
 from search.training.pretrain import SHIPPED
 
@@ -69,8 +70,12 @@ def find_fidelity(
     """
     if not path.is_file():
         return None
+    data = path.read_bytes()
     try:
-        records = _RECORDS.validate_json(path.read_bytes())
+        check_listed(path, data)
+        records = _RECORDS.validate_json(data)
+    except ChecksumError as error:
+        raise FidelityError(f"{path}: {error}; {REMEDY}") from error
     except ValidationError as error:
         raise FidelityError(f"{path}: {_first(error)}") from error
     wanted = (digest, space, metric)

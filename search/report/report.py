@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from latency_predictor.writing import write_whole
+from search.data.table_file import table_bytes
 from search.report import plots, sentences
 from search.report.html_page import html_page
 from search.report.page_data import page_run
@@ -41,7 +42,7 @@ def write_report(folder: Path) -> Path:
     page = html_page(
         title, record.goal.title, [data], record.goal.measure, sentences.notes(state, record)
     )
-    write_whole(folder / TRIALS, state.trials.to_parquet())
+    write_whole(folder / TRIALS, table_bytes(state.trials))
     write_whole(folder / "front.csv", state.best.to_csv(index=False).encode())
     if len(state.best):
         _draw(folder, state, record)

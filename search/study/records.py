@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from latency_predictor.checksum import json_bytes, read_json
 from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
 from search.study.goal import Band, Front
@@ -41,18 +41,22 @@ class _Record:
 
     def write(self, folder: Path) -> None:
         """Write the file whole or not at all. Raises OSError if it cannot be written."""
-        text = json.dumps(asdict(self), indent=2) + "\n"  # type: ignore[call-overload]
-        write_whole(folder / self.FILE, text.encode())
+        content = asdict(self)  # type: ignore[call-overload]
+        write_whole(folder / self.FILE, json_bytes(content, indent=2))
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read the file that `write` wrote. Raises RecordError if its content is something else."""
         path = folder / cls.FILE
         try:
-            return TypeAdapter(cls).validate_json(path.read_bytes())
+            return TypeAdapter(cls).validate_python(read_json(path.read_bytes()))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             why = ": ".join([*map(str, first["loc"]), first["msg"]])
+            raise RecordError(f"{path} is broken or of another version: {why}; {REMEDY}") from error
+        # Errors of JSON, of its encoding and of its checksum.
+        except ValueError as error:
+            why = str(error)
             raise RecordError(f"{path} is broken or of another version: {why}; {REMEDY}") from error
 
     @classmethod

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from latency_predictor import LatencyModel
+from latency_predictor.checksum import REMEDY
 from latency_predictor.model import artefact
 from latency_predictor.writing import write_whole
 from search.config.checks import CONFIG_FILE, check_continues, check_values, write_config
@@ -20,6 +21,7 @@ from search.config.schema import Config, ConfigError
 from search.costs.costs import costs_of
 from search.costs.screening import WHOLE, Pool, Screening, bounded, drawn_numbers
 from search.data.photographs import CROP_CACHE, find_photographs, load_photographs
+from search.data.table_file import table_bytes
 from search.evaluation.scores import Evaluator, evaluate_reference, outcome
 from search.evaluation.sources import Replayed, Trained, find_table
 from search.report.rank_fidelity import describe_fidelity
@@ -281,6 +283,11 @@ def _supernet(config: Config, space: SearchSpace, folder: Path) -> tuple[Superne
     if RunRecord.read(folder).supernet is None:
         return None, "Candidates start from the PCA initialisation, as when this run began."
     supernet = Supernet.load(folder / SUPERNET)
+    if supernet.digest != RunRecord.read(folder).supernet:
+        raise ConfigError(
+            f"{folder / SUPERNET}: is another supernet than the one that run '{folder.name}' began "
+            f"with; {REMEDY}"
+        )
     return supernet, "Candidates start from the supernet that this run began with."
 
 
@@ -288,7 +295,7 @@ def _begin(run: _Run) -> None:
     """Write the files of a new run; the configuration comes last and marks the run as begun."""
     run.source.begin(run.folder)
     sample = run.pool.costs.sample(min(len(run.pool.costs), 20_000), random_state=0)
-    write_whole(run.folder / SCREEN_FILE, sample.to_parquet())
+    write_whole(run.folder / SCREEN_FILE, table_bytes(sample))
     run.record.write(run.folder)
     write_config(run.config, run.folder)
 

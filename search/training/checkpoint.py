@@ -13,8 +13,11 @@ from torch import Tensor
 from latency_predictor.errors import UserError
 from space.tensor_file import read_tensors, write_tensors
 
-KEY = "codec-search checkpoint 1"
-"""File kind and format version, stored in every checkpoint."""
+KEY, FORMER_KEY = "codec-search checkpoint 2", "codec-search checkpoint 1"
+"""File kind and format version of checkpoints, and those of earlier versions, which have no
+checksum."""
+CURVE = "curve"
+"""Name of the tensor with the losses of all steps. Losses of terms that are not used are NaN."""
 SAVE_EVERY_S = 60.0
 """Seconds between checkpoints, and so the most training time that an interruption can lose."""
 
@@ -29,9 +32,13 @@ def save(
     metadata: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Write a checkpoint atomically. `load` then requires an equal `fingerprint`."""
+    """Write a checkpoint atomically. `load` then requires an equal `fingerprint`.
+
+    Raises NotFinite, and leaves an earlier checkpoint as it is, if any weight or moment is NaN or
+    infinite.
+    """
     contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
-    write_tensors(path, KEY, {"about": dict(fingerprint), **metadata}, contiguous)
+    write_tensors(path, KEY, {"about": dict(fingerprint), **metadata}, contiguous, {CURVE})
 
 
 def load(path: Path, fingerprint: Mapping[str, Any], other: str) -> tuple[Any, dict[str, Tensor]]:
@@ -40,7 +47,7 @@ def load(path: Path, fingerprint: Mapping[str, Any], other: str) -> tuple[Any, d
     Raises CheckpointError if the file is not a checkpoint or was saved with a different
     `fingerprint`. The message names `other`, the setting that starts a separate training.
     """
-    metadata, tensors = read_tensors(path, KEY, CheckpointError)
+    metadata, tensors = read(path)
     saved = metadata.get("about") if isinstance(metadata, dict) else None
     if not isinstance(saved, dict):
         raise CheckpointError(f"{path}: damaged, or written by another version of the code")
@@ -51,6 +58,11 @@ def load(path: Path, fingerprint: Mapping[str, Any], other: str) -> tuple[Any, d
             f"to continue it, or start another training with {other}"
         )
     return metadata, tensors
+
+
+def read(path: Path) -> tuple[Any, dict[str, Tensor]]:
+    """Read the metadata and tensors of a checkpoint of any training. Raises CheckpointError."""
+    return read_tensors(path, KEY, CheckpointError, former=FORMER_KEY, may_be_nan={CURVE})
 
 
 @contextmanager

@@ -77,7 +77,8 @@ class FullTraining:
     def advance(self) -> dict[str, float]:
         """Take one step. Return the values named by CURVE, computed before the update.
 
-        Raises TrainingDiverged and changes no weight if a loss or a gradient is not finite.
+        Raises TrainingDiverged if a loss, a gradient or a weight is not finite. Losses and
+        gradients are checked before any weight changes.
         """
         phase, done = self._recipe.at(self.step)
         image, level, mask = self._batch(phase)
@@ -136,7 +137,7 @@ class FullTraining:
         if self._critic:
             tensors |= self._critic.tensors()
         curve = torch.tensor(self.curve, dtype=torch.float64)
-        checkpoint.save(path, fingerprint, {"step": self.step}, tensors | {"curve": curve})
+        checkpoint.save(path, fingerprint, {"step": self.step}, tensors | {checkpoint.CURVE: curve})
 
     def resume(self, path: Path, fingerprint: Mapping[str, Any]) -> None:
         """Restore the state that `save` wrote.
@@ -150,4 +151,4 @@ class FullTraining:
             restore_moments(self._optimiser, "adam.", tensors)
             if self._critic:
                 self._critic.restore(tensors)
-            self.curve, self.step = tensors["curve"].tolist(), metadata["step"]
+            self.curve, self.step = tensors[checkpoint.CURVE].tolist(), metadata["step"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from latency_predictor.errors import UserError
 from search.config.schema import CONFIGS, ConfigError, ProxyConfig
 from search.data.photographs import Photographs
+from search.data.table_file import read_table
 from search.study.folders import ROOT, find_run, find_trials
 from search.training.proxy import StepProgress, trained
 from search.training.start import initialisation_of
@@ -61,7 +61,7 @@ def _read_point(path: Path) -> Architecture:
 def _read_trial(folder: Path, identity: str) -> Architecture:
     table = find_trials(folder)
     try:
-        trials = pd.read_parquet(table, columns=["id", "architecture"])
+        trials = read_table(table, ["id", "architecture"])
         found = trials.loc[trials["id"] == identity, "architecture"]
         if not found.empty:
             architecture = Architecture.from_json(found.iloc[0])
@@ -70,7 +70,10 @@ def _read_trial(folder: Path, identity: str) -> Architecture:
             return architecture
     # pyarrow's errors are ValueErrors too.
     except (OSError, ValueError) as error:
-        raise PointError(f"{table} is broken or of another version: {error}") from error
+        raise PointError(
+            f"{table} is broken or of another version: {error}; "
+            f"`python -m search report {folder}` writes it again"
+        ) from error
     near = get_close_matches(identity, trials["id"].tolist(), n=3, cutoff=0.0)
     hint = f"the nearest ids are {', '.join(near)}" if near else "it has no trials yet"
     raise PointError(f"no trial '{identity}' in {folder}; {hint}")

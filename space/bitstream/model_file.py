@@ -18,8 +18,8 @@ from space.codec.payload import Tables
 from space.codec.scales import IntegerScales, ScalePath
 from space.tensor_file import read_tensors, write_tensors
 
-MODEL_KEY = "codec-search model 1"
-"""Kind and version of a model file."""
+MODEL_KEY, FORMER_MODEL_KEY = "codec-search model 2", "codec-search model 1"
+"""Kind and version of a model file, and those of earlier versions, which have no checksum."""
 MODEL_FILE = "model.safetensors"
 """Name of the model file in a model's folder."""
 ID_BYTES = 8
@@ -65,7 +65,7 @@ class Model:
         or version, or damaged.
         """
         path = path / MODEL_FILE if path.is_dir() else path
-        metadata, tensors = read_tensors(path, MODEL_KEY, ModelError)
+        metadata, tensors = read_tensors(path, MODEL_KEY, ModelError, former=FORMER_MODEL_KEY)
         try:
             return cls._assembled(metadata, tensors)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -92,7 +92,7 @@ class Model:
     def save(self, path: Path) -> None:
         """Write the model to a safetensors file, atomically.
 
-        Raises OSError if the file cannot be written.
+        Raises NotFinite if a weight is NaN or infinite, and OSError if the file cannot be written.
         """
         tensors = self.tensors()
         metadata = {

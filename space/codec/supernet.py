@@ -45,8 +45,11 @@ from space.codec.slicing import (
 from space.search_space import PARAMETERS, SearchSpace, Value
 from space.tensor_file import read_tensors, write_tensors
 
-SUPERNET_KEY = "codec-search parent 2"
-"""Kind and version of a supernet file. The version rises when the meaning of slices changes."""
+SUPERNET_KEY, FORMER_SUPERNET_KEY = "codec-search parent 3", "codec-search parent 2"
+"""Kind and version of a supernet file, and those of earlier versions, which have no checksum.
+
+The version rises when the meaning of slices changes, and then has no former one.
+"""
 LOG_STEP_SIGNS = {"decoder.context.step.log_scale": 1, "scale_path.base.log_scale": -1}
 """Names of the tensors that hold the log of each channel's quantisation step, and their signs.
 
@@ -248,8 +251,8 @@ class Supernet:
         """Write the supernet and the given metadata to a safetensors file, atomically.
 
         The convolutions that match `INT8` are stored in 8 bits, with a step per output channel. All
-        other trainable weights are stored in half precision. Raises OSError if the file cannot be
-        written.
+        other trainable weights are stored in half precision. Raises NotFinite if a weight is NaN,
+        infinite or too large for that, and OSError if the file cannot be written.
         """
         tensors = self._initialisation_tensors()
         trained = self.trainable()
@@ -270,7 +273,9 @@ class Supernet:
 
         Raises SupernetError if the file is missing, of another kind or version, or damaged.
         """
-        header, tensors = read_tensors(path, SUPERNET_KEY, SupernetError, kind="supernet")
+        header, tensors = read_tensors(
+            path, SUPERNET_KEY, SupernetError, kind="supernet", former=FORMER_SUPERNET_KEY
+        )
         try:
             supernet = cls._assembled(header, tensors)
             supernet._check_shapes()

@@ -16,7 +16,7 @@ from sklearn.datasets import load_sample_image
 
 from search.__main__ import main
 from search.data.images import read_rgb
-from space.bitstream.model_file import MODEL_KEY, Model
+from space.bitstream.model_file import FORMER_MODEL_KEY, MODEL_KEY, Model
 
 PHOTO = Image.fromarray(np.array(load_sample_image("china.jpg"))).resize((900, 600))
 SIZES = [(1, 1), (7, 600), (600, 520)]
@@ -31,10 +31,13 @@ def decode(file: Path, out: Path, model: Path) -> int:
     return main(["decode", str(file), str(out), "--model", str(model)])
 
 
-def change_model(path: Path, key: str = MODEL_KEY, **changes: torch.Tensor | None) -> None:
-    """Write a copy of the model `model` beside it, with other tensors or without them."""
+def change_model(path: Path, key: str = FORMER_MODEL_KEY, **changes: torch.Tensor | None) -> None:
+    """Write a copy of the model `model` beside it, with other tensors or without them.
+
+    The copy has the form of earlier versions, whose files have no checksum.
+    """
     with safetensors.safe_open(path.with_name("model"), framework="pt") as file:
-        metadata = {key: file.metadata()[MODEL_KEY]}
+        metadata = {key: file.metadata()[MODEL_KEY].partition(" ")[2]}
     tensors = safetensors.torch.load_file(path.with_name("model")) | changes
     kept = {name: tensor for name, tensor in tensors.items() if tensor is not None}
     safetensors.torch.save_file(kept, path, metadata)
@@ -225,19 +228,19 @@ class TestErrors:
         said = refused("encode", "photo.png", "out", "--model", "part")
         assert said == "part: damaged (its weights are not those that were saved)\n"
 
-    def test_a_model_whose_numbers_are_none(self, refused: Callable[..., str]) -> None:
+    def test_a_model_whose_numbers_overflow(self, refused: Callable[..., str]) -> None:
         model = Model.load(Path("model"))
-        model.encoder.analysis.head.bias.fill_(torch.nan)
-        model.save(Path("nan"))
-        said = refused("encode", "photo.png", "out", "--model", "nan")
-        assert said.startswith("nan: the model's symbols are NaN")
+        model.encoder.analysis.head.bias.fill_(3e38)
+        model.save(Path("huge"))
+        said = refused("encode", "photo.png", "out", "--model", "huge")
+        assert said.startswith("huge: the model's symbols are NaN")
 
     def test_a_model_whose_picture_is_none(self, refused: Callable[..., str]) -> None:
         model = Model.load(Path("model"))
-        model.decoder.synthesis.head.bias.fill_(torch.nan)
-        model.save(Path("nan"))
-        said = refused("decode", "coded", "out.png", "--model", "nan")
-        assert said.startswith("nan: the decoded image contains NaN")
+        model.decoder.synthesis.head.weight.fill_(3e38)
+        model.save(Path("huge"))
+        said = refused("decode", "coded", "out.png", "--model", "huge")
+        assert said.startswith("huge: the decoded image contains NaN")
 
     def test_transparent_images(self, refused: Callable[..., str]) -> None:
         image = Image.open("photo.png").convert("RGBA")

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 from space.architecture import LEVELS, Architecture
-from space.bitstream.model_file import MODEL_KEY, Model, ModelError, _digest
+from space.bitstream.model_file import FORMER_MODEL_KEY, Model, ModelError, _digest
 from space.codec.codec import Codec
 
 
@@ -69,14 +69,14 @@ def test_a_coarser_copy_reads_the_same_files(model: Model, tmp_path: Path) -> No
 
 
 def forge(model: Model, path: Path, architecture: Architecture, **changes: torch.Tensor) -> None:
-    """Write a model file with a valid digest and invalid content."""
+    """Write a model file of an earlier version with a valid digest and invalid content."""
     tensors = model.tensors() | {name.replace("__", "."): value for name, value in changes.items()}
     metadata = {
         "id": model.id.hex(),
         "digest": _digest(architecture, tensors).hex(),
         "architecture": architecture.to_json(),
     }
-    safetensors.torch.save_file(tensors, path, {MODEL_KEY: json.dumps(metadata)})
+    safetensors.torch.save_file(tensors, path, {FORMER_MODEL_KEY: json.dumps(metadata)})
 
 
 class TestErrors:
@@ -113,7 +113,7 @@ class TestErrors:
     def test_another_version(self, model: Model, tmp_path: Path) -> None:
         path = tmp_path / "m.safetensors"
         safetensors.torch.save_file(model.tensors(), path, {"codec-search model 9": "{}"})
-        with pytest.raises(ModelError, match=r"model 9, .* 'codec-search model 1'"):
+        with pytest.raises(ModelError, match=r"model 9, .* 'codec-search model 2'"):
             Model.load(path)
 
     def test_weights_of_another_architecture(self, model: Model, tmp_path: Path) -> None:

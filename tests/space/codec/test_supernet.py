@@ -15,7 +15,7 @@ from space.architecture import CHOICES, Chain
 from space.codec.blocks import ConvScale, ScaledWeight
 from space.codec.context import split_groups
 from space.codec.initialisation import fit_initialisation
-from space.codec.supernet import INT8, Supernet, SupernetError
+from space.codec.supernet import FORMER_SUPERNET_KEY, INT8, SUPERNET_KEY, Supernet, SupernetError
 from space.search_space import SearchSpace, extreme
 
 CHAIN = {"C": [16, 24], "R": [0, 1, 2], "E": [1, 2], "F": [1, 3]}
@@ -200,10 +200,12 @@ def test_an_unreadable_supernet_is_reported_in_one_line(tmp_path: Path, damage: 
         supernet.weights["analysis.head.weight"] = torch.zeros(3)
         supernet.save(path, {})
     if damage == "nan":
-        supernet = Supernet(trained().values, dict(trained().weights), trained().initialisation)
-        head = supernet.weights["analysis.head.weight"]
-        supernet.weights["analysis.head.weight"] = head * float("nan")
-        supernet.save(path, {})
+        trained().save(path, {})
+        with safetensors.safe_open(path, framework="pt") as file:
+            text = file.metadata()[SUPERNET_KEY].partition(" ")[2]
+        tensors = safetensors.torch.load_file(path)
+        tensors["weights.analysis.head.weight"] *= float("nan")
+        safetensors.torch.save_file(tensors, path, {FORMER_SUPERNET_KEY: text})
     if damage == "skeleton":
         initialisation = replace(trained().initialisation, stride8=trained().initialisation.stride4)
         supernet = Supernet(trained().values, trained().weights, trained().initialisation)
