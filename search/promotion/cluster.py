@@ -30,6 +30,7 @@ from search.promotion.stopping import Stopping
 from search.promotion.trial import Data, Job, train_job
 from search.training.checkpoint import CheckpointError
 from search.training.update import TrainingDiverged
+from space.tensor_file import NotFinite
 
 FAILED = "failed"
 """Key under which a report gives the reason why a training failed."""
@@ -112,7 +113,7 @@ def _single(config: dict[str, str], jobs: Mapping[str, Job], data: Data) -> None
     """A trial in one process."""
     try:
         train_job(jobs[config["model"]], data, tune.report)
-    except (CheckpointError, OSError, TrainingDiverged) as error:
+    except (CheckpointError, NotFinite, OSError, TrainingDiverged) as error:
         # A retry would fail in the same way, so the error is reported; Tune retries raised errors.
         tune.report({FAILED: f"{type(error).__name__}: {error}"})
 

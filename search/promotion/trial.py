@@ -89,9 +89,8 @@ def train_job(job: Job, data: Data, report: Report) -> None:
 
     Among several processes, only the first writes files. If the driver asks it to stop, it writes a
     checkpoint and no model, and the other processes may wait for it until they are killed. Raises
-    CheckpointError for a checkpoint
-    with other settings, TrainingDiverged for a loss or gradient that is not finite, and OSError if
-    a file cannot be read or written.
+    CheckpointError for a checkpoint with other settings, TrainingDiverged or NotFinite for numbers
+    that are not finite, and OSError if a file cannot be read or written.
     """
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("high")

@@ -79,7 +79,10 @@ class CriticTraining:
         )
 
     def apply(self) -> None:
-        """Change the critic's weights by the gradients that `backward` computed."""
+        """Change the critic's weights by the gradients that `backward` computed.
+
+        Raises TrainingDiverged if a weight is then not finite.
+        """
         self._update.apply(1.0)
 
     def tensors(self) -> dict[str, Tensor]:

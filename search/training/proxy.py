@@ -91,8 +91,8 @@ class ProxyTraining:
     def advance(self, crops: Crops) -> float:
         """Take one step on a random batch of `crops`. Return the loss before the update.
 
-        `crops` must be the same array at every step. Raises TrainingDiverged and changes no weight
-        if the loss or the gradient is not finite.
+        `crops` must be the same array at every step. Raises TrainingDiverged if the loss, the
+        gradient or a weight is not finite.
         """
         self._codec.train()
         torch.set_rng_state(self._noise)

@@ -84,7 +84,7 @@ class Pretraining:
     def advance(self) -> float:
         """Take one step. Return the mean loss of the step's subnets before the update.
 
-        Raises TrainingDiverged and changes no weight if the loss or the gradient is not finite.
+        Raises TrainingDiverged if the loss, the gradient or a weight is not finite.
         """
         rng = np.random.default_rng((self._seed, self.step))
         # The rate takes its gradients through random noise, which has to repeat.

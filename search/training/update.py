@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -16,7 +17,7 @@ MAX_NORM = 1.0
 
 
 class TrainingDiverged(UserError):
-    """The loss or the gradient of a training step is not finite."""
+    """The loss, the gradient or the weights of a training step are not finite."""
 
 
 class Update:
@@ -31,6 +32,8 @@ class Update:
         are the peaks of the training. A gradient longer than `max_norm` is scaled to that norm.
         """
         self._optimiser, self._weights, self._max_norm = optimiser, list(weights), max_norm
+        self._step = 0
+        """The step of the last gradient."""
         self._peaks = [group["lr"] for group in optimiser.param_groups]
 
     def backward(self, losses: Iterable[Tensor], step: int) -> float:
@@ -40,6 +43,7 @@ class Update:
         and the optimiser's state stay as they are. Raises TrainingDiverged, which names `step`, if
         the sum or the norm of the gradient is not finite.
         """
+        self._step = step
         self._optimiser.zero_grad()
         total = 0.0
         for loss in losses:
@@ -47,17 +51,29 @@ class Update:
             total += loss.item()
         norm = nn.utils.clip_grad_norm_(self._weights, self._max_norm).item()
         if not (math.isfinite(total) and math.isfinite(norm)):
-            raise TrainingDiverged(
-                f"the training diverged at step {step}: the loss is {total} and the norm of its "
-                f"gradient is {norm}, but both must be finite; lower learning rates may help"
-            )
+            raise _diverged(step, f"the loss is {total} and the norm of its gradient is {norm}")
         return total
 
     def apply(self, lr_share: float) -> None:
-        """Change the weights by their gradients, at the fraction `lr_share` of the peak rates."""
+        """Change the weights by their gradients, at the fraction `lr_share` of the peak rates.
+
+        Raises TrainingDiverged if a weight is then NaN or infinite. The next loss would show that
+        as well, but there is none after the last step or before a checkpoint.
+        """
         for group, peak in zip(self._optimiser.param_groups, self._peaks, strict=True):
             group["lr"] = peak * lr_share
         self._optimiser.step()
+        with torch.no_grad():
+            largest = nn.utils.get_total_norm(self._weights, math.inf).item()
+        if not math.isfinite(largest):
+            raise _diverged(self._step, f"the largest weight is {largest}")
+
+
+def _diverged(step: int, found: str) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"the training diverged at step {step}: {found}, but all numbers must be finite; "
+        "lower learning rates may help"
+    )
 
 
 def synchronised(module: nn.Module) -> nn.Module:

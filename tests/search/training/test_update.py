@@ -60,3 +60,13 @@ def test_what_is_not_finite_changes_neither_weights_nor_moments(
         update.backward([layer(torch.ones(4)).sum(), spoil(layer(torch.ones(4)).sum())], step=1)
     torch.testing.assert_close(layer.state_dict(), weights, rtol=0, atol=0)
     torch.testing.assert_close(optimiser.state_dict()["state"], state["state"], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("lr", [1e39, float("nan")])
+def test_weights_that_are_not_finite_after_an_update_name_its_step(
+    layer: nn.Linear, lr: float
+) -> None:
+    update = Update(adam(layer, lr=1.0), layer.parameters())
+    update.backward([layer(torch.ones(4)).sum()], step=7)
+    with pytest.raises(TrainingDiverged, match=r"at step 7: the largest weight is (inf|nan)"):
+        update.apply(lr)
