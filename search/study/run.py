@@ -12,7 +12,6 @@ import numpy as np
 from rich.console import Console
 
 from latency_predictor import LatencyModel
-from latency_predictor.checksum import REMEDY
 from latency_predictor.model import artefact
 from latency_predictor.writing import write_whole
 from search.config.checks import CONFIG_FILE, check_continues, check_values, write_config
@@ -28,7 +27,7 @@ from search.report.rank_fidelity import describe_fidelity
 from search.report.report import write_report
 from search.study.folders import check_kept, locked
 from search.study.goal import Band, find_band
-from search.study.journal import Journal, drop_torn_line
+from search.study.journal import REMEDY, Journal, drop_torn_line
 from search.study.loop import Search
 from search.study.objectives import find_objectives, selecting_metrics
 from search.study.progress import ProgressDisplay

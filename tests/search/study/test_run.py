@@ -79,6 +79,20 @@ def test_that_nobody_measured_a_supernet_is_said(config: Config, supernet: Super
     assert said[-1] == record.fidelity == UNKNOWN
 
 
+def test_a_run_goes_on_with_the_supernet_that_it_began_with_alone(
+    config: Config, supernet: Supernet, tmp_path: Path
+) -> None:
+    begun(config)
+    path = tmp_path / "pico_tiny" / SUPERNET
+    other = supernet.copy()
+    other.weights["analysis.head.weight"] *= 2
+    other.save(path, {})
+    with pytest.raises(ConfigError, match=r"supernet\.safetensors: is another supernet than"):
+        begun(config)
+    supernet.save(path, {})
+    assert begun(config)[1].supernet == supernet.digest
+
+
 def test_what_was_measured_of_a_supernet_is_said(
     config: Config, supernet: Supernet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
