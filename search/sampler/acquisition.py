@@ -22,6 +22,11 @@ CHUNK, MAX_CHUNKS = 16_384, 4
 """A chunk is `CHUNK` candidates whose exact EHVI is computed at a time. At most `MAX_CHUNKS` chunks
 are computed per suggestion, which bounds its time. Candidates are taken in falling order of their
 upper bounds, until no remaining candidate can be better."""
+FEW = 512
+"""Number of candidates computed at a time if there are at most `CHUNK`. Their upper bounds follow
+from the standard deviations that were computed for earlier suggestions, and are close."""
+SLACK = 1 + 1e-3
+"""Factor on upper bounds, which are computed from means in single precision."""
 
 
 def best_row(
@@ -39,7 +44,6 @@ def best_row(
     that is not known to its model. If there are more than `CHUNK` rows, only those with the largest
     upper bounds are compared (see `MAX_CHUNKS`).
     """
-    bound = np.full(len(rows), np.inf)
     if len(rows) > CHUNK:
         max_std = np.zeros(len(reference_point))
         for m, surrogate in surrogates.items():
@@ -48,12 +52,20 @@ def best_row(
         most = min(CHUNK * MAX_CHUNKS, len(rows))
         order = np.argpartition(-bound, most - 1)[:most]
         order = order[np.argsort(-bound[order])]
-        rows, bound = rows[order], bound[order]
+        size = CHUNK
+    else:
+        std = np.zeros((len(rows), len(reference_point)))
+        for m, surrogate in surrogates.items():
+            std[:, m] = surrogate.max_std(rows)
+        bound = expected_hypervolume_improvement(means[rows], std, points, reference_point)
+        order = np.argsort(-bound)
+        size = FEW
+    rows, bound = rows[order], SLACK * bound[order]
     best, best_ehvi = int(rows[0]), -np.inf
-    for first in range(0, len(rows), CHUNK):
-        if bound[first] <= best_ehvi:
+    for first in range(0, len(rows), size):
+        if bound[first] < best_ehvi:
             break
-        chunk = rows[first : first + CHUNK]
+        chunk = np.sort(rows[first : first + size])
         mean, std = means[chunk], np.zeros((len(chunk), len(reference_point)))
         for m, surrogate in surrogates.items():
             mean[:, m], std[:, m] = surrogate.posterior(chunk)

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from search.sampler.acquisition import best_row
 from search.sampler.candidates import Candidates
 from search.sampler.encoding import Rows
+from search.sampler.history import History, point_of
+from search.sampler.subset import FAILED, informative
 from search.sampler.surrogate import Surrogate, ceiling
 
 Matrix = NDArray[np.float64]
@@ -65,6 +67,7 @@ class Observations:
     pending: Rows
     """Rows of running trials that have no values yet."""
     failed: Rows
+    """Rows of the newest `FAILED` failed trials."""
 
 
 class GreyBoxSampler(BaseSampler):
@@ -114,6 +117,7 @@ class GreyBoxSampler(BaseSampler):
         """
         self._distributions, self._stages = dict(distributions), dict(stages)
         self._pool = Candidates(pool, known, self._distributions, self._stages)
+        self._history = History(self._pool)
         self._renew, self._forecast = renew, forecast
         if start < 1:
             raise ValueError(f"start={start}: expected at least 1")
@@ -141,6 +145,7 @@ class GreyBoxSampler(BaseSampler):
             row, self._predictions[trial.number] = self._next(study, trial)
             point = self._pool.point(row)
             self._suggested[trial.number] = point
+            self._history.free[row] = False
         return point
 
     def prediction(self, number: int) -> Prediction:
@@ -166,22 +171,20 @@ class GreyBoxSampler(BaseSampler):
         """A free row, and the forecast of the objectives that were learned for it."""
         trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
         signs = self._signs(study)
-        seen = dict(self._forecast(study, trials)) | {
-            t.number: t.values for t in trials if t.state == TrialState.COMPLETE
-        }
+        self._history.read(trials, self._suggested)
+        seen = dict(self._forecast(study, trials)) | self._history.values
         optimise = len(seen) >= max(self._start, self._optimised_at * REFIT)
         if optimise:
             self._optimised_at = len(seen)
             self._renew_pool(trials, seen, signs)
-        free = self._free(trials)
-        if not free.any():
+        if not self._history.free.any():
             self._renew_pool(trials, seen, signs)
-            free = self._free(trials)
+        free = self._history.free
         if not free.any():
             raise PoolExhausted(f"all {len(free):,} candidates have been suggested")
         matching = free & self._pool.matching(trial.system_attrs.get("fixed_params", {}))
         free = matching if matching.any() else free
-        observations = self._observations(trials, seen, signs)
+        observations = self._observations(seen, signs)
         if len(observations.done) < self._start:
             return self._spread(free), {}
         row = self._best(free, observations, signs, optimise)
@@ -197,32 +200,13 @@ class GreyBoxSampler(BaseSampler):
             )
         return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
 
-    def _points(self, trials: Sequence[FrozenTrial]) -> dict[int, Mapping[str, Any]]:
-        """The points of all trials by number, including those that the study does not have yet."""
-        points = {t.number: t.system_attrs.get("fixed_params", {}) | t.params for t in trials}
-        missing = {n: p for n, p in self._suggested.items() if not points.get(n)}
-        return points | missing
-
-    def _free(self, trials: Sequence[FrozenTrial]) -> NDArray[np.bool_]:
-        """Mask [rows] of the candidates that have not been suggested yet."""
-        rows = self._pool.rows(self._points(trials).values())
-        free = np.ones(len(self._pool), dtype=bool)
-        free[rows[rows >= 0]] = False
-        return free
-
-    def _observations(
-        self, trials: Sequence[FrozenTrial], seen: Mapping[int, Sequence[float]], signs: Vector
-    ) -> Observations:
-        points = self._points(trials)
-        rows = self._pool.rows(points.values()).tolist()
-        row_of = {number: row for number, row in zip(points, rows, strict=True) if row >= 0}
-        states = {t.number: t.state for t in trials}
+    def _observations(self, seen: Mapping[int, Sequence[float]], signs: Vector) -> Observations:
+        row_of = self._history.rows
         values = {n: values for n, values in seen.items() if n in row_of}
         done = {row_of[number] for number in values}
         # A candidate that was interrupted and is evaluated again has a failed and a running trial.
-        ended = {n for n, state in states.items() if state.is_finished()}
-        running = {row for n, row in row_of.items() if n not in ended}
-        failed = {row for n, row in row_of.items() if states.get(n) == TrialState.FAIL}
+        running = {row_of[n] for n in self._history.running if n in row_of}
+        failed = {row_of[n] for n in self._history.failed[-FAILED:] if n in row_of}
         table = np.array(list(values.values()), dtype=float).reshape(-1, len(signs)) * signs
         return Observations(
             np.array([row_of[number] for number in values], dtype=np.int64),
@@ -240,13 +224,14 @@ class GreyBoxSampler(BaseSampler):
         """Replace the pool by one near the front of the values `seen`, if there is a `renew`."""
         if not self._renew:
             return
-        suggested = self._points(trials)
+        suggested = {t.number: point_of(t, self._suggested) for t in trials}
         front: list[Mapping[str, Any]] = []
         if seen:
             best = moocore.is_nondominated(np.array(list(seen.values())) * signs)
             front = [suggested[number] for number, kept in zip(seen, best, strict=True) if kept]
         everything = self._complete(list(suggested.values()))
         self._replace_pool(*self._renew(self._complete(front), everything))
+        self._history.read(trials, self._suggested)
 
     def _complete(self, points: Points) -> list[Mapping[str, Any]]:
         """The points that have a value of every parameter."""
@@ -255,6 +240,7 @@ class GreyBoxSampler(BaseSampler):
     def _replace_pool(self, pool: pd.DataFrame, known: Mapping[int, Vector]) -> None:
         """Choose from another pool from now on; the surrogates keep their hyperparameters."""
         self._pool = Candidates(pool, known, self._distributions, self._stages)
+        self._history = History(self._pool)
         for surrogate in self._surrogates.values():
             surrogate.encoding = self._pool.encoding
 
@@ -289,17 +275,19 @@ class GreyBoxSampler(BaseSampler):
         for m, costs in self._pool.known.items():
             means[:, m] = costs * signs[m]
             reference_point[m] = means[:, m].max()
+        observed = means[done]
+        observed[:, learned] = values[:, learned]
+        kept = informative(observed)
         for m in learned:
             new = m not in self._surrogates
             surrogate = self._surrogates.setdefault(m, Surrogate(self._pool.encoding))
             # Failed candidates get the worst value seen; otherwise their neighbours would be tried.
             worst_seen = np.full(len(observations.failed), values[:, m].max())
-            rows = np.concatenate([done, observations.failed])
-            surrogate.fit(rows, np.concatenate([values[:, m], worst_seen]), optimise or new)
+            rows = np.concatenate([done[kept], observations.failed])
+            surrogate.fit(rows, np.concatenate([values[kept, m], worst_seen]), optimise or new)
             means[:, m], reference_point[m] = surrogate.means(), ceiling(values[:, m])
         # Known objectives come from the pool, not from the values that the study was told.
-        points = means[np.concatenate([done, observations.pending])]
-        points[: len(done), learned] = values[:, learned]
+        points = np.concatenate([observed, means[observations.pending]])
         # Without this margin the costliest candidate, or those of equal cost, would add nothing.
         span = np.ptp(np.minimum(points, reference_point), axis=0)
         reference_point += np.where(span > 0, 1e-3 * span, 1.0)

@@ -74,12 +74,19 @@ class Surrogate:
         self._expected = torch.tensor(np.repeat(priors, self._sizes, axis=0))
         self._bounds = np.repeat(limits, self._sizes, axis=0)
         self._theta = self._expected[:, 0].numpy().copy()
+        self._fitted: tuple[Encoding | None, Rows] = None, np.empty(0, dtype=np.int64)
+        self._left = np.empty(0)
+        """Upper bounds [rows of the table] of the part of the prior standard deviation that the
+        observations leave."""
 
     def fit(self, rows: Rows, values: Vector, search: bool) -> None:
         """Condition the process on the `values` [n] observed at the table's `rows` [n].
 
         If `search` is true, the hyperparameters are optimised again; otherwise they are kept.
         """
+        if search or not self._only_adds(rows):
+            self._left = np.ones(len(self.encoding.points))
+        self._fitted = self.encoding, rows
         values = np.minimum(values, ceiling(values))
         self._mean, self._std = float(values.mean()), float(values.std()) or 1.0
         self._observed = self.encoding.points[rows].double()
@@ -96,6 +103,11 @@ class Surrogate:
         self.prior_std = math.sqrt(variance.item()) * self._std
         """Prior standard deviation, in the values' unit. No posterior standard deviation is
         larger."""
+
+    def _only_adds(self, rows: Rows) -> bool:
+        """Whether the observations at the table's `rows` include all those of the last fit."""
+        encoding, fitted = self._fitted
+        return encoding is self.encoding and bool(np.isin(fitted, rows).all())
 
     def _unpacked(self, theta: Tensor) -> Hyperparameters:
         weights, noise, logit = theta.split(self._sizes)
@@ -160,8 +172,17 @@ class Surrogate:
         covariance = torch.cat([self._covariance_with_observed(chunk) for chunk in chunks])
         mean = (covariance @ self._coefficients).numpy() * self._std + self._mean
         explained = torch.linalg.solve_triangular(self._factor, covariance.T, upper=False)
-        left = (1 - explained.square().sum(dim=0)).clamp(min=JITTER)
-        return mean, left.sqrt().numpy() * self.prior_std
+        left = (1 - explained.square().sum(dim=0)).clamp(min=JITTER).sqrt().numpy()
+        self._left[rows] = left
+        return mean, left * self.prior_std
+
+    def max_std(self, rows: Rows) -> Vector:
+        """Upper bounds [n] of the posterior standard deviations, without noise, of `rows` [n].
+
+        They are the last ones that `posterior` computed with these hyperparameters, or that of the
+        prior: further observations reduce the variance everywhere.
+        """
+        return self._left[rows] * self.prior_std
 
     def predict(self, rows: Rows) -> tuple[Vector, Vector]:
         """Means and standard deviations [n], with noise, of values measured at `rows` [n]."""

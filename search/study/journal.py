@@ -60,6 +60,9 @@ class Journal(JournalFileBackend):
             if self._begun is not None:
                 written = list(self.read_logs(self._begun))
                 self._unseen += len(written) - len(held)
+                # Optuna would keep the place of every entry. Reading goes on from the last one.
+                last = max(self._log_number_offset)
+                self._log_number_offset = {0: 0, last: self._log_number_offset[last]}
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write entries, or hold them within `batch`. Raises an OSError that names the file."""

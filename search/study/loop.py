@@ -22,7 +22,7 @@ from search.study.goal import objective_values
 from search.study.journal import Journal
 from search.study.objectives import bd_rate_column
 from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES, due, forecasts, most_promising
-from search.study.study import Candidate, Exhausted, Proposer, counted
+from search.study.study import Candidate, EndedTrials, Exhausted, Proposer
 from search.training.proxy import Score
 from space.architecture import Architecture
 
@@ -78,6 +78,7 @@ class Search:
         self._running: dict[Any, _Evaluation] = {}
         self._waiting: dict[Any, _Evaluation] = {}
         self._exhausted = False
+        self._newly_ended, self._ended = EndedTrials(study), 0
 
     def run(self, budget: int) -> None:
         """Evaluate candidates on all workers there are until the study has `budget` counted trials.
@@ -97,7 +98,8 @@ class Search:
                     self._receive(self._running.pop(handle), handle)
 
     def _may_start(self, budget: int) -> bool:
-        begun = len(counted(self._trials())) + len(self._running) + len(self._waiting)
+        self._ended += len(self._newly_ended.new())
+        begun = self._ended + len(self._running) + len(self._waiting)
         return begun < budget and not self._exhausted
 
     def _start_or_resume(self, budget: int) -> bool:

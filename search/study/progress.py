@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from search.study.objectives import BD_RATE, COSTS, PAIR
 from search.study.records import RunRecord, evaluated, trial_row
-from search.study.study import counted
+from search.study.study import EndedTrials
 
 UNITS = {"_ms": "ms", "_mb": "MB", "_m": "M", "kmac_per_px": "kMAC/px"}
 """Units of costs by the ending of their columns."""
@@ -26,7 +26,7 @@ class ProgressDisplay:
     def __init__(
         self, study: optuna.Study, record: RunRecord, budget: int, console: Console
     ) -> None:
-        self._study, self._record, self._budget = study, record, budget
+        self._ended, self._record, self._budget = EndedTrials(study), record, budget
         self._progress = Progress(
             TextColumn("[bold]trials"),
             BarColumn(),
@@ -37,7 +37,11 @@ class ProgressDisplay:
             console=console,
         )
         self._task = self._progress.add_task("trials", total=budget, state="", left="")
-        self._rows: dict[int, dict[str, Any]] = {}
+        self.done = 0
+        """Number of trials that ended."""
+        self._failed = 0
+        self._timed, self._seconds = 0, 0.0
+        self._best = pd.DataFrame()
         self._standing = ""
         self._take_new()
 
@@ -61,12 +65,11 @@ class ProgressDisplay:
         shown = PAIR if self._record.band else self._objectives
         for row in self._take_new():
             self._progress.console.print(_line(row, shown), highlight=False)
-        failed = sum(isinstance(row["error"], str) for row in self._rows.values())
         waits = f"{waiting} waiting, " if waiting else ""
         self._progress.update(
             self._task,
-            completed=len(self._rows),
-            state=f"{running} running, {waits}{failed} failed, {self._standing}",
+            completed=self.done,
+            state=f"{running} running, {waits}{self._failed} failed, {self._standing}",
             left=self._left(running),
         )
 
@@ -76,27 +79,31 @@ class ProgressDisplay:
 
     def _take_new(self) -> list[dict[str, Any]]:
         """Rows of the trials that ended since the last call."""
-        trials = counted(self._study.get_trials(deepcopy=False))
-        new = {
-            t.number: trial_row(t, self._objectives, self._record.metric)
-            for t in trials
-            if t.number not in self._rows
-        }
-        self._rows |= new
+        ended = self._ended.new()
+        new = [trial_row(t, self._objectives, self._record.metric) for t in ended]
+        self.done += len(new)
+        self._failed += sum(isinstance(row["error"], str) for row in new)
+        timed = [row["train_s"] + row["score_s"] for row in new if row["train_s"] is not None]
+        self._timed, self._seconds = self._timed + len(timed), self._seconds + sum(timed)
         if new or not self._standing:
-            columns = list({BD_RATE: None, **dict.fromkeys(self._objectives)})
-            rows = [[row[column] for column in columns] for row in self._rows.values()]
-            table = pd.DataFrame(rows, columns=columns)
-            self._standing = self._record.goal.standing(evaluated(table))
-        return list(new.values())
+            self._rank(new)
+        return new
+
+    def _rank(self, new: list[dict[str, Any]]) -> None:
+        """Compare the `new` rows with the best rows so far, instead of with all of them."""
+        goal = self._record.goal
+        columns = list({BD_RATE: None, **dict.fromkeys(self._objectives)})
+        rows = [[row[column] for column in columns] for row in new]
+        done = evaluated(pd.DataFrame(rows, columns=columns, dtype=float))
+        self._best = goal.best(pd.concat([self._best, done]))
+        self._standing = goal.standing(self._best)
 
     def _left(self, running: int) -> str:
         """Estimated remaining time, from the mean time per trial and the number of busy workers."""
-        timed = [row for row in self._rows.values() if row["train_s"] is not None]
-        if not running or not timed:
+        if not running or not self._timed:
             return ""
-        seconds = sum(row["train_s"] + row["score_s"] for row in timed) / len(timed)
-        minutes = (self._budget - len(self._rows)) * seconds / running / 60
+        seconds = self._seconds / self._timed
+        minutes = (self._budget - self.done) * seconds / running / 60
         return f"about {minutes:.0f} min left"
 
 

@@ -73,14 +73,16 @@ def bd_rate_forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dic
     this rung. The function is fitted to the trials that were measured at this rung and trained to
     the end. While there are fewer than `MIN_PAIRS` of these, the standard deviation is infinite.
     """
-    complete = [t for t in trials if t.state == TrialState.COMPLETE]
     at: dict[int, dict[int, float]] = defaultdict(dict)
     for trial in trials:
-        rates = trial.user_attrs.get(RUNG_RATES)
-        if rates and trial.state in (TrialState.RUNNING, TrialState.PRUNED):
+        unfinished = trial.state in (TrialState.RUNNING, TrialState.PRUNED)
+        if unfinished and (rates := trial.user_attrs.get(RUNG_RATES)):
             last = max(map(int, rates))
             at[last][trial.number] = rates[str(last)]
     found: dict[int, NormalDist] = {}
+    if not at:
+        return found
+    complete = [t for t in trials if t.state == TrialState.COMPLETE]
     for steps, rates in at.items():
         seen = [t for t in complete if str(steps) in t.user_attrs.get(RUNG_RATES, {})]
         pairs = [(t.user_attrs[RUNG_RATES][str(steps)], _bd_rate(study, t)) for t in seen]

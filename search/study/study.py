@@ -119,6 +119,27 @@ def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return [t for t in trials if t.state in ended or "error" in t.user_attrs]
 
 
+class EndedTrials:
+    """The trials of a study that count towards the budget, each reported once after it ended."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._read, self._open = 0, list[int]()
+
+    def new(self) -> list[FrozenTrial]:
+        """The trials that ended since the last call, in the order of their numbers."""
+        trials = self._study.get_trials(deepcopy=False)
+        ended = []
+        numbers, self._open = [*self._open, *range(self._read, len(trials))], []
+        for number in numbers:
+            if trials[number].state.is_finished():
+                ended.append(trials[number])
+            else:
+                self._open.append(number)
+        self._read = len(trials)
+        return counted(ended)
+
+
 class Proposer:
     """Asks the study's sampler for new architectures that meet the constraints."""
 

@@ -55,7 +55,8 @@ def test_what_was_cut_off_and_runs_again_has_not_failed() -> None:
     assert again.params == cut.params
     trials = of.get_trials()
     seen = {t.number: t.values for t in trials if t.values}
-    observations = sampler._observations(trials, seen, np.ones(2))
+    sampler._history.read(trials, {})
+    observations = sampler._observations(seen, np.ones(2))
     row = int(sampler._pool.rows([cut.params])[0])
     assert row in observations.pending
     assert row not in observations.failed
