@@ -169,16 +169,16 @@ class GreyBoxSampler(BaseSampler):
 
     def _next(self, study: Study, trial: FrozenTrial) -> tuple[int, Prediction]:
         """A free row, and the forecast of the objectives that were learned for it."""
-        trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        trials = study.get_trials(deepcopy=False)
         signs = self._signs(study)
-        self._history.read(trials, self._suggested)
+        self._history.read(trials, self._suggested, trial.number)
         seen = dict(self._forecast(study, trials)) | self._history.values
         optimise = len(seen) >= max(self._start, self._optimised_at * REFIT)
         if optimise:
             self._optimised_at = len(seen)
-            self._renew_pool(trials, seen, signs)
+            self._renew_pool(trials, trial.number, seen, signs)
         if not self._history.free.any():
-            self._renew_pool(trials, seen, signs)
+            self._renew_pool(trials, trial.number, seen, signs)
         free = self._history.free
         if not free.any():
             raise PoolExhausted(f"all {len(free):,} candidates have been suggested")
@@ -218,20 +218,22 @@ class GreyBoxSampler(BaseSampler):
     def _renew_pool(
         self,
         trials: Sequence[FrozenTrial],
+        asked: int,
         seen: Mapping[int, Sequence[float]],
         signs: Vector,
     ) -> None:
         """Replace the pool by one near the front of the values `seen`, if there is a `renew`."""
         if not self._renew:
             return
-        suggested = {t.number: point_of(t, self._suggested) for t in trials}
+        earlier = [t for t in trials if t.number != asked]
+        suggested = {t.number: point_of(t, self._suggested) for t in earlier}
         front: list[Mapping[str, Any]] = []
         if seen:
             best = moocore.is_nondominated(np.array(list(seen.values())) * signs)
             front = [suggested[number] for number, kept in zip(seen, best, strict=True) if kept]
         everything = self._complete(list(suggested.values()))
         self._replace_pool(*self._renew(self._complete(front), everything))
-        self._history.read(trials, self._suggested)
+        self._history.read(trials, self._suggested, asked)
 
     def _complete(self, points: Points) -> list[Mapping[str, Any]]:
         """The points that have a value of every parameter."""

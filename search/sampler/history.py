@@ -26,26 +26,30 @@ class History:
         """Numbers of the trials that have not ended."""
         self.failed: list[int] = []
         """Numbers of the failed trials."""
-        self._ended: set[int] = set()
+        self._read = 0
 
     def read(
-        self, trials: Sequence[FrozenTrial], suggested: Mapping[int, Mapping[str, Any]]
+        self, trials: Sequence[FrozenTrial], suggested: Mapping[int, Mapping[str, Any]], asked: int
     ) -> None:
-        """Read the `trials` that had not ended before.
+        """Read those of a study's `trials` that are new, or had not ended before.
 
         `suggested` has candidates by trial number, for trials that the study has no parameters of.
+        The trial with the number `asked` has no candidate yet.
         """
-        new = [trial for trial in trials if trial.number not in self._ended]
+        numbers = [*self.running, *range(self._read, len(trials))]
+        new = [trials[number] for number in numbers if number != asked]
         rows = self.pool.rows(point_of(trial, suggested) for trial in new).tolist()
         self.rows |= {t.number: row for t, row in zip(new, rows, strict=True) if row >= 0}
         self.free[[row for row in rows if row >= 0]] = False
-        complete = [t for t in new if t.state == TrialState.COMPLETE]
-        self.values |= {t.number: t.values for t in complete}
-        # With several workers, trials do not end in the order of their numbers.
-        self.values = dict(sorted(self.values.items()))
+        last = next(reversed(self.values), -1)
+        complete = {t.number: t.values for t in new if t.state == TrialState.COMPLETE}
+        self.values |= complete
+        if min(complete, default=last) < last:
+            # With several workers, trials do not end in the order of their numbers.
+            self.values = dict(sorted(self.values.items()))
         self.failed += [t.number for t in new if t.state == TrialState.FAIL]
-        self.running = [t.number for t in new if not t.state.is_finished()]
-        self._ended.update(t.number for t in new if t.state.is_finished())
+        self.running = [n for n in numbers if n == asked or not trials[n].state.is_finished()]
+        self._read = len(trials)
 
 
 def point_of(trial: FrozenTrial, suggested: Mapping[int, Mapping[str, Any]]) -> Mapping[str, Any]:

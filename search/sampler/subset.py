@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from search.sampler.encoding import Rows
 
-MOST, STEP = 500, 50
+MOST, STEP = 250, 25
 """A surrogate is fitted to fewer than `MOST + STEP` observations. When there are that many, and
 after every further `STEP` observations, `MOST` of them are chosen anew."""
 FAILED = 100

@@ -74,7 +74,8 @@ def bd_rate_forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dic
     the end. While there are fewer than `MIN_PAIRS` of these, the standard deviation is infinite.
     """
     at: dict[int, dict[int, float]] = defaultdict(dict)
-    for trial in trials:
+    complete = TrialState.COMPLETE
+    for trial in [t for t in trials if t.state is not complete]:
         unfinished = trial.state in (TrialState.RUNNING, TrialState.PRUNED)
         if unfinished and (rates := trial.user_attrs.get(RUNG_RATES)):
             last = max(map(int, rates))
@@ -82,9 +83,9 @@ def bd_rate_forecasts(study: optuna.Study, trials: Sequence[FrozenTrial]) -> dic
     found: dict[int, NormalDist] = {}
     if not at:
         return found
-    complete = [t for t in trials if t.state == TrialState.COMPLETE]
+    ended = [t for t in trials if t.state is complete]
     for steps, rates in at.items():
-        seen = [t for t in complete if str(steps) in t.user_attrs.get(RUNG_RATES, {})]
+        seen = [t for t in ended if str(steps) in t.user_attrs.get(RUNG_RATES, {})]
         pairs = [(t.user_attrs[RUNG_RATES][str(steps)], _bd_rate(study, t)) for t in seen]
         found |= dict(zip(rates, _ends(pairs, list(rates.values())), strict=True))
     return found
@@ -136,6 +137,8 @@ def expected_objectives(
     The result contains only trials that have been measured at rungs but not at the end of training.
     """
     ends = bd_rate_forecasts(study, trials)
+    if not ends:
+        return {}
     costs = {t.number: t.user_attrs["costs"] for t in trials if t.number in ends}
     return {
         number: objective_values(study, bd_rate.mean, costs[number])

@@ -125,6 +125,7 @@ class EndedTrials:
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
         self._read, self._open = 0, list[int]()
+        self._distributions: dict[tuple[str, BaseDistribution], BaseDistribution] = {}
 
     def new(self) -> list[FrozenTrial]:
         """The trials that ended since the last call, in the order of their numbers."""
@@ -133,11 +134,19 @@ class EndedTrials:
         numbers, self._open = [*self._open, *range(self._read, len(trials))], []
         for number in numbers:
             if trials[number].state.is_finished():
+                self._share_distributions(trials[number])
                 ended.append(trials[number])
             else:
                 self._open.append(number)
         self._read = len(trials)
         return counted(ended)
+
+    def _share_distributions(self, trial: FrozenTrial) -> None:
+        """Let a trial have the same objects as others, instead of 6 kB of equal ones of its own."""
+        trial.distributions = {
+            name: self._distributions.setdefault((name, distribution), distribution)
+            for name, distribution in trial.distributions.items()
+        }
 
 
 class Proposer:

@@ -55,7 +55,7 @@ def test_what_was_cut_off_and_runs_again_has_not_failed() -> None:
     assert again.params == cut.params
     trials = of.get_trials()
     seen = {t.number: t.values for t in trials if t.values}
-    sampler._history.read(trials, {})
+    sampler._history.read(trials, {}, -1)
     observations = sampler._observations(seen, np.ones(2))
     row = int(sampler._pool.rows([cut.params])[0])
     assert row in observations.pending
