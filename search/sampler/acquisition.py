@@ -25,8 +25,6 @@ upper bounds, until no remaining candidate can be better."""
 FEW = 512
 """Number of candidates computed at a time if there are at most `CHUNK`. Their upper bounds follow
 from the standard deviations that were computed for earlier suggestions, and are close."""
-SLACK = 1 + 1e-3
-"""Factor on upper bounds, which are computed from means in single precision."""
 
 
 def best_row(
@@ -54,13 +52,14 @@ def best_row(
         order = order[np.argsort(-bound[order])]
         size = CHUNK
     else:
-        std = np.zeros((len(rows), len(reference_point)))
+        low, std = means[rows], np.zeros((len(rows), len(reference_point)))
         for m, surrogate in surrogates.items():
+            low[:, m] -= surrogate.rounding
             std[:, m] = surrogate.max_std(rows)
-        bound = expected_hypervolume_improvement(means[rows], std, points, reference_point)
+        bound = expected_hypervolume_improvement(low, std, points, reference_point)
         order = np.argsort(-bound)
         size = FEW
-    rows, bound = rows[order], SLACK * bound[order]
+    rows, bound = rows[order], bound[order]
     best, best_ehvi = int(rows[0]), -np.inf
     for first in range(0, len(rows), size):
         if bound[first] < best_ehvi:
@@ -70,8 +69,10 @@ def best_row(
         for m, surrogate in surrogates.items():
             mean[:, m], std[:, m] = surrogate.posterior(chunk)
         ehvi = expected_hypervolume_improvement(mean, std, points, reference_point)
-        if ehvi.max() > best_ehvi:
-            best, best_ehvi = int(chunk[ehvi.argmax()]), float(ehvi.max())
+        # Of equal candidates, such as those that can gain nothing, the first in the pool is taken.
+        row, most = int(chunk[ehvi.argmax()]), float(ehvi.max())
+        if (most, -row) > (best_ehvi, -best):
+            best, best_ehvi = row, most
     return best
 
 

@@ -35,6 +35,8 @@ ITERATIONS = 40
 OUTLIER = 1.5
 """Number of interquartile ranges above the upper quartile at which values are clipped. The exact
 values of bad architectures say nothing about the front."""
+ROUNDING = 1e-6
+"""Upper bound of the error of a covariance in single precision, with its share of their sum."""
 ROWS_AT_ONCE = 1024
 """Number of rows processed at a time; so few rows fit into a processor's cache."""
 
@@ -103,6 +105,11 @@ class Surrogate:
         self.prior_std = math.sqrt(variance.item()) * self._std
         """Prior standard deviation, in the values' unit. No posterior standard deviation is
         larger."""
+
+    @property
+    def rounding(self) -> float:
+        """Upper bound of the difference between `means` and the means of `posterior`."""
+        return ROUNDING * float(self._coefficients.abs().sum()) * self._std
 
     def _only_adds(self, rows: Rows) -> bool:
         """Whether the observations at the table's `rows` include all those of the last fit."""

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from toy_pool import KINDS, POOL, SPACE, error, milliseconds, run, study
 
 from search.sampler import acquisition, surrogate
+from search.sampler.encoding import Rows
 from search.sampler.grey_box import GreyBoxSampler, Points, PoolExhausted
 
 
@@ -80,6 +81,23 @@ def test_what_cannot_win_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acquisition, "CHUNK", 20)
     monkeypatch.setattr(acquisition, "MAX_CHUNKS", 99)
     assert run(cut, 30) == expected
+
+
+def test_what_cannot_win_in_a_small_pool_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = []
+    posterior = surrogate.Surrogate.posterior
+
+    def recorded(self: surrogate.Surrogate, rows: Rows) -> tuple[Any, Any]:
+        computed.append(len(rows))
+        return posterior(self, rows)
+
+    monkeypatch.setattr(surrogate.Surrogate, "posterior", recorded)
+    monkeypatch.setattr(acquisition, "FEW", len(POOL))
+    expected = run(study(seed=1), 60)
+    all_rows, computed[:] = sum(computed), []
+    monkeypatch.setattr(acquisition, "FEW", 5)
+    assert run(study(seed=1), 60) == expected
+    assert sum(computed) < all_rows / 2
 
 
 def test_what_cannot_win_a_single_objective_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
