@@ -70,9 +70,9 @@ def best_row(
             mean[:, m], std[:, m] = surrogate.posterior(chunk)
         ehvi = expected_hypervolume_improvement(mean, std, points, reference_point)
         # Of equal candidates, such as those that can gain nothing, the first in the pool is taken.
-        row, most = int(chunk[ehvi.argmax()]), float(ehvi.max())
-        if (most, -row) > (best_ehvi, -best):
-            best, best_ehvi = row, most
+        row, largest = int(chunk[ehvi.argmax()]), float(ehvi.max())
+        if (largest, -row) > (best_ehvi, -best):
+            best, best_ehvi = row, largest
     return best
 
 
