@@ -57,12 +57,10 @@ WINDOWS = 10
 """Number of windows of trials in the table."""
 
 
-@ray.remote(num_returns=2)
-def _made_up_score(architecture: Architecture, steps: int) -> tuple[Score, None]:
-    # Codecs differ, so that there is a front.
-    gain = int(architecture.id[:4], 16) / 2**16
-    curve = {"bpp": BPP, "ssimulacra2": [value + gain for value in SSIMULACRA2]}
-    return Score(steps, curve, 0.0, 0.0, (SAMPLE, SAMPLE)), None
+@ray.remote
+def _made_up_gain(identity: str) -> float:
+    """A gain in SSIMULACRA2. Codecs differ, so that there is a front."""
+    return int(identity[:4], 16) / 2**16
 
 
 class IdleEvaluator(RayEvaluator):
@@ -70,9 +68,13 @@ class IdleEvaluator(RayEvaluator):
 
     def submit(self, architecture: Architecture) -> Stage:
         """A stage that is ready as soon as a worker answers."""
-        task = cast("Any", _made_up_score)
-        score, training = task.remote(architecture, self.config.steps)
-        return Stage(0, score, training)
+        return Stage(0, cast("Any", _made_up_gain).remote(architecture.id), None)
+
+    def score(self, handle: Stage) -> Score:
+        """The made-up score. Workers need not import what it consists of, so they start fast."""
+        gain = cast("float", super().score(handle))
+        curve = {"bpp": BPP, "ssimulacra2": [value + gain for value in SSIMULACRA2]}
+        return Score(self.config.steps, curve, 0.0, 0.0, (SAMPLE, SAMPLE))
 
 
 @contextmanager
