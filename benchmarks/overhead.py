@@ -36,9 +36,11 @@ from spaces import load_space
 
 from search.bench.samples import Sample
 from search.config.schema import CONFIGS, Config, RunConfig, Sampler, SearchConfig
+from search.evaluation.cluster import start_ray
+from search.evaluation.nodes import Nodes
 from search.evaluation.scores import Evaluator
 from search.evaluation.sources import Trained
-from search.evaluation.workers import RayEvaluator, Stage, start_ray
+from search.evaluation.workers import Place, RayEvaluator, Stage
 from search.study.progress import ProgressDisplay
 from search.study.run import run
 from search.training.proxy import Score
@@ -57,33 +59,32 @@ WINDOWS = 10
 """Number of windows of trials in the table."""
 
 
-@ray.remote
-def _made_up_gain(identity: str) -> float:
-    """A gain in SSIMULACRA2. Codecs differ, so that there is a front."""
-    return int(identity[:4], 16) / 2**16
+@ray.remote(max_retries=0, num_returns="streaming")
+def _made_up_score(architecture: Architecture, steps: int) -> Iterator[Place | Score]:
+    yield Place(ray.get_runtime_context().get_node_id(), os.getpid())
+    # Codecs differ, so that there is a front.
+    gain = int(architecture.id[:4], 16) / 2**16
+    curve = {"bpp": BPP, "ssimulacra2": [value + gain for value in SSIMULACRA2]}
+    yield Score(steps, curve, 0.0, 0.0, (SAMPLE, SAMPLE))
 
 
 class IdleEvaluator(RayEvaluator):
     """Evaluates candidates without any work."""
 
-    def submit(self, architecture: Architecture) -> Stage:
-        """A stage that is ready as soon as a worker answers."""
-        return Stage(0, cast("Any", _made_up_gain).remote(architecture.id), None)
-
-    def score(self, handle: Stage) -> Score:
-        """The made-up score. Workers need not import what it consists of, so they start fast."""
-        gain = cast("float", super().score(handle))
-        curve = {"bpp": BPP, "ssimulacra2": [value + gain for value in SSIMULACRA2]}
-        return Score(self.config.steps, curve, 0.0, 0.0, (SAMPLE, SAMPLE))
+    def _give(self, stage: Stage) -> None:
+        stage.nodes = frozenset(self.nodes.ready)
+        stage.results = cast("Any", _made_up_score).remote(stage.architecture, self.proxy.steps)
 
 
 @contextmanager
-def idle_evaluator(trained: Trained) -> Iterator[tuple[Evaluator, int]]:
+def idle_evaluator(trained: Trained, console: Console) -> Iterator[Evaluator]:
     """The replacement of `Trained.evaluator`."""
     config = trained.config
-    slots = start_ray(None, config.search.workers)
+    start_ray(None, config.search.workers)
     try:
-        yield IdleEvaluator((), config.proxy, config.search.metric, config.run.seed, 0), slots
+        nodes = Nodes("CPU", console.print)
+        nodes.wait()
+        yield IdleEvaluator((), config.proxy, config.search, config.run.seed, nodes)
     finally:
         ray.shutdown()
 
