@@ -50,7 +50,7 @@ class MadeUp:
         """One evaluation at a time."""
         return 1
 
-    def submit(self, architecture: Architecture) -> Architecture:
+    def submit(self, architecture: Architecture, stage: int = 0) -> Architecture:
         """The architecture itself is the handle."""
         return architecture
 

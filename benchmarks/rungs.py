@@ -88,7 +88,7 @@ def replay(problem: Problem, sampler: Sampler, rungs: tuple[int, ...], seed: int
                 raise ShareReached
 
         loop = Search(
-            study, proposer, table, journal, problem.anchor, STEPS, problem.metric,
+            study, proposer, table, journal, problem.anchor, STEPS, rungs, problem.metric,
             on_change=stop_at_share, on_score=lambda *_: None,
         )  # fmt: skip
         with suppress(ShareReached):

@@ -27,8 +27,12 @@ class Evaluator(Protocol):
         """Number of evaluations that can run at a time now. It may change from call to call."""
         ...
 
-    def submit(self, architecture: Architecture) -> Any:
-        """Start an evaluation up to its first score; return a hashable handle."""
+    def submit(self, architecture: Architecture, stage: int = 0) -> Any:
+        """Start an evaluation up to its next score; return a hashable handle.
+
+        `stage` is the number of rungs that the architecture has passed. It was measured there by an
+        earlier process, and is not measured there again.
+        """
         ...
 
     def resume(self, handle: Any) -> Any:

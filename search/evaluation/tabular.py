@@ -99,12 +99,12 @@ class Table:
         """The number of look-ups at a time, which is `workers`."""
         return self.workers
 
-    def submit(self, architecture: Architecture) -> tuple[str, int]:
-        """The handle of an architecture's first score.
+    def submit(self, architecture: Architecture, stage: int = 0) -> tuple[str, int]:
+        """The handle of an architecture's first score after `stage` rungs.
 
         A handle is the id of the architecture, and the number of scores that come before.
         """
-        return architecture.id, 0
+        return architecture.id, stage
 
     def resume(self, handle: tuple[str, int]) -> tuple[str, int]:
         """The handle of the score that follows that of `handle`, for the same architecture."""

@@ -111,9 +111,12 @@ class RayEvaluator:
         """Number of evaluations that can run at a time now: one per GPU, or else one per CPU."""
         return min(self.nodes.slots, self.search.workers or self.nodes.slots)
 
-    def submit(self, architecture: Architecture) -> Stage:
-        """Start the first stage of an architecture's evaluation."""
-        return self._stage(0, architecture, architecture)
+    def submit(self, architecture: Architecture, stage: int = 0) -> Stage:
+        """Start the stage after `stage` rungs of an architecture's evaluation.
+
+        The architecture is trained from its start, which gives the same weights as before.
+        """
+        return self._stage(stage, architecture, architecture)
 
     def resume(self, handle: Stage) -> Stage:
         """Start the stage after the finished stage `handle` of the same evaluation."""

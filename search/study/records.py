@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,7 +21,7 @@ from search.study.goal import Band, Front
 from search.study.journal import REMEDY
 from search.study.objectives import BD_RATE, COSTS, bd_rate_column
 from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES
-from search.study.study import PREDICTED, counted
+from search.study.study import PREDICTED, TAKEN_UP, counted
 
 SCREEN_FILE = "screen.parquet"
 """File with the predicted costs of a sample of the architectures within the constraints."""
@@ -188,7 +189,8 @@ def trials_frame(study: optuna.Study, metric: str) -> pd.DataFrame:
     `predicted_bd_rate_percent` and `predicted_bd_rate_std_percent` (or
     `predicted_bd_rate_psnr_percent` and `predicted_bd_rate_psnr_std_percent`) are the mean and
     standard deviation that the grey-box sampler's model forecast before the trial was evaluated.
-    They are NaN if the model did not choose the candidate.
+    They are NaN if the model did not choose the candidate. `started` is the time at which the
+    process that ended the trial began or continued it.
     """
     objectives = study.metric_names or []
     trials = counted(study.get_trials(deepcopy=False))
@@ -203,6 +205,7 @@ def trial_row(trial: FrozenTrial, objectives: Sequence[str], metric: str) -> dic
     attrs = trial.user_attrs
     seconds = attrs.get("seconds", {})
     stopped = trial.state == TrialState.PRUNED
+    again = attrs.get(TAKEN_UP)
     return {
         "number": trial.number,
         "id": attrs["id"],
@@ -218,7 +221,7 @@ def trial_row(trial: FrozenTrial, objectives: Sequence[str], metric: str) -> dic
         **{f"curve_{name}": values for name, values in attrs.get("curve", {}).items()},
         "train_s": seconds.get("train"),
         "score_s": seconds.get("score"),
-        "started": trial.datetime_start,
+        "started": datetime.fromisoformat(again) if again else trial.datetime_start,
         "finished": trial.datetime_complete,
         **trial.params,
         "architecture": attrs["architecture"],

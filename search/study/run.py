@@ -213,6 +213,7 @@ def _evaluate(
             journal,
             reference.curve,
             config.proxy.steps,
+            config.proxy.rungs,
             config.search.metric,
             on_change=display.update,
             on_score=run.save_sample,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from search.sampler.grey_box import START, GreyBoxSampler, Points, PoolExhausted
 from search.study.goal import objective_values
 from search.study.journal import REMEDY, Journal, JournalError, JournalSnapshot
 from search.study.objectives import PAIR, bd_rate_column
+from search.study.rungs import EXPECTED_PERCENT
 from search.study.samplers import make_sampler
 from space.architecture import Architecture
 from space.search_space import SearchSpace, Value, to_architecture
@@ -35,6 +37,10 @@ suggestion is refused if it violates the constraints or repeats an architecture.
 PREDICTED = "predicted"
 """User attribute of a trial whose candidate the grey-box sampler's model chose: the forecast mean
 and standard deviation of each BD-rate that is an objective, by column, in percent."""
+
+TAKEN_UP = "taken_up"
+"""User attribute of a trial that an earlier process began: the local time, in ISO 8601, at which a
+process last took it up again."""
 
 TRIAL_ATTRS = {"id", "architecture", "costs"}
 """User attributes of every trial that counts."""
@@ -164,7 +170,7 @@ class Proposer:
         renew: NumberRenewal | None = None,
         start: int = START,
     ) -> None:
-        """Create a proposer, and enqueue the trials that an interrupted process left running.
+        """Create a proposer, and take up the trials that an interrupted process left running.
 
         `pool` contains the numbers of the architectures that meet the constraints. `known` maps the
         index of each predicted objective to the objective's values [pool], on the scale on which
@@ -192,7 +198,9 @@ class Proposer:
         )
         self._rng = np.random.default_rng(entropy)
         self._seen = {trial.user_attrs["id"] for trial in counted(trials)}
-        self._enqueue_interrupted(trials)
+        self.interrupted = self._taken_up(trials)
+        """Candidates that an earlier process left running, in order of their trials."""
+        self._seen |= {candidate.architecture.id for candidate in self.interrupted}
 
     def _renewed(
         self, renew: NumberRenewal, best: Points, tried: Points
@@ -209,14 +217,36 @@ class Proposer:
         fixed = {name: values[0] for name, values in self._space.parameters.items()}
         return to_architecture(fixed | dict(point))
 
-    def _enqueue_interrupted(self, trials: list[FrozenTrial]) -> None:
-        """Enqueue the trials that were running when an earlier process was interrupted."""
+    def _taken_up(self, trials: list[FrozenTrial]) -> list[Candidate]:
+        """The candidates of the trials that were running when an earlier process was interrupted.
+
+        A trial whose outcome is already recorded ends with it. A trial that was interrupted before
+        its architecture was recorded fails, and its parameters are enqueued.
+        """
+        candidates = []
         for trial in trials:
-            if trial.state == TrialState.RUNNING:
+            if trial.state != TrialState.RUNNING:
+                continue
+            if "error" in trial.user_attrs:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+            elif EXPECTED_PERCENT in trial.user_attrs:
+                self._study.tell(trial.number, state=TrialState.PRUNED)
+            elif trial.user_attrs.keys() >= TRIAL_ATTRS:
+                candidates.append(self._again(trial))
+            else:
                 self._study.tell(trial.number, state=TrialState.FAIL)
                 asked = trial.system_attrs.get("fixed_params", {}) | trial.params
                 if asked.keys() == self._distributions.keys():
                     self._study.enqueue_trial(asked)
+        return candidates
+
+    def _again(self, frozen: FrozenTrial) -> Candidate:
+        """The candidate of a trial that another process asked for."""
+        # Optuna has no other way to a trial of another process that it would not ask for.
+        trial = Trial(self._study, frozen._trial_id)
+        trial.set_user_attr(TAKEN_UP, datetime.now().isoformat())
+        architecture = Architecture.from_json(frozen.user_attrs["architecture"])
+        return Candidate(trial, architecture, frozen.user_attrs["costs"])
 
     def enqueue(self, architectures: Iterable[Architecture]) -> None:
         """Propose these architectures, in this order, before the sampler's own suggestions.

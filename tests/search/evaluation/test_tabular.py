@@ -64,6 +64,10 @@ def test_scores_are_the_tables(tiny: SearchSpace, path: Path) -> None:
     architecture = tiny.architecture(3)
     curve = table.score(table.submit(architecture)).curve
     assert curve["psnr"] == frame.loc[(architecture.id, 10), "psnr"].tolist()
+    both = Table.load(path, 10, ["psnr"], rungs=[0])
+    assert both.score(both.submit(architecture, 1)) == both.score(
+        both.resume(both.submit(architecture))
+    )
     with pytest.raises(EvaluationFailed, match="has no architecture"):
         table.score(table.submit(tiny.architecture(tiny.size - 1)))
 

@@ -1,11 +1,13 @@
 """The search loop, with an evaluator that computes its scores."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
@@ -40,17 +42,21 @@ class Computed:
     rungs: tuple[int, ...]
     of: Callable[[Architecture, int], Curve] = curve
     scored: list[tuple[str, int]] = field(default_factory=list)
+    dies_after: float = math.inf
+    """Number of scores after which the driver dies."""
 
     def slots(self) -> int:
         return 2
 
-    def submit(self, architecture: Architecture) -> tuple[Architecture, int]:
-        return architecture, 0
+    def submit(self, architecture: Architecture, stage: int = 0) -> tuple[Architecture, int]:
+        return architecture, stage
 
     def resume(self, handle: tuple[Architecture, int]) -> tuple[Architecture, int]:
         return handle[0], handle[1] + 1
 
     def finished(self, running: Sequence[object]) -> Sequence[object]:
+        if len(self.scored) >= self.dies_after:
+            raise KeyboardInterrupt
         return running[:1]
 
     def score(self, handle: tuple[Architecture, int]) -> Score:
@@ -66,6 +72,7 @@ def searched(
     budget: int,
     pool: int = 40,
     objectives: Sequence[str] = PAIR,
+    sampler: Sampler = Sampler.grey_box,
 ) -> optuna.Study:
     journal = Journal.of(folder)
     study = open_study(journal, objectives)
@@ -78,10 +85,13 @@ def searched(
         return {"decode_ms": ms} if ms else None
 
     place = objectives.index("decode_ms")
-    proposer = Proposer(study, space, numbers, {place: known}, price, Sampler.grey_box, seed=0)
+    proposer = Proposer(study, space, numbers, {place: known}, price, sampler, seed=0)
     ignored = dict.fromkeys(("on_change", "on_score"), lambda *_: None)
     anchor = ANCHOR | {"ms_ssim": ANCHOR["psnr"]}
-    Search(study, proposer, evaluator, journal, anchor, STEPS, "psnr", **ignored).run(budget)
+    loop = Search(
+        study, proposer, evaluator, journal, anchor, STEPS, evaluator.rungs, "psnr", **ignored
+    )
+    loop.run(budget)
     return study
 
 
@@ -114,6 +124,67 @@ def test_a_pool_that_ends_before_the_budget_leaves_nobody_waiting(
     study = searched(tmp_path, tiny, Computed((0,)), 500, pool=13)
     assert len(counted(study.trials)) == 13
     assert not study.get_trials(states=[TrialState.RUNNING])
+
+
+@pytest.mark.parametrize("rungs", [(), (0,), (0, 10)])
+@pytest.mark.parametrize("sampler", [s for s in Sampler if s is not Sampler.gp])
+def test_killed_drivers_lose_nothing(
+    sampler: Sampler, rungs: tuple[int, ...], tiny: SearchSpace, tmp_path: Path
+) -> None:
+    scored: list[tuple[str, int]] = []
+    deaths = 0
+    for dies_after in (5, 0, 1, 7, 13, math.inf):
+        evaluator = Computed(rungs, dies_after=dies_after)
+        try:
+            study = searched(tmp_path, tiny, evaluator, 30, sampler=sampler)
+        except KeyboardInterrupt:
+            deaths += 1
+        scored += evaluator.scored
+    assert deaths == 5
+    assert len(scored) == len(set(scored))
+    ended = counted(study.trials)
+    assert len(ended) == len({t.user_attrs["id"] for t in ended}) == 30
+    assert {id for id, _ in scored} == {t.user_attrs["id"] for t in ended}
+    assert not study.get_trials(states=[TrialState.RUNNING])
+    for trial in ended:
+        steps = [at for id, at in scored if id == trial.user_attrs["id"]]
+        assert steps == [*rungs, STEPS][: len(steps)]
+        assert (steps[-1] == STEPS) == (trial.state == TrialState.COMPLETE)
+        assert trial.user_attrs["seconds"] == {"train": len(steps), "score": 2 * len(steps)}
+
+
+def test_a_rung_without_a_rate_is_passed_all_the_same(tiny: SearchSpace, tmp_path: Path) -> None:
+    """The first rung cannot compare; the second is not measured twice."""
+
+    def late(architecture: Architecture, steps: int) -> Curve:
+        return curve(architecture, steps) if steps else {**ANCHOR, "psnr": [3.0, 4.0, 5.0, 6.0]}
+
+    first, second = (Computed((0, 10), late, dies_after=n) for n in (4, math.inf))
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path, tiny, first, 12)
+    assert {steps for _, steps in first.scored} == {0, 10}
+    searched(tmp_path, tiny, second, 12)
+    assert not set(first.scored) & set(second.scored)
+
+
+def test_more_than_the_budget_is_taken_up(tiny: SearchSpace, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path, tiny, Computed((0,), dies_after=9), 30)
+    study = searched(tmp_path, tiny, Computed((0,)), 3)
+    assert len(counted(study.trials)) > 3
+    assert not study.get_trials(states=[TrialState.RUNNING])
+
+
+def test_the_time_between_two_drivers_is_no_running_time(tiny: SearchSpace, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path, tiny, Computed((0,), dies_after=9), 30)
+    restarted = pd.Timestamp.now()
+    study = searched(tmp_path, tiny, Computed((0,)), 30)
+    trials = trials_frame(study, "psnr")
+    assert (trials["started"] <= trials["finished"]).all()
+    again = trials[trials["finished"] > restarted]
+    assert (again["started"] > restarted).all()
+    assert again["number"].min() < 9
 
 
 def test_what_no_rung_can_compare_is_trained_to_the_end(tiny: SearchSpace, tmp_path: Path) -> None:

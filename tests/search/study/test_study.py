@@ -13,6 +13,7 @@ from search.costs.screening import drawn_numbers
 from search.study.goal import Band
 from search.study.journal import Journal, drop_torn_line
 from search.study.objectives import PAIR
+from search.study.rungs import EXPECTED_PERCENT
 from search.study.study import (
     Costs,
     Exhausted,
@@ -127,20 +128,58 @@ def test_enqueued_architectures_come_first(tiny: SearchSpace, tmp_path: Path) ->
     assert [asking.ask().architecture for _ in wanted] == wanted
 
 
-def test_what_a_dead_driver_left_running_is_asked_for_again(
+@pytest.mark.parametrize("sampler", Sampler)
+def test_what_a_dead_driver_left_running_is_taken_up_as_the_same_trial(
+    sampler: Sampler, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = open_study(Journal.of(tmp_path))
+    first = proposer(study, tiny, sampler)
+    finish(study, first, 3)
+    cut_off = [first.ask() for _ in range(2)]
+
+    again = open_study(Journal.of(tmp_path))
+    second = proposer(again, tiny, sampler)
+    known = [(c.trial.number, c.architecture, c.costs) for c in cut_off]
+    assert [(c.trial.number, c.architecture, c.costs) for c in second.interrupted] == known
+    for candidate in second.interrupted:
+        again.tell(candidate.trial, objective_values(again, 1.0, candidate.costs))
+    finish(again, second, 3)
+    ended = counted(again.trials)
+    assert len(ended) == len({t.user_attrs["id"] for t in ended}) == 8
+    third = proposer(open_study(Journal.of(tmp_path)), tiny, sampler)
+    assert third.interrupted == []
+
+
+def test_what_was_interrupted_before_its_architecture_was_recorded_is_asked_for_again(
     tiny: SearchSpace, tmp_path: Path
 ) -> None:
     study = open_study(Journal.of(tmp_path))
     first = proposer(study, tiny)
-    finished = finish(study, first, 3)
-    cut_off = [first.ask().architecture for _ in range(2)]
+    first.enqueue([tiny.architecture(5), tiny.architecture(9)])
+    study.ask()
+    study.ask().set_user_attr("id", tiny.architecture(9).id)
 
     again = open_study(Journal.of(tmp_path))
     second = proposer(again, tiny)
-    assert [second.ask().architecture for _ in cut_off] == cut_off
-    assert not [t for t in again.trials if t.state == TrialState.WAITING]
-    assert len(counted(again.trials)) == 3
-    assert not set(finished) & {second.ask().architecture.id for _ in range(20)}
+    assert second.interrupted == []
+    assert [t.state for t in again.trials[:2]] == [TrialState.FAIL] * 2
+    assert [second.ask().architecture for _ in range(2)] == [
+        tiny.architecture(5), tiny.architecture(9)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "state"),
+    [("error", "the loss is nan", TrialState.FAIL), (EXPECTED_PERCENT, 3.0, TrialState.PRUNED)],
+)
+def test_an_outcome_that_was_recorded_ends_its_trial(
+    name: str, value: object, state: TrialState, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    study = open_study(Journal.of(tmp_path))
+    proposer(study, tiny).ask().trial.set_user_attr(name, value)
+    again = open_study(Journal.of(tmp_path))
+    assert proposer(again, tiny).interrupted == []
+    assert [t.state for t in counted(again.trials)] == [state]
 
 
 def test_a_study_goes_on_with_the_objectives_that_it_began_with(
