@@ -6,6 +6,8 @@ import re
 
 _ESCAPED_BYTE = re.compile(r"(?<!\\)((?:\\\\)*)\\udc([89a-f][0-9a-f])")
 """A byte of a name that is not UTF-8, in the form in which `repr` shows it."""
+_PASSWORDS = re.compile(r"(?i)(?<=://)([^:/@\s]*:)\S*(?=@)|([?&][^=&\s]*pass[^=&\s]*=)[^&\s]*")
+"""A password in a URL: before its `@`, or as a parameter such as `?password=`."""
 
 
 def printable(text: object) -> str:
@@ -17,6 +19,11 @@ def printable(text: object) -> str:
     """
     shown = _ESCAPED_BYTE.sub(r"\1\\x\2", str(text))
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in shown)
+
+
+def without_passwords(text: str) -> str:
+    """The text with `***` in place of the passwords in its URLs."""
+    return _PASSWORDS.sub(lambda found: f"{found[1] or found[2]}***", text)
 
 
 def _escaped(letter: str) -> str:

@@ -13,7 +13,7 @@ import typer
 
 from latency_predictor.errors import InputWarning, UserError
 from latency_predictor.interruption import exit_code_of_signal, handled
-from latency_predictor.printable import printable
+from latency_predictor.printable import printable, without_passwords
 
 BAD_INPUT = 2
 """Exit code after an error that a user can correct."""
@@ -65,9 +65,9 @@ def exit_code(work: Callable[[], int | None]) -> int:
 def _print_line(message: str) -> None:
     """Print a message to standard error in one line that any terminal can show.
 
-    Messages of torch and pyarrow may have several lines.
+    Messages of torch and pyarrow may have several lines. Passwords in URLs are not shown.
     """
-    lines = (line.strip() for line in message.split("\n"))
+    lines = (line.strip() for line in without_passwords(message).split("\n"))
     print(printable(" ".join(line for line in lines if line)), file=sys.stderr)
 
 

@@ -25,11 +25,15 @@ from rich.console import Console
 from latency_predictor.cli.console import make_console
 from latency_predictor.cli.errors import continuing, exit_code
 from latency_predictor.cli.places import check_folder
+from latency_predictor.printable import without_passwords
+from search.config.checks import check_root
 from search.config.paths import expanded
 from search.config.schema import CONFIGS, Config, ConfigError
 
 CONFIG_PATHS = ("data.root", "run.root", "latency_model", "supernet", "search.tabular")
 """Keys of `Config` whose values are paths, which Hydra must not parse."""
+STORAGE = "search.storage"
+"""Key of `Config` whose value is a URL, which Hydra must not parse either."""
 RENAMED = {
     "parent": "supernet",
     "trunk_rate": "trunk_lr",
@@ -69,7 +73,10 @@ def composed(call: str, words: Sequence[str]) -> list[Config]:
 
     `call` is the command line up to the words. Raises ConfigError.
     """
-    words = [for_hydra(word, CONFIG_PATHS) for word in words]
+    words = [for_hydra(word, (*CONFIG_PATHS, STORAGE)) for word in words]
+    # Hydra prints the words and values that it knows, so that it does not get a password.
+    urls = {without_passwords(word): word for word in words if word.startswith(f"{STORAGE}=")}
+    words = [without_passwords(word) for word in words]
     # Hydra reads the file of --experimental-rerun, also shortened, with pickle: it may run code.
     if any(word.startswith("--e") for word in words):
         raise ConfigError("--experimental-rerun: not accepted; expected overrides as key=value")
@@ -81,7 +88,11 @@ def composed(call: str, words: Sequence[str]) -> list[Config]:
     def collect(config: DictConfig) -> None:
         parsed = OmegaConf.to_object(config)
         assert isinstance(parsed, Config)
+        check_root(parsed.run.root)
         parsed.run.root = str(expanded(parsed.run.root))
+        given = urls.get(f"{STORAGE}='{parsed.search.storage}'")
+        if given:
+            parsed.search.storage = given.partition("=")[2].strip("'")
         check_folder(Path(parsed.run.root))
         found.append(parsed)
 

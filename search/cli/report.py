@@ -19,6 +19,7 @@ from search.cli.replacing import check_replaced, is_page
 
 if TYPE_CHECKING:
     from search.report.live import Versions
+    from search.storage.database import Database
 
 
 def report(
@@ -64,13 +65,13 @@ def report(
     of the best candidates are printed as well. Ctrl-C ends --watch and --serve.
     """
     from search.report.live import versions
-    from search.study.folders import find_run
+    from search.study.folders import find_database, find_run
     from search.study.journal import JOURNAL
 
     _check(runs, out, as_json, watch, serve, port)
     folders = [find_run(run, root) for run in runs]
-    journals = [folder / JOURNAL for folder in folders]
-    seen = versions(journals)
+    studies = [find_database(folder) or folder / JOURNAL for folder in folders]
+    seen = versions(studies)
     write = _writer(folders, out, root)
     page = write()
     if as_json:
@@ -79,7 +80,7 @@ def report(
     _print(folders, page)
     with _served(page, len(folders) == 1, port) if serve else nullcontext():
         if watch:
-            _watch(write, journals, seen)
+            _watch(write, studies, seen)
         elif serve:
             threading.Event().wait()
 
@@ -146,9 +147,9 @@ def _served(page: Path, of_one_run: bool, port: int | None) -> Iterator[None]:
         yield
 
 
-def _watch(write: Callable[[], Path], journals: Sequence[Path], seen: Versions) -> None:
+def _watch(write: Callable[[], Path], studies: Sequence[Path | Database], seen: Versions) -> None:
     """Rewrite the report whenever a run has changed, until Ctrl-C."""
     from search.report.live import INTERVAL_S, watch
 
     print(f"Rewriting the report at most every {INTERVAL_S:g} s. Ctrl-C ends it.", flush=True)
-    watch(write, journals, seen)
+    watch(write, studies, seen)

@@ -11,6 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from latency_predictor.printable import without_passwords
 from latency_predictor.writing import write_whole
 from search.config.bounds import check_bounds
 from search.config.schema import Config, ConfigError, PretrainConfig, ProxyConfig
@@ -23,13 +24,17 @@ from space.architecture import LEVELS
 from space.codec.precision import BRANCH_DTYPES
 
 CONFIG_FILE = "config.yaml"
-FREE_KEYS = {"run": {"name", "root"}, "search": {"trials", "workers", "address", "trial_minutes"}}
+FREE_KEYS = {
+    "run": {"name", "root"},
+    "search": {"trials", "workers", "address", "storage", "trial_minutes"},
+}
 """Keys that may change when a run is continued, by section."""
 
 
 def check_values(config: Config) -> None:
     """Raise ConfigError if any value is invalid."""
     check_bounds(config)
+    check_root(config.run.root)
     _check_proxy(config.proxy)
     _check_pretrain(config.pretrain)
     if config.search.metric not in config.proxy.metrics:
@@ -41,6 +46,15 @@ def check_values(config: Config) -> None:
     find_objectives(config)
     name = config.run.name or str(config.space.get("name"))
     check_name("run.name", name)
+
+
+def check_root(root: str) -> None:
+    """Raise ConfigError if the folder that holds all runs is given as a URL."""
+    if "://" in root:
+        raise ConfigError(
+            f"run.root={without_passwords(root)}: expected the path of a folder that is mounted on "
+            f"this machine; pictures and weights go there also if search.storage names a database"
+        )
 
 
 def check_name(key: str, name: str) -> None:

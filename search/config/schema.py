@@ -199,6 +199,11 @@ class SearchConfig:
     tabular: str | None = None
     """Table written by `benchmarks/table.py`. Scores at `proxy.steps` are read from it instead of
     training candidates."""
+    storage: str | None = None
+    """URL of a database that holds the study, `postgresql://USER@HOST/DATABASE` or
+    `mysql://USER@HOST/DATABASE`; by default the study is a journal in the run's folder. The
+    password comes from `PGPASSWORD` or `~/.pgpass`, or from `MYSQL_PWD`. A password in the URL is
+    used by this process and not written."""
     address: str | None = None
     """Address of a Ray cluster to join, such as `auto`; by default a local one is started."""
 

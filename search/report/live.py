@@ -15,9 +15,10 @@ from typing import IO, Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
 from latency_predictor.errors import UserError
+from search.storage.database import Database
 
 INTERVAL_S = 5.0
-"""Seconds between two looks at the journals, and so the shortest time between two rewritings."""
+"""Seconds between two looks at the studies, and so the shortest time between two rewritings."""
 HOST = "127.0.0.1"
 """Address of the server. Other machines cannot reach it."""
 PORTS = range(8000, 8100)
@@ -25,25 +26,35 @@ PORTS = range(8000, 8100)
 REPORT_FILES = ("*.html", "*.png", "*.svg", "front.csv", "trials.parquet")
 """Patterns of the files in a run's folder that belong to its report."""
 
-Versions = list[tuple[int, int] | None]
-"""Time of the last change in ns, and size in bytes, of each of several files; None for a file that
-does not exist."""
+Versions = list[tuple[int, ...] | None]
+"""Version of each of several studies. That of a journal is its time of the last change in ns and
+its size in bytes, or None if it does not exist. That of a database is `Database.version`."""
 
 
-def versions(journals: Iterable[Path]) -> Versions:
-    """The current versions of the journals of some runs."""
-    found = [journal.stat() if journal.exists() else None for journal in journals]
-    return [stat and (stat.st_mtime_ns, stat.st_size) for stat in found]
+def versions(studies: Iterable[Path | Database]) -> Versions:
+    """The current versions of studies, each given as its journal or database."""
+    return [_version(study) for study in studies]
 
 
-def watch(write: Callable[[], object], journals: Sequence[Path], seen: Versions) -> NoReturn:
-    """Call `write` whenever a journal differs from its version in `seen` or at the last call.
+def _version(study: Path | Database) -> tuple[int, ...] | None:
+    if isinstance(study, Database):
+        return study.version()
+    if not study.exists():
+        return None
+    stat = study.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+def watch(
+    write: Callable[[], object], studies: Sequence[Path | Database], seen: Versions
+) -> NoReturn:
+    """Call `write` whenever a study differs from its version in `seen` or at the last call.
 
     It is called at most every `INTERVAL_S`. Only an error or Ctrl-C ends this function.
     """
     while True:
         time.sleep(INTERVAL_S)
-        now = versions(journals)
+        now = versions(studies)
         if now != seen:
             write()
             seen = now

@@ -12,9 +12,10 @@ from filelock import FileLock, Timeout
 from search.config.schema import ConfigError, RunConfig
 from search.data.own_folders import mark
 from search.data.table_file import read_table
+from search.storage.database import Database
 from search.study.journal import JOURNAL, REMEDY, JournalSnapshot
 from search.study.records import RecordError, RunRecord
-from search.study.study import open_study
+from search.study.study import open_in_database, open_study
 
 ROOT = Path(RunConfig.root)
 """Folder that holds the runs by default."""
@@ -59,11 +60,23 @@ def read_study(folder: Path) -> optuna.Study:
     The study of a run that has just begun is empty. Nothing in the folder is written, neither now
     nor by changes of the study.
     """
+    database, objectives = find_database(folder), RunRecord.read(folder).goal.objectives
+    if database:
+        return open_in_database(database, objectives, reading=True)
     path = folder / JOURNAL
     if not path.is_file():
         raise RecordError(f"{path} is missing: a report needs the run's study")
     check_kept(folder)
-    return open_study(JournalSnapshot(folder), RunRecord.read(folder).goal.objectives)
+    return open_study(JournalSnapshot(folder), objectives)
+
+
+def find_database(folder: Path) -> Database | None:
+    """The study of a run in a database, or None if it is in the run's journal.
+
+    Raises ConfigError if the driver of the database is missing.
+    """
+    record = RunRecord.read(folder)
+    return Database.of(record.storage, record.study) if record.storage else None
 
 
 def check_kept(folder: Path) -> None:

@@ -20,6 +20,7 @@ from search.evaluation.scores import (
     seconds,
 )
 from search.metrics.rate_distortion import Curve, CurveError, bd_rate_percent
+from search.storage.database import Database
 from search.study.goal import objective_values
 from search.study.journal import Journal
 from search.study.objectives import bd_rate_column
@@ -68,7 +69,7 @@ class Search:
         study: optuna.Study,
         proposer: Proposer,
         evaluator: Evaluator,
-        journal: Journal,
+        journal: Journal | Database,
         anchor: Curve,
         steps: int,
         rungs: Sequence[int],
@@ -78,12 +79,12 @@ class Search:
     ) -> None:
         """Create a search.
 
-        `journal` is the journal of `study`. Training ends after `steps` steps; candidates are also
-        measured after the `rungs`, which are smaller numbers of steps. `anchor` is the
-        rate-distortion curve of the reference architecture at the end of training. `metric` is that
-        of the run's `search.metric`. `on_change` is called with two numbers of evaluations: those
-        that run, and those that wait at a rung. `on_score` is called with the architecture and
-        score of every candidate that was trained to the end.
+        `journal` is the journal of `study`, or its database. Training ends after `steps` steps;
+        candidates are also measured after the `rungs`, which are smaller numbers of steps. `anchor`
+        is the rate-distortion curve of the reference architecture at the end of training. `metric`
+        is that of the run's `search.metric`. `on_change` is called with two numbers of evaluations:
+        those that run, and those that wait at a rung. `on_score` is called with the architecture
+        and score of every candidate that was trained to the end.
         """
         self._study, self._proposer, self._evaluator = study, proposer, evaluator
         self._journal = journal

@@ -21,7 +21,7 @@ from search.study.goal import Band, Front
 from search.study.journal import REMEDY
 from search.study.objectives import BD_RATE, COSTS, bd_rate_column
 from search.study.rungs import EXPECTED_PERCENT, RUNG_RATES
-from search.study.study import PREDICTED, TAKEN_UP, counted
+from search.study.study import NAME, PREDICTED, TAKEN_UP, counted
 
 SCREEN_FILE = "screen.parquet"
 """File with the predicted costs of a sample of the architectures within the constraints."""
@@ -143,6 +143,12 @@ class RunRecord(_Record):
     its smallest and largest value over the screened architectures that meet the constraints, a
     BD-rate has None. The whole is None in a band search, and in runs of earlier versions, which
     minimised the BD-rate and the decode time."""
+
+    storage: str | None = None
+    """URL of the database that holds the study, without a password; None if the study is in the
+    journal of the run's folder."""
+    study: str = NAME
+    """Name of the study, which is unique in a database."""
 
     @property
     def goal(self) -> Front | Band:

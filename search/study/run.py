@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
+import optuna
 from rich.console import Console
 
 from latency_predictor import LatencyModel
 from latency_predictor.model import artefact
+from latency_predictor.printable import without_passwords
 from latency_predictor.writing import write_whole
 from search.config.checks import CONFIG_FILE, check_continues, check_values, write_config
 from search.config.paths import expanded
@@ -25,6 +29,7 @@ from search.evaluation.scores import Evaluator, evaluate_reference, outcome
 from search.evaluation.sources import Replayed, Trained, find_table
 from search.report.rank_fidelity import describe_fidelity
 from search.report.report import write_report
+from search.storage.database import KEY, Database
 from search.study.folders import check_kept, locked
 from search.study.goal import Band, find_band
 from search.study.journal import REMEDY, Journal, drop_torn_line
@@ -33,7 +38,17 @@ from search.study.objectives import find_objectives, selecting_metrics
 from search.study.progress import ProgressDisplay
 from search.study.records import SCREEN_FILE, ReferenceRecord, RunRecord
 from search.study.starts import first_trials
-from search.study.study import Costs, Known, Numbers, Proposer, counted, open_study
+from search.study.study import (
+    NAME,
+    Costs,
+    Known,
+    Numbers,
+    Proposer,
+    counted,
+    create_in_database,
+    open_in_database,
+    open_study,
+)
 from search.training.pretrain import SUPERNET, find_supernet
 from search.training.proxy import PROXY_VERSION, Score
 from space.architecture import Architecture
@@ -60,6 +75,7 @@ def run(config: Config, console: Console) -> Path:
             f"run.name=NAME starts another run"
         )
     check_continues(config, folder)
+    database = _database(config.search.storage, folder.name, former)
     band = find_band(config.search)
     named = config.latency_model
     latency_file = artefact.SHIPPED_MODEL if named is None else expanded(named)
@@ -85,7 +101,7 @@ def run(config: Config, console: Console) -> Path:
         screening = Screening(space, model, config.device, constraints, band)
         pool = screening.pool(numbers)
     source = Replayed(config, table) if table else _trained(config, space, folder, console)
-    record = _record(config, folder.name, space, pool, source, band, calibration)
+    record = _record(config, folder.name, space, pool, source, band, calibration, database)
     if former and former.data_digest != record.data_digest:
         raise ConfigError(
             f"the {source.data} of run '{folder.name}' have changed since it began; "
@@ -101,10 +117,33 @@ def run(config: Config, console: Console) -> Path:
     console.print(source.description, highlight=False)
     if record.fidelity:
         console.print(record.fidelity, highlight=False)
-    begun = _Run(config, folder, space, model, screening, pool, source, record)
-    with locked(folder, f"run '{folder.name}' is being continued by another process"):
+    begun = _Run(config, folder, space, model, screening, pool, source, record, database)
+    with (
+        locked(folder, f"run '{folder.name}' is being continued by another process"),
+        database.readable_errors() if database else nullcontext(),
+    ):
         _search(begun, rng, console)
     return folder
+
+
+def _database(url: str | None, name: str, former: RunRecord | None) -> Database | None:
+    """The run's study in a database, or None if it is in the run's journal.
+
+    A run that has begun keeps its study where it is: `url` may only be another address of the same
+    database. Raises ConfigError also if the database cannot be used.
+    """
+    if former and url and not former.storage:
+        raise ConfigError(
+            f"{KEY}={without_passwords(url)}: run '{name}' has its study in a journal; leave out "
+            f"{KEY} to continue it, or start another run with run.name=NAME"
+        )
+    url = url or (former.storage if former else None)
+    if url is None:
+        return None
+    database = Database.of(url, former.study if former else f"{name}-{token_hex(4)}")
+    # Report a missing permission to create tables before anything is evaluated.
+    database.storage()
+    return database
 
 
 @dataclass(frozen=True)
@@ -119,6 +158,8 @@ class _Run:
     pool: Pool
     source: Trained | Replayed
     record: RunRecord
+    database: Database | None
+    """The study, if it is in a database."""
 
     def price(self, architecture: Architecture) -> Costs | None:
         """Predicted costs of an architecture, or None if it may not be a candidate."""
@@ -162,9 +203,14 @@ def _is_complete(run: _Run, console: Console) -> bool:
     folder = run.folder
     if not (folder / CONFIG_FILE).exists():
         return False
-    check_kept(folder)
-    drop_torn_line(folder)
-    study = open_study(Journal.of(folder), run.record.goal.objectives)
+    if not run.database:
+        check_kept(folder)
+        drop_torn_line(folder)
+    study, _ = _opened(run)
+    former = RunRecord.read(folder)
+    if former.storage != run.record.storage:
+        # Reports find the database at its present address.
+        replace(former, storage=run.record.storage).write(folder)
     done = len(counted(study.get_trials(deepcopy=False)))
     if done < run.config.search.trials:
         return False
@@ -173,6 +219,15 @@ def _is_complete(run: _Run, console: Console) -> bool:
         f"search.trials=N extends it, run.name=NAME starts another."
     )
     return True
+
+
+def _opened(run: _Run) -> tuple[optuna.Study, Journal | Database]:
+    """The study of a run that has begun, and where it is stored."""
+    objectives = run.record.goal.objectives
+    if run.database:
+        return open_in_database(run.database, objectives), run.database
+    journal = Journal.of(run.folder)
+    return open_study(journal, objectives), journal
 
 
 def _evaluate(
@@ -187,8 +242,7 @@ def _evaluate(
     If the reference may be a candidate it is also recorded as a trial.
     """
     config, budget = run.config, run.config.search.trials
-    journal = Journal.of(run.folder)
-    study = open_study(journal, run.record.goal.objectives)
+    study, journal = _opened(run)
     proposer = Proposer(
         study,
         run.space,
@@ -297,6 +351,8 @@ def _begin(run: _Run) -> None:
     sample = run.pool.costs.sample(min(len(run.pool.costs), 20_000), random_state=0)
     write_whole(run.folder / SCREEN_FILE, table_bytes(sample))
     run.record.write(run.folder)
+    if run.database:
+        create_in_database(run.database, run.record.goal.objectives)
     write_config(run.config, run.folder)
 
 
@@ -308,6 +364,7 @@ def _record(
     source: Trained | Replayed,
     band: Band | None,
     calibration: str,
+    database: Database | None,
 ) -> RunRecord:
     return RunRecord(
         name=name,
@@ -326,6 +383,8 @@ def _record(
         calibration=calibration,
         band=asdict(band) if band else None,
         objectives=None if band else _ranges(find_objectives(config), pool),
+        storage=database.url if database else None,
+        study=database.study if database else NAME,
         **source.facts,
     )
 

@@ -18,8 +18,9 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.config.schema import Sampler
+from search.config.schema import ConfigError, Sampler
 from search.sampler.grey_box import START, GreyBoxSampler, Points, PoolExhausted
+from search.storage.database import KEY, Database
 from search.study.goal import objective_values
 from search.study.journal import REMEDY, Journal, JournalError, JournalSnapshot
 from search.study.objectives import PAIR, bd_rate_column
@@ -114,6 +115,38 @@ def _check_trials(study: optuna.Study, journal: Journal | JournalSnapshot) -> No
         if missing := TRIAL_ATTRS - trial.user_attrs.keys():
             what = f"trial {trial.number} lacks its {min(missing)}"
             raise JournalError(f"{journal.path}: is broken, {what}; {REMEDY}")
+
+
+def create_in_database(database: Database, objectives: Sequence[str]) -> None:
+    """Create a study that minimises `objectives` in a database. Raises ConfigError."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with database.readable_errors():
+        study = optuna.create_study(
+            study_name=database.study,
+            storage=database.storage(),
+            directions=["minimize"] * len(objectives),
+        )
+        _name_metrics(study, objectives)
+
+
+def open_in_database(
+    database: Database, objectives: Sequence[str], reading: bool = False
+) -> optuna.Study:
+    """Open the study of a database, which minimises `objectives`, perhaps only for `reading`.
+
+    Raises ConfigError if the database cannot be reached, or lacks the study.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with database.readable_errors():
+            study = optuna.load_study(study_name=database.study, storage=database.storage(reading))
+            _name_metrics(study, objectives)
+    except KeyError:
+        raise ConfigError(
+            f"{KEY}={database.url}: has no study '{database.study}'; expected the database that "
+            f"the run began with, also by another name of its host"
+        ) from None
+    return study
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
