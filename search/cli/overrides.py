@@ -73,10 +73,8 @@ def composed(call: str, words: Sequence[str]) -> list[Config]:
 
     `call` is the command line up to the words. Raises ConfigError.
     """
+    _check_password(words)
     words = [for_hydra(word, (*CONFIG_PATHS, STORAGE)) for word in words]
-    # Hydra prints the words and values that it knows, so that it does not get a password.
-    urls = {without_passwords(word): word for word in words if word.startswith(f"{STORAGE}=")}
-    words = [without_passwords(word) for word in words]
     # Hydra reads the file of --experimental-rerun, also shortened, with pickle: it may run code.
     if any(word.startswith("--e") for word in words):
         raise ConfigError("--experimental-rerun: not accepted; expected overrides as key=value")
@@ -90,9 +88,6 @@ def composed(call: str, words: Sequence[str]) -> list[Config]:
         assert isinstance(parsed, Config)
         check_root(parsed.run.root)
         parsed.run.root = str(expanded(parsed.run.root))
-        given = urls.get(f"{STORAGE}='{parsed.search.storage}'")
-        if given:
-            parsed.search.storage = given.partition("=")[2].strip("'")
         check_folder(Path(parsed.run.root))
         found.append(parsed)
 
@@ -199,6 +194,18 @@ def names_of(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         yield prefix + key
         if isinstance(value, Mapping):
             yield from names_of(value, f"{prefix}{key}.")
+
+
+def _check_password(words: Sequence[str]) -> None:
+    """Raise ConfigError for a password on the command line, which Ray writes to its logs."""
+    for word in words:
+        hidden = without_passwords(word)
+        if word.lstrip("+").startswith(f"{STORAGE}=") and word != hidden:
+            raise ConfigError(
+                f"{hidden}: Ray's logs and the list of processes would show the password; expected "
+                f"it in PGPASSWORD, ~/.pgpass or MYSQL_PWD, or {STORAGE}='${{oc.env:NAME}}' with "
+                f"the URL in a variable NAME"
+            )
 
 
 def _check_space(words: Sequence[str]) -> None:

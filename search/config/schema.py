@@ -202,8 +202,8 @@ class SearchConfig:
     storage: str | None = None
     """URL of a database that holds the study, `postgresql://USER@HOST/DATABASE` or
     `mysql://USER@HOST/DATABASE`; by default the study is a journal in the run's folder. The
-    password comes from `PGPASSWORD` or `~/.pgpass`, or from `MYSQL_PWD`. A password in the URL is
-    used by this process and not written."""
+    password comes from `PGPASSWORD` or `~/.pgpass`, or from `MYSQL_PWD`. A URL that contains one
+    comes from a variable, as `${oc.env:NAME}`; the password is used by this process alone."""
     address: str | None = None
     """Address of a Ray cluster to join, such as `auto`; by default a local one is started."""
 

@@ -223,14 +223,17 @@ class TestErrors:
     ("words", "code"),
     [
         (["run", "+space=pico_tiny", "search.storage=postgresql://a:geheim@127.0.0.1:1/d"], 2),
-        (["run", "+space=pico_tiny", "search.storage=mongodb://a:geheim@127.0.0.1:1/d"], 2),
+        (["run", "+space=pico_tiny", "search.storage='postgresql://a:geheim@127.0.0.1:1/d'"], 2),
+        (["run", "+space=pico_tiny", "++search.storage=mongodb://a:geheim@127.0.0.1:1/d"], 2),
+        (["run", "+space=pico_tiny", "search.storage=${oc.env:NAME}"], 2),
+        (["run", "--cfg", "job", "+space=pico_tiny", "search.storage=${oc.env:NAME}"], 0),
         (["run", "+space=pico_tiny", "search.storge=postgresql://a:geheim@127.0.0.1:1/d"], 2),
         (["run", "search.storage=postgresql://a:geheim@127.0.0.1:1/d"], 2),
         (["run", "+space=pico_tiny", "postgresql://a:geheim@127.0.0.1:1/d"], 2),
         (["run", "+space=pico_tiny", "run.root=s3://a:geheim@bucket/runs"], 2),
         (
             ["run", "--cfg", "job", "+space=pico_tiny", "search.storage=postgresql://a:geheim@h/d"],
-            0,
+            2,
         ),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
@@ -243,6 +246,7 @@ def test_commands_print_no_password(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAME", "postgresql://a:geheim@127.0.0.1:1/d")
     assert main(words) == code
     printed = capsys.readouterr()
     assert "geheim" not in printed.out + printed.err
