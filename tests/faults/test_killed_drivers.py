@@ -18,12 +18,13 @@ from search.study.journal import JOURNAL
 from search.study.rungs import RUNG_RATES
 from search.study.study import counted
 
-TRIALS = 14
+TRIALS = 10
 PATIENCE_S = 600
 COMMAND = [
     sys.executable, "-W", "ignore", "-m", "search", "run", "+space=pico_tiny", "proxy=tiny",
-    "search.start_trials=3", "data.train_crops=16", "data.select_crops=2", "proxy.steps=6",
-    "proxy.rungs=[0,3]", f"search.trials={TRIALS}", "search.workers=2",
+    "search.start_trials=3", "data.train_crops=8", "data.select_crops=2", "proxy.steps=3",
+    "proxy.rungs=[0,1]", "search.metric=psnr", "proxy.metrics=[psnr]", "search.workers=2",
+    f"search.trials={TRIALS}",
 ]  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def test_nothing_that_was_begun_is_lost(tmp_path: Path) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
     whole.mkdir()
-    for measurements in (3, 4, 3):
+    for measurements in (3, 3, 3):
         kill_after(measurements, killed)
     study = finish(killed)
     run = killed / "results/pico_tiny"
