@@ -60,14 +60,13 @@ def read_study(folder: Path) -> optuna.Study:
     The study of a run that has just begun is empty. Nothing in the folder is written, neither now
     nor by changes of the study.
     """
-    database, objectives = find_database(folder), RunRecord.read(folder).goal.objectives
-    if database:
-        return open_in_database(database, objectives, reading=True)
+    if database := find_database(folder):
+        return open_in_database(database, reading=True)
     path = folder / JOURNAL
     if not path.is_file():
         raise RecordError(f"{path} is missing: a report needs the run's study")
     check_kept(folder)
-    return open_study(JournalSnapshot(folder), objectives)
+    return open_study(JournalSnapshot(folder), RunRecord.read(folder).goal.objectives)
 
 
 def find_database(folder: Path) -> Database | None:

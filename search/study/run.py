@@ -223,11 +223,10 @@ def _is_complete(run: _Run, console: Console) -> bool:
 
 def _opened(run: _Run) -> tuple[optuna.Study, Journal | Database]:
     """The study of a run that has begun, and where it is stored."""
-    objectives = run.record.goal.objectives
     if run.database:
-        return open_in_database(run.database, objectives), run.database
+        return open_in_database(run.database), run.database
     journal = Journal.of(run.folder)
-    return open_study(journal, objectives), journal
+    return open_study(journal, run.record.goal.objectives), journal
 
 
 def _evaluate(

@@ -91,10 +91,14 @@ def open_study(
             directions=["minimize"] * len(objectives),
         )
     if study.metric_names is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(list(objectives))
+        _name_metrics(study, objectives)
     return study
+
+
+def _name_metrics(study: optuna.Study, objectives: Sequence[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(objectives))
 
 
 def _replayed(journal: Journal | JournalSnapshot) -> optuna.Study:
@@ -129,24 +133,20 @@ def create_in_database(database: Database, objectives: Sequence[str]) -> None:
         _name_metrics(study, objectives)
 
 
-def open_in_database(
-    database: Database, objectives: Sequence[str], reading: bool = False
-) -> optuna.Study:
-    """Open the study of a database, which minimises `objectives`, perhaps only for `reading`.
+def open_in_database(database: Database, reading: bool = False) -> optuna.Study:
+    """Open the study of a database, perhaps only for `reading`.
 
     Raises ConfigError if the database cannot be reached, or lacks the study.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with database.readable_errors():
-            study = optuna.load_study(study_name=database.study, storage=database.storage(reading))
-            _name_metrics(study, objectives)
+            return optuna.load_study(study_name=database.study, storage=database.storage(reading))
     except KeyError:
         raise ConfigError(
             f"{KEY}={database.url}: has no study '{database.study}'; expected the database that "
             f"the run began with, also by another name of its host"
         ) from None
-    return study
 
 
 def counted(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:

@@ -51,10 +51,10 @@ class InDatabase:
         return self.open()
 
     def open(self) -> optuna.Study:
-        return open_in_database(self.place, PAIR)
+        return open_in_database(self.place)
 
     def read(self) -> optuna.Study:
-        return open_in_database(self.place, PAIR, reading=True)
+        return open_in_database(self.place, reading=True)
 
 
 Store = InJournal | InDatabase
