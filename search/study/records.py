@@ -227,11 +227,16 @@ def trial_row(trial: FrozenTrial, objectives: Sequence[str], metric: str) -> dic
         **{f"curve_{name}": values for name, values in attrs.get("curve", {}).items()},
         "train_s": seconds.get("train"),
         "score_s": seconds.get("score"),
-        "started": datetime.fromisoformat(again) if again else trial.datetime_start,
+        "started": _local(again) if again else trial.datetime_start,
         "finished": trial.datetime_complete,
         **trial.params,
         "architecture": attrs["architecture"],
     }
+
+
+def _local(time: str) -> datetime:
+    """A time in ISO 8601 as Optuna gives times: local and without a time zone."""
+    return datetime.fromisoformat(time).astimezone().replace(tzinfo=None)
 
 
 def _bd_rate(trial: FrozenTrial, objectives: Sequence[str], metric: str) -> float:

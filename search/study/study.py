@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -40,7 +40,7 @@ PREDICTED = "predicted"
 and standard deviation of each BD-rate that is an objective, by column, in percent."""
 
 TAKEN_UP = "taken_up"
-"""User attribute of a trial that an earlier process began: the local time, in ISO 8601, at which a
+"""User attribute of a trial that an earlier process began: the UTC time, in ISO 8601, at which a
 process last took it up again."""
 
 TRIAL_ATTRS = {"id", "architecture", "costs"}
@@ -277,7 +277,7 @@ class Proposer:
         """The candidate of a trial that another process asked for."""
         # Optuna has no other way to a trial of another process that it would not ask for.
         trial = Trial(self._study, frozen._trial_id)
-        trial.set_user_attr(TAKEN_UP, datetime.now().isoformat())
+        trial.set_user_attr(TAKEN_UP, datetime.now(UTC).isoformat())
         architecture = Architecture.from_json(frozen.user_attrs["architecture"])
         return Candidate(trial, architecture, frozen.user_attrs["costs"])
 
