@@ -76,6 +76,7 @@ def test_a_worker_that_dies_once_costs_nothing(
     assert handle.deaths == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_always_dies_fails_its_candidate_alone(
     ray_here: None, crops: Crops, architectures: list[Architecture]
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_worker_that_always_dies_fails_its_candidate_alone(
     assert evaluator.score(handles[1]).steps == 0
 
 
+@pytest.mark.slow
 def test_an_error_is_the_reason(
     ray_here: None, crops: Crops, architectures: list[Architecture]
 ) -> None:

@@ -39,6 +39,7 @@ def low_threshold(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.mark.slow
 def test_it_fails_alone_with_its_peak(
     low_threshold: None, capfd: pytest.CaptureFixture[str]
 ) -> None:

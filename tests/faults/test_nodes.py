@@ -59,6 +59,7 @@ def node_id(node: Any) -> str:
     return str(node.node_id)
 
 
+@pytest.mark.slow
 def test_nodes_that_join_are_used_and_those_that_die_cost_nothing(cluster: Cluster) -> None:
     first, second, third, _ = architectures_of_tiny()
     evaluator = evaluator_of(random_crops(), {a.id: lambda: time.sleep(6) for a in (first, second)})
@@ -91,6 +92,7 @@ def test_a_node_without_the_project_is_named_and_avoided(
     assert len(said) == 1
 
 
+@pytest.mark.slow
 def test_another_version_of_the_project_is_not_used(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +104,7 @@ def test_another_version_of_the_project_is_not_used(
     nodes_module.project_version.cache_clear()
 
 
+@pytest.mark.slow
 def test_results_on_a_dead_node_are_computed_again(cluster: Cluster) -> None:
     first, *_ = architectures_of_tiny()
     cluster.add_node(num_cpus=1)
