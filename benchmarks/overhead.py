@@ -82,7 +82,7 @@ def idle_evaluator(trained: Trained, console: Console) -> Iterator[Evaluator]:
     config = trained.config
     start_ray(None, config.search.workers)
     try:
-        nodes = Nodes("CPU", console.print)
+        nodes = Nodes("CPU", (), console.print)
         nodes.wait()
         yield IdleEvaluator((), config.proxy, config.search, config.run.seed, nodes)
     finally:

@@ -36,7 +36,7 @@ def decode(
 
     check_png(out)
     check_file(out, file, model)
-    check_output(out, is_decoded, "RGB picture of 8 bits as decode writes it", force)
+    check_output(out, is_decoded, "picture that decode wrote", force)
     codec = load_model(model)
     data = file.read_bytes()
     with naming(file, BitstreamError), naming(model, ModelError):

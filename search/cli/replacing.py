@@ -18,7 +18,7 @@ Force = Annotated[
 ]
 HEAD_BYTES = 4096
 """Number of bytes at the start of a file by which its kind is recognised."""
-PNG_START, RGB_OF_8_BITS = b"\x89PNG\r\n\x1a\n", b"\x08\x02"
+PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 def is_coded(head: bytes) -> bool:
@@ -29,8 +29,10 @@ def is_coded(head: bytes) -> bool:
 
 
 def is_decoded(head: bytes) -> bool:
-    """Whether a file that starts with `head` may be one of `decode`: an RGB PNG of 8 bits."""
-    return head.startswith(PNG_START) and head[24:26] == RGB_OF_8_BITS
+    """Whether a file that starts with `head` is a PNG that this package wrote."""
+    from search.data.images import SOFTWARE
+
+    return head.startswith(PNG_START) and b"Software\0" + SOFTWARE.encode() in head
 
 
 def is_model(head: bytes) -> bool:

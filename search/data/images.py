@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from latency_predictor.writing import write_whole
 from search.data import exif
@@ -31,6 +32,8 @@ from search.data.tiff import open_tiff
 
 __all__ = ["Decoded", "ImageError", "TransparentError", "check_png", "read_rgb", "write_png"]
 
+SOFTWARE = "codec-search"
+"""Entry `Software` of the PNGs that are written, by which `decode` knows its own files."""
 READABLE = "PNG, JPEG, WebP, TIFF, HEIC or AVIF"
 """The accepted formats as named in messages."""
 MODES = {"1": "L", "L": "L", "LA": "L", "CMYK": "CMYK"}
@@ -90,8 +93,9 @@ def write_png(pixels: NDArray[np.uint8], path: Path) -> None:
     Raises ImageError if the suffix is not .png, and OSError if the file cannot be written.
     """
     check_png(path)
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
+    file, about = BytesIO(), PngInfo()
+    about.add_text("Software", SOFTWARE)
+    Image.fromarray(pixels).save(file, "PNG", pnginfo=about)
     write_whole(path, file.getvalue())
 
 

@@ -62,8 +62,11 @@ def _separate(data: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
 
 
 def _profile(segments: list[bytes]) -> bytes | None:
-    """The ICC profile in segments that have its parts in any order; None if parts are missing."""
-    parts = sorted(part[len(PROFILE) :] for part in segments if part.startswith(PROFILE))
+    """The ICC profile in segments that have its parts in any order; None if parts are missing.
+
+    Some programs store it twice.
+    """
+    parts = sorted({part[len(PROFILE) :] for part in segments if part.startswith(PROFILE)})
     # Each part begins with its number and the number of all parts.
     whole = bool(parts) and parts[0][1:2] == bytes((min(len(parts), 255),))
     return b"".join(part[2:] for part in parts) if whole else None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
 
 MARKER = ".codec-search"
@@ -22,10 +23,29 @@ UNMARKED = (
 runs, promoted models, benches and supernets. A folder needs all names of one set."""
 
 
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+"""Suffixes of pictures, in lower case."""
+
+
+class FolderError(UserError):
+    """A folder cannot be one that a command writes."""
+
+
 def mark(folder: Path) -> None:
-    """Mark a folder as written by a command. Raises OSError if it cannot be written."""
-    if not (folder / MARKER).exists():
-        write_whole(folder / MARKER, MARKER_TEXT.encode())
+    """Mark a folder as written by a command.
+
+    Raises OSError if it cannot be written, and FolderError if it has pictures that no command
+    wrote, since the mark would hide them.
+    """
+    if (folder / MARKER).exists():
+        return
+    for path in foreign_files(folder):
+        if path.suffix.lower() in SUFFIXES:
+            raise FolderError(
+                f"{folder}: has pictures that codec-search did not write, such as "
+                f"{path.relative_to(folder)}; expected a folder without pictures, or a new one"
+            )
+    write_whole(folder / MARKER, MARKER_TEXT.encode())
 
 
 def is_own(names: set[str]) -> bool:

@@ -25,9 +25,8 @@ from search.config.paths import expanded
 from search.data import shipped_crops
 from search.data.crop_cache import Prepared, cached
 from search.data.images import Decoded, ImageError, TransparentError, read_rgb
-from search.data.own_folders import foreign_files, is_own
+from search.data.own_folders import MARKER, SUFFIXES, foreign_files, is_own
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 BUILT_IN_PHOTOGRAPHS = {
     "skimage.data": (
         "astronaut.png",
@@ -202,8 +201,8 @@ def find_photographs(root: str | None) -> list[Path]:
         raise DataError(f"{_where(root)}: {kind}")
     if is_own({path.name for path in folder.iterdir()}):
         raise DataError(
-            f"{_where(root)}: was written by codec-search, and holds no photographs; expected "
-            "another folder"
+            f"{_where(root)}: was written by codec-search (it has a file {MARKER} or a run's "
+            "files), so that pictures in it are not taken for photographs; expected another folder"
         )
     paths = sorted(p for p in foreign_files(folder) if p.suffix.lower() in SUFFIXES and p.is_file())
     if not paths:

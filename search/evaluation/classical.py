@@ -67,7 +67,7 @@ def submit_classical(crops: Crops, metrics: Sequence[str]) -> Any:
     return task.remote(crops, tuple(metrics))
 
 
-@ray.remote(num_cpus=0, max_retries=1)
+@ray.remote(num_cpus=0, max_retries=0)
 def _measure_classical(crops: Crops, metrics: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     torch.set_num_threads(1)
     codecs = {name: anchor(name) for name in QUALITIES}

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 import ray
+from ray._private.services import canonicalize_bootstrap_address
 from ray.exceptions import AuthenticationError
 
 from latency_predictor.interruption import own_handler
@@ -37,16 +38,30 @@ def start_ray(address: str | None, workers: int | None = None, key: str = "addre
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         _init(num_cpus=workers, include_dashboard=False, _temp_dir=short_folder())
         return
-    check_address(key, address)
+    check_address(key, _found(key) if address == "auto" else address)
     with _kept_stderr() as said:
         try:
             _init(address=address)
-        except (AuthenticationError, ConnectionError, ValueError) as error:
+        # A cluster with another version of Ray or Python is a RuntimeError.
+        except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:
             said.seek(0)
-            why = str(error).splitlines()[0].rstrip(".")
+            why = one_line(error)
             if isinstance(error, AuthenticationError) or "InvalidAuthToken" in said.read():
                 why = f"the cluster lets nobody join without its token; {TOKEN}"
             raise ConfigError(f"{key}={address}: cannot be joined: {why}") from error
+
+
+def _found(key: str) -> str:
+    """The address that Ray finds for `auto`: that of RAY_ADDRESS, or of the last cluster here."""
+    try:
+        return canonicalize_bootstrap_address("auto") or "local"
+    except (ConnectionError, ValueError) as error:
+        raise ConfigError(f"{key}=auto: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error, whose lines are joined."""
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _init(address: str = "local", **settings: Any) -> None:

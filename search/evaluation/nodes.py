@@ -55,7 +55,13 @@ def project_version() -> str:
 
 
 @ray.remote(num_cpus=0, max_retries=0)
-def _version() -> str:
+def _version(metrics: tuple[str, ...]) -> str:
+    """The version on this node. Raises what an evaluation would raise for want of a package."""
+    import search.training.proxy  # noqa: F401
+    from search.metrics import find_metric
+
+    for name in metrics:
+        find_metric(name)
     return project_version()
 
 
@@ -80,6 +86,8 @@ class Nodes:
 
     resource: Resource
     """What an evaluation needs one of."""
+    metrics: tuple[str, ...]
+    """Metrics that a node must be able to measure."""
     notify: Callable[[str], None]
     """Called with one sentence for the user about each node that cannot be used."""
     _nodes: dict[str, Node] = field(default_factory=dict)
@@ -137,7 +145,7 @@ class Nodes:
             name=about["NodeManagerAddress"],
             slots=int(resources.get(self.resource, 0)),
             memory=resources.get("memory", 0.0),
-            answer=_asked(about["NodeID"]),
+            answer=self._asked(about["NodeID"]),
         )
 
     def _compare(self) -> None:
@@ -152,7 +160,7 @@ class Nodes:
                 node.refusal = _refusal(answer)
             except RayError:
                 # Its worker died, or the node itself did, which the next look will tell.
-                node.answer = _asked(identity)
+                node.answer = self._asked(identity)
                 continue
             node.answer = None
             if node.refusal:
@@ -174,8 +182,18 @@ class Nodes:
         """Ask every node again for its version, since a task could not begin on one of them."""
         for identity, node in self._nodes.items():
             if not node.refusal:
-                node.answer = node.answer or _asked(identity)
+                node.answer = node.answer or self._asked(identity)
         self._looked = -LOOK_S
+
+    def _asked(self, identity: str) -> Any:
+        """Ray reference to the version of the project on a node."""
+        there = NodeAffinitySchedulingStrategy(identity, soft=False)
+        return cast("Any", _version).options(scheduling_strategy=there).remote(self.metrics)
+
+    @property
+    def usable(self) -> set[str]:
+        """Ids of the nodes that have not been refused."""
+        return {i for i, node in self._nodes.items() if not node.refusal}
 
     @property
     def ready(self) -> dict[str, Node]:
@@ -184,7 +202,10 @@ class Nodes:
 
     def is_alive(self, identity: str) -> bool:
         """Whether Ray counts a node among those that are alive."""
-        return any(node["NodeID"] == identity and node["Alive"] for node in ray.nodes())
+        # Without the head, Ray would wait for ever.
+        return head_answers() and any(
+            node["NodeID"] == identity and node["Alive"] for node in ray.nodes()
+        )
 
     @property
     def slots(self) -> int:
@@ -202,12 +223,6 @@ class Nodes:
         return {NODE_ID: f"in({','.join(self.ready)})"}
 
 
-def _asked(identity: str) -> Any:
-    """Ray reference to the version of the project on a node."""
-    there = NodeAffinitySchedulingStrategy(identity, soft=False)
-    return cast("Any", _version).options(scheduling_strategy=there).remote()
-
-
 def _refusal(answer: Any) -> str | None:
     """Why a node with this answer cannot be used, or None if it can.
 
@@ -216,12 +231,12 @@ def _refusal(answer: Any) -> str | None:
     try:
         theirs = ray.get(answer)
     except RayTaskError as error:
-        return _last_line(error.cause)
+        return last_line(error.cause)
     ours = project_version()
     return None if theirs == ours else f"it has version {theirs} of this project, not {ours}"
 
 
-def _last_line(cause: BaseException) -> str:
+def last_line(cause: BaseException) -> str:
     """The most telling line of an error: that of the last exception in the text of a traceback."""
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     named = [line for line in lines if line.split(":")[0].endswith(("Error", "Exception"))]

@@ -31,6 +31,9 @@ from search.training.start import initialisation_of
 from space.architecture import Architecture
 from space.codec.supernet import Supernet
 
+CLASSICAL_S = 600.0
+"""Longest wait for the curves of the classical codecs after the search has ended, in seconds."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -102,7 +105,7 @@ class Trained:
         yield
         try:
             with console.status("Measuring JPEG, WebP and AVIF"):
-                record = ClassicalRecord(**ray.get(task))
+                record = ClassicalRecord(**ray.get(task, timeout=CLASSICAL_S))
         except RayError as error:
             cause = error.cause if isinstance(error, RayTaskError) else error
             why = f"{type(cause).__name__}: {cause}".splitlines()[0]

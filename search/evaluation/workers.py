@@ -21,7 +21,7 @@ from search.config.schema import ProxyConfig, SearchConfig
 from search.data.photographs import Crops, Photographs
 from search.evaluation.cluster import has_gpus
 from search.evaluation.memory import memory_bytes
-from search.evaluation.nodes import Nodes, NoNodes
+from search.evaluation.nodes import Nodes, NoNodes, last_line
 from search.evaluation.scores import EvaluationFailed
 from search.training.proxy import ProxyTraining, Score, begin, score_training
 from search.training.start import Start
@@ -33,9 +33,15 @@ FAULTS = 5
 """Number of times that the cluster may fail to begin one evaluation before the run stops."""
 POLL_S = 0.5
 """Longest wait for a score, in seconds, before the search loop continues."""
-PATIENCE, SHORTEST_LIMIT_S = 10, 600.0
+PATIENCE, SHORTEST_LIMIT_S, FIRST_LIMIT_S = 10, 600.0, 6 * 3600.0
 """By default an evaluation may take `PATIENCE` times as long as the longest one so far, and at
-least `SHORTEST_LIMIT_S` seconds."""
+least `SHORTEST_LIMIT_S` seconds. Before any has ended it may take `FIRST_LIMIT_S` seconds."""
+BEGIN_S = 600.0
+"""Seconds after which an evaluation that has not begun is given to Ray again."""
+STATE_S = 30.0
+"""Longest wait for the state of a training that another stage continues, in seconds."""
+PAUSE_S = 30.0
+"""Time between two looks, in seconds, from which this process is taken to have been suspended."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,9 @@ class Stage:
     place: Place | None = None
     """Where it runs, once it has begun there."""
     since: float = 0.0
-    """Time at which it began there."""
-    deaths: int = 0
-    """Number of workers that died with it."""
+    """Time at which it began there, or was given to Ray."""
+    crashes: list[str] = field(default_factory=list)
+    """Ids of the nodes of the workers that died with it."""
     faults: int = 0
     """Number of times that the cluster failed it."""
     outcome: Score | EvaluationFailed | None = None
@@ -86,6 +92,8 @@ class RayEvaluator:
     nodes: Nodes
     _longest: dict[int, float] = field(default_factory=dict)
     """Longest time in seconds that any stage has taken, by the stage's number."""
+    _looked: float = field(default_factory=time.monotonic)
+    """Time of the last look at running stages."""
 
     @classmethod
     def share(
@@ -103,7 +111,7 @@ class RayEvaluator:
         none can.
         """
         data = tuple(ray.put(x) for x in (photographs.train, photographs.select, start))
-        nodes = Nodes("GPU" if has_gpus() else "CPU", notify)
+        nodes = Nodes("GPU" if has_gpus() else "CPU", proxy.metrics, notify)
         nodes.wait()
         return cls(data, proxy, search, seed, nodes)
 
@@ -120,7 +128,8 @@ class RayEvaluator:
 
     def resume(self, handle: Stage) -> Stage:
         """Start the stage after the finished stage `handle` of the same evaluation."""
-        training = next(handle.results)
+        ready, _ = ray.wait([handle.results], timeout=STATE_S)
+        training = next(handle.results) if ready else handle.architecture
         return self._stage(handle.number + 1, handle.architecture, training)
 
     def _stage(self, number: int, architecture: Architecture, begun: Any) -> Stage:
@@ -130,7 +139,10 @@ class RayEvaluator:
 
     def _give(self, stage: Stage) -> None:
         """Give a stage to Ray, unless no node is ready for it now."""
-        stage.results, stage.place = None, None
+        if stage.results:
+            # Ray lets a task run on although nobody waits for it.
+            ray.cancel(stage.results, force=True)
+        stage.results, stage.place, stage.since = None, None, time.monotonic()
         stage.nodes = frozenset(self.nodes.ready)
         if not stage.nodes:
             return
@@ -152,12 +164,14 @@ class RayEvaluator:
         can evaluate candidates.
         """
         self.nodes.look()
+        self._allow_for_pause(running)
         for stage in running:
-            if not stage.place and not stage.nodes & self.nodes.ready.keys():
+            if not stage.place and not stage.nodes & self.nodes.usable:
                 self._give(stage)
         given = {stage.results: stage for stage in running if stage.results and not stage.outcome}
         if given:
-            ready, _ = ray.wait(list(given), timeout=POLL_S, fetch_local=False)
+            ray.wait(list(given), timeout=POLL_S, fetch_local=False)
+            ready, _ = ray.wait(list(given), num_returns=len(given), timeout=0, fetch_local=False)
             for results in ready:
                 self._take(given[results])
         else:
@@ -165,6 +179,14 @@ class RayEvaluator:
         for stage in running:
             self._limit(stage)
         return [stage for stage in running if stage.outcome]
+
+    def _allow_for_pause(self, running: Sequence[Stage]) -> None:
+        """Leave the time out of account for which this process was suspended, as by Ctrl-Z."""
+        paused_s = time.monotonic() - self._looked
+        if paused_s > PAUSE_S:
+            for stage in running:
+                stage.since += paused_s
+        self._looked = time.monotonic()
 
     def _take(self, stage: Stage) -> None:
         """Take what a stage reports: its place, its score or an error."""
@@ -184,14 +206,19 @@ class RayEvaluator:
         """Repeat a stage after an error, or fail it if the error is the candidate's own."""
         if stage.place and isinstance(error, RayTaskError):
             cause = error.cause
-            stage.outcome = EvaluationFailed(f"{type(cause).__name__}: {cause}")
+            said = str(cause).strip().partition("\n")[0]
+            stage.outcome = EvaluationFailed(f"{type(cause).__name__}: {said}")
             return
         own = isinstance(error, WorkerCrashedError | OutOfMemoryError)
         if stage.place and own and self.nodes.is_alive(stage.place.node):
-            stage.deaths += 1
+            stage.crashes.append(stage.place.node)
+            # A node may be dead before the cluster knows it.
+            deaths = sum(map(self.nodes.is_alive, stage.crashes))
             if isinstance(error, OutOfMemoryError):
-                stage.memory *= 2
-            if stage.deaths > RETRIES:
+                # On the last try it has a node for itself, so that it is not ended for another.
+                last = deaths == RETRIES
+                stage.memory = self.nodes.largest_memory if last else 2 * stage.memory
+            if deaths > RETRIES:
                 stage.outcome = EvaluationFailed(_death(stage, error))
                 return
         else:
@@ -199,8 +226,8 @@ class RayEvaluator:
             if stage.faults > FAULTS:
                 raise NoNodes(
                     f"the Ray cluster failed {stage.faults} times to evaluate "
-                    f"{stage.architecture.id} ({type(error).__name__}: {str(error).strip()}); the "
-                    "same command continues once the cluster is mended"
+                    f"{stage.architecture.id} ({last_line(error)}); the same command continues "
+                    "once the cluster is mended"
                 )
             # What an earlier stage left on a node may be lost with the node.
             stage.begun = stage.architecture
@@ -209,23 +236,29 @@ class RayEvaluator:
         self._give(stage)
 
     def _limit(self, stage: Stage) -> None:
-        """Fail a stage that takes too long, and kill its worker, which may be stopped or hang."""
-        limit_s = self._limit_s(stage)
-        if stage.outcome or not stage.place or limit_s is None:
+        """Fail a stage that takes too long, and kill its worker, which may be stopped or hang.
+
+        A stage that does not begin is given to Ray again.
+        """
+        limit_s, taken_s = self._limit_s(stage), time.monotonic() - stage.since
+        if stage.outcome:
             return
-        if time.monotonic() - stage.since > limit_s:
+        if not stage.place:
+            if stage.results and taken_s > BEGIN_S:
+                self._give(stage)
+        elif taken_s > limit_s:
             _kill_worker(stage.place)
             stage.outcome = EvaluationFailed(
                 f"took longer than {limit_s / 60:.3g} min; search.trial_minutes=N sets another "
                 "limit"
             )
 
-    def _limit_s(self, stage: Stage) -> float | None:
-        """Longest time in seconds that a stage may take; None before one like it was measured."""
+    def _limit_s(self, stage: Stage) -> float:
+        """Longest time in seconds that a stage may take."""
         if self.search.trial_minutes is not None:
             return 60 * self.search.trial_minutes
         if stage.number not in self._longest:
-            return None
+            return FIRST_LIMIT_S
         # A stage that is repeated elsewhere repeats the steps of the earlier stages as well.
         longest_s = sum(s for number, s in self._longest.items() if number <= stage.number)
         return max(SHORTEST_LIMIT_S, PATIENCE * longest_s)
@@ -246,11 +279,11 @@ class RayEvaluator:
 def _death(stage: Stage, error: RayError) -> str:
     """Why an evaluation failed whose workers died."""
     if not isinstance(error, OutOfMemoryError):
-        return f"its worker died {stage.deaths} times"
+        return f"its worker died {len(stage.crashes)} times"
     pid = stage.place.pid if stage.place else 0
     used = re.search(rf"pid={pid}, actual memory used=([\d.]+) ?GB", str(error))
     peak = f", the last time at {used[1]} GB" if used else ""
-    return f"needs more memory than there is: its worker was ended {stage.deaths} times{peak}"
+    return f"needs more memory than there is: its worker was ended {len(stage.crashes)} times{peak}"
 
 
 def _kill_worker(place: Place) -> None:

@@ -109,8 +109,10 @@ class Database:
         arguments = self._login | self._kind.timeouts
         with self.readable_errors():
             engine = create_engine(self._address, poolclass=NullPool, connect_args=arguments)
-            with engine.connect():
-                pass
+            try:
+                engine.connect().close()
+            except UnicodeError as error:  # of a host's name
+                raise ConfigError(f"{KEY}={printable(self.url)}: {self._why(error)}") from None
 
     def storage(self, reading: bool = False) -> RDBStorage:
         """Optuna's storage. Its tables are created if they do not exist, unless only for `reading`.
@@ -149,7 +151,7 @@ class Database:
         """Convert errors of the database in the block to ConfigError with one line."""
         try:
             yield
-        except (SQLAlchemyError, StorageInternalError, UnicodeError) as error:
+        except (SQLAlchemyError, StorageInternalError) as error:
             cause = error.__cause__ if isinstance(error, StorageInternalError) else error
             raise ConfigError(f"{KEY}={printable(self.url)}: {self._why(cause)}") from None
 

@@ -42,13 +42,13 @@ def find_run(name: str, root: Path = ROOT) -> Path:
 def locked(folder: Path, busy: str) -> Iterator[None]:
     """Create a folder, lock it and mark it as written by a command.
 
-    Raises ConfigError(busy) if another process holds the lock, and OSError if the folder cannot be
-    written.
+    Raises ConfigError(busy) if another process holds the lock, OSError if the folder cannot be
+    written, and FolderError if it has pictures that no command wrote.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    mark(folder)
     try:
         with FileLock(folder / ".lock", timeout=0):
-            mark(folder)
             yield
     except Timeout:
         raise ConfigError(busy) from None

@@ -253,8 +253,8 @@ class Proposer:
     def _taken_up(self, trials: list[FrozenTrial]) -> list[Candidate]:
         """The candidates of the trials that were running when an earlier process was interrupted.
 
-        A trial whose outcome is already recorded ends with it. A trial that was interrupted before
-        its architecture was recorded fails, and its parameters are enqueued.
+        A trial that is recorded to have failed, or to be stopped at a rung, ends so. A trial that
+        was interrupted before its architecture was recorded fails, and its parameters are enqueued.
         """
         candidates = []
         for trial in trials:

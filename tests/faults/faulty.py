@@ -58,7 +58,7 @@ def evaluator_of(
 ) -> RayEvaluator:
     """An evaluator on the cluster that this process has joined."""
     start = Faulty(initialisation_of(crops), faults)
-    nodes = Nodes("CPU", notify)
+    nodes = Nodes("CPU", ("psnr",), notify)
     nodes.wait()
     data = tuple(map(ray.put, (crops, crops[:1], start)))
     proxy = ProxyConfig(steps=1, metrics=("psnr",), rungs=(0,))

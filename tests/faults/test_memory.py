@@ -51,4 +51,4 @@ def test_it_fails_alone_with_its_peak(
         evaluator.score(handle)
     assert evaluator.score(evaluator.submit(second)).steps == 0
     printed = capfd.readouterr()
-    assert printed.out == ""
+    assert (printed.out, printed.err) == ("", "")

@@ -180,6 +180,12 @@ class TestProfiles:
         decoded = read(coded(PATCHES, "JPEG", icc_profile=profile), "jpg", tmp_path)
         assert decoded.converted_from
 
+    def test_a_profile_that_a_jpeg_has_twice(self, tmp_path: Path) -> None:
+        data = coded(PATCHES, "JPEG", icc_profile=display_p3())
+        at = data.index(b"\xff\xe2")
+        segment = data[at : at + 2 + struct.unpack_from(">H", data, at + 2)[0]]
+        assert read(data[:at] + segment + data[at:], "jpg", tmp_path).converted_from
+
     def test_long_profiles_in_a_png(self, tmp_path: Path) -> None:
         """Longer than Pillow allows."""
         profile = display_p3() + bytes(2_000_000)

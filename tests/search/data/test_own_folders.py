@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from search.data.own_folders import MARKER, mark
+from search.data.own_folders import MARKER, FolderError, mark
 from search.data.photographs import DataError, find_photographs
 from search.study.folders import locked
 
@@ -47,8 +47,17 @@ def test_a_file_of_another_program_marks_nothing(root: Path) -> None:
     assert found(root) == ["a.png", "below/b.JPG"]
 
 
+def test_a_folder_of_photographs_is_not_marked(root: Path) -> None:
+    with pytest.raises(FolderError, match=r"root: has pictures .* such as a\.png; expected"):
+        mark(root)
+    (root / "a.png").unlink()
+    with pytest.raises(FolderError, match=r"such as below/b\.JPG; expected"):
+        mark(root)
+    assert not (root / MARKER).exists()
+
+
 def test_the_folder_itself_may_not_be_marked(root: Path) -> None:
-    mark(root)
+    (root / MARKER).touch()
     with pytest.raises(DataError, match=r"root: was written by codec-search"):
         find_photographs(str(root))
     (root / MARKER).unlink()

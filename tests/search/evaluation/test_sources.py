@@ -27,7 +27,7 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Measured:
     def call(result: Any) -> list[str]:
         said: list[str] = []
 
-        def get(_: object) -> Any:
+        def get(_: object, timeout: float) -> Any:
             if isinstance(result, Exception):
                 raise result
             return result

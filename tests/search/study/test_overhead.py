@@ -20,7 +20,7 @@ from search.study.goal import Front
 from search.study.journal import Journal
 from search.study.objectives import PAIR
 from search.study.progress import ProgressDisplay
-from search.study.study import NAME, EndedTrials, counted, empty_study, open_study
+from search.study.study import NAME, EndedTrials, counted, open_study
 
 CHOICES = tuple(range(40))
 SPACE = {"a": CategoricalDistribution(CHOICES), "b": CategoricalDistribution(CHOICES)}
@@ -54,7 +54,8 @@ class Record:
 
 
 def test_the_display_compares_new_trials_with_the_best_alone() -> None:
-    study = empty_study(PAIR)
+    study = optuna.create_study(directions=["minimize"] * 2)
+    study.set_metric_names(list(PAIR))
     sizes: list[int] = []
     best = Front.best
 
@@ -76,7 +77,7 @@ def test_the_display_compares_new_trials_with_the_best_alone() -> None:
 
 
 def test_every_trial_that_counts_is_found_once_whatever_the_order_of_their_ends() -> None:
-    study = empty_study(PAIR)
+    study = optuna.create_study(directions=["minimize"] * 2)
     trials, rng = EndedTrials(study), np.random.default_rng(0)
     found: list[int] = []
     asked: list[optuna.Trial] = []
