@@ -104,13 +104,14 @@ class TestCoding:
         assert said.endswith(f"{image}: converted from Display P3 to sRGB\n")
 
     def test_older_files_are_replaced(self, made: Path, tmp_path: Path) -> None:
-        PHOTO.crop((0, 0, 40, 30)).save(tmp_path / "a.png")
-        assert encode(tmp_path / "a.png", tmp_path / "a", made / "model", 0) == 0
-        assert encode(made / "photo.png", tmp_path / "a", made / "model", 5) == 0
-        assert decode(tmp_path / "a", tmp_path / "a.png", made / "model") == 0
+        PHOTO.crop((0, 0, 40, 30)).save(tmp_path / "small.png")
+        for photo, quality in ((tmp_path / "small.png", 0), (made / "photo.png", 5)):
+            assert encode(photo, tmp_path / "a", made / "model", quality) == 0
+            assert decode(tmp_path / "a", tmp_path / "a.png", made / "model") == 0
         assert (tmp_path / "a").read_bytes() == (made / "coded").read_bytes()
         assert read_rgb(tmp_path / "a.png").pixels.shape == (240, 320, 3)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.png"]
+        names = sorted(path.name for path in tmp_path.iterdir())
+        assert names == ["a", "a.png", "small.png"]
 
     def test_another_process_with_other_threads_decodes(self, made: Path, tmp_path: Path) -> None:
         here, there, coded, image = (
