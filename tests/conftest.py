@@ -6,5 +6,11 @@ than one process.
 
 import os
 
+from hypothesis import settings
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
