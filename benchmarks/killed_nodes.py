@@ -160,7 +160,7 @@ def _searched(nodes: Cluster, budget: int) -> list[Row]:
 
 def _left_by_driver(nodes: Cluster) -> list[str]:
     """Kill the driver; return the nodes that still evaluate a candidate after GONE_S."""
-    nodes.drivers[-1].kill()
+    nodes.drivers[-1].process.kill()
     deadline = time.monotonic() + GONE_S
     while (left := nodes.evaluating()) and time.monotonic() < deadline:
         time.sleep(POLL_S)

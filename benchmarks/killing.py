@@ -95,18 +95,27 @@ class Command:
             process.kill()
         self.process.wait()
 
-    def kill(self) -> list[str]:
-        """Kill the first process alone; return the names of others that are alive after GONE_S."""
+    def kill(self) -> tuple[list[str], float]:
+        """Kill the first process alone; return what is `left`."""
         self.process.kill()
         self.process.wait()
         return self.left()
 
-    def left(self, patience_s: float = GONE_S) -> list[str]:
-        """Names of its processes that are left after so many seconds, beside AGENTS."""
+    def left(self) -> tuple[list[str], float]:
+        """Names of its processes that are left after GONE_S, and the seconds until none is left.
+
+        AGENTS are not counted.
+        """
+        begun = time.monotonic()
+        self._wait_until_gone(GONE_S)
+        late = self.names()
+        self._wait_until_gone(AGENTS_GONE_S)
+        return late, time.monotonic() - begun
+
+    def _wait_until_gone(self, patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
-        while (alive := self.names()) and time.monotonic() < deadline:
+        while self.names() and time.monotonic() < deadline:
             time.sleep(POLL_S)
-        return alive
 
     def names(self) -> list[str]:
         """Names of its processes that are alive, beside AGENTS."""
@@ -133,8 +142,10 @@ class Command:
 
 
 def _name(process: psutil.Process) -> str | None:
+    """The name of a process, or that of its script; None if it has ended."""
     try:
-        return process.name()
+        scripts = [Path(word).name for word in process.cmdline() if word.endswith(".py")]
+        return scripts[0] if scripts else process.name()
     except psutil.NoSuchProcess:
         return None
 
