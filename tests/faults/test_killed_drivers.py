@@ -18,13 +18,14 @@ from search.study.journal import JOURNAL
 from search.study.rungs import RUNG_RATES
 from search.study.study import counted
 
-TRIALS = 10
+TRIALS = 8
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+"""Processes of Ray that try for a minute to tell its head that a node died, also if both did."""
 PATIENCE_S = 600
 COMMAND = [
     sys.executable, "-W", "ignore", "-m", "search", "run", "+space=pico_tiny", "proxy=tiny",
     "search.start_trials=3", "data.train_crops=8", "data.select_crops=2", "proxy.steps=3",
     "proxy.rungs=[0,1]", "search.metric=psnr", "proxy.metrics=[psnr]", "search.workers=2",
-    f"search.trials={TRIALS}",
 ]  # fmt: skip
 
 
@@ -40,22 +41,26 @@ def kill_after(measurements: int, folder: Path) -> None:
     """Start or continue the run, and kill its driver after so many more measurements at rungs."""
     run = folder / "results/pico_tiny"
     before, deadline = measured(run).total(), time.monotonic() + PATIENCE_S
-    driver = subprocess.Popen(COMMAND, cwd=folder, stdout=subprocess.DEVNULL)
+    words = [*COMMAND, f"search.trials={TRIALS}"]
+    driver = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL)
     try:
         while measured(run).total() < before + measurements:
             assert driver.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        family = psutil.Process(driver.pid).children(recursive=True)
+        children = psutil.Process(driver.pid).children(recursive=True)
+        family = [child for child in children if child.name() not in AGENTS]
     finally:
         driver.kill()
         driver.wait()
-    psutil.wait_procs(family, timeout=60)
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert not alive
 
 
-def finish(folder: Path) -> optuna.Study:
+def finish(folder: Path, trials: int = TRIALS) -> optuna.Study:
+    words = [*COMMAND, f"search.trials={trials}"]
     done = subprocess.run(
-        COMMAND, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        words, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == 0, done.stderr
     return read_study(folder / "results/pico_tiny")
@@ -73,7 +78,7 @@ def test_nothing_that_was_begun_is_lost(tmp_path: Path) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
     whole.mkdir()
-    for measurements in (3, 3, 3):
+    for measurements in (4, 4):
         kill_after(measurements, killed)
     study = finish(killed)
     run = killed / "results/pico_tiny"
@@ -92,7 +97,7 @@ def test_nothing_that_was_begun_is_lost(tmp_path: Path) -> None:
     assert frame["error"].isna().all()
 
     # Candidates that were trained again have the same weights as those of a run without a kill.
-    again, at_once = curves(study), curves(finish(whole))
+    again, at_once = curves(study), curves(finish(whole, 4))
     common = again.keys() & at_once.keys()
-    assert len(common) >= 3
+    assert len(common) >= 2
     assert {id: again[id] for id in common} == {id: at_once[id] for id in common}
