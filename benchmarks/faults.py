@@ -171,9 +171,11 @@ def busy_share(trials: pd.DataFrame, since: pd.Timestamp, until: pd.Timestamp) -
 
     A trial does so immediately before it is finished.
     """
-    begun = trials["finished"] - pd.to_timedelta(trials["train_s"] + trials["score_s"], unit="s")
-    within = trials["finished"].clip(upper=until) - begun.clip(lower=since)
-    return float(within.clip(lower=pd.Timedelta(0)).sum() / (WORKERS * (until - since)))
+    ends_s = (trials["finished"] - since).dt.total_seconds()
+    begins_s = ends_s - trials["train_s"] - trials["score_s"]
+    span_s = (until - since).total_seconds()
+    within_s = ends_s.clip(upper=span_s) - begins_s.clip(lower=0.0)
+    return float(within_s.clip(lower=0.0).sum() / (WORKERS * span_s))
 
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], list[Row]]] = {

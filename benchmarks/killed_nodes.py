@@ -91,7 +91,12 @@ class Cluster:
 
     def until(self, condition: Callable[[], Result]) -> Result:
         """Wait until a condition holds while the search goes on, and watch the nodes."""
-        return self.drivers[-1].wait_for(lambda: self.evaluating() and condition())
+
+        def seen() -> Result:
+            self.evaluating()
+            return condition()
+
+        return self.drivers[-1].wait_for(seen)
 
     def until_scores(self, more: int) -> None:
         """Wait for so many more scores."""
