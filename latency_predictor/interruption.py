@@ -2,8 +2,9 @@
 
 The first of them raises KeyboardInterrupt in the main thread. Later ones are ignored, so that they
 do not disturb what the command still has to do. A command that has not ended `END_S` after the
-signal is ended then. A signal that is ignored when the command starts stays ignored, as `nohup`
-wants it.
+signal is ended then. While Ray shuts down it sets the default action of SIGTERM, so that a second
+SIGTERM ends the process at once. A signal that is ignored when the command starts stays ignored, as
+`nohup` wants it.
 """
 
 from __future__ import annotations
