@@ -36,7 +36,7 @@ AGENTS_GONE_S = 70
 ROOT = Path(__file__).parents[1]
 Result = TypeVar("Result")
 Row = tuple[str, object, object]
-"""What was measured, the figure, and the figure that is wanted."""
+"""A row: the name of a measurement, its figure, and the figure that is wanted."""
 Scores = dict[tuple[int, str], Any]
 """All that was scored, by the trial's number and what it is."""
 
@@ -82,11 +82,11 @@ class Command:
             return False
 
     def evaluating(self) -> list[psutil.Process]:
-        """Those of its processes that evaluate a candidate now."""
+        """The processes of the command that evaluate a candidate now."""
         return [process for process in self.family() if _name(process) == EVALUATION]
 
     def said(self) -> str:
-        """What it has said so far."""
+        """The output of the command so far."""
         return self.output.read_text(errors="replace")
 
     def kill_all(self) -> None:

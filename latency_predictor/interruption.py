@@ -24,7 +24,7 @@ EXIT_CODE = 128
 
 
 class _Interruption:
-    """What is known about the signal that ends this process."""
+    """The signal that ends this process, and how it is handled."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -33,7 +33,7 @@ class _Interruption:
         self.received = threading.Event()
         self.watch: threading.Thread | None = None
         self.terminals: list[int] = []
-        """Those of standard output and standard error that were terminals at the start."""
+        """Standard output and standard error, as far as they were terminals at the start."""
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal, as the handler of `SIGNALS`."""

@@ -22,7 +22,7 @@ from search.evaluation.reaching import check_address, short_folder
 HEAD_S = 2.0
 """Longest wait for the head of the cluster to answer, in seconds."""
 TOKEN = "its token is expected in RAY_AUTH_TOKEN or ~/.ray/auth_token"
-"""Where Ray looks for the token of a cluster."""
+"""The places where Ray looks for the token of a cluster."""
 
 
 @own_handler()

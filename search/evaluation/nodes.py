@@ -85,7 +85,7 @@ class Nodes:
     """The nodes of the cluster that this process has joined, as they come and go."""
 
     resource: Resource
-    """What an evaluation needs one of."""
+    """The resource of which an evaluation needs one."""
     metrics: tuple[str, ...]
     """Metrics that a node must be able to measure."""
     notify: Callable[[str], None]

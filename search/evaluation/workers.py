@@ -34,8 +34,8 @@ FAULTS = 5
 POLL_S = 0.5
 """Longest wait for a score, in seconds, before the search loop continues."""
 PATIENCE, SHORTEST_LIMIT_S, FIRST_LIMIT_S = 10, 600.0, 6 * 3600.0
-"""By default an evaluation may take `PATIENCE` times as long as the longest one so far, and at
-least `SHORTEST_LIMIT_S` seconds. Before any has ended it may take `FIRST_LIMIT_S` seconds."""
+"""An evaluation may take `PATIENCE` times as long as the longest one so far, and at least
+`SHORTEST_LIMIT_S` seconds, by default. Before any has ended it may take `FIRST_LIMIT_S` seconds."""
 BEGIN_S = 600.0
 """Seconds after which an evaluation that has not begun is given to Ray again."""
 STATE_S = 30.0

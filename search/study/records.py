@@ -151,6 +151,16 @@ class RunRecord(_Record):
     """Name of the study, which is unique in a database."""
 
     @property
+    def screening(self) -> str:
+        """A sentence on the space and the pool that the search starts with."""
+        return (
+            f"{self.space}: {self.space_size:,} architectures, {self.screened:,} priced, "
+            f"{self.feasible:,} within {self.goal.limits}; "
+            f"{self.fastest_ms:.0f} to {self.slowest_ms:.0f} ms to decode 12 MP "
+            f"on {self.device}."
+        )
+
+    @property
     def goal(self) -> Front | Band:
         """The goal of the run."""
         if self.band:

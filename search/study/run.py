@@ -107,7 +107,7 @@ def run(config: Config, console: Console) -> Path:
             f"the {source.data} of run '{folder.name}' have changed since it began; "
             f"run.name=NAME starts another run"
         )
-    _print_start(record, pool, console)
+    console.print(record.screening, highlight=False)
     if constraints != config.constraints:
         console.print(
             f"Candidates must encode 12 MP within {constraints.max.encode_total_ms:.0f} ms end to "
@@ -395,14 +395,3 @@ def _ranges(objectives: Sequence[str], pool: Pool) -> dict[str, list[float] | No
         name: [float(costs[name].min()), float(costs[name].max())] if name in costs else None
         for name in objectives
     }
-
-
-def _print_start(record: RunRecord, pool: Pool, console: Console) -> None:
-    """Print the size of the pool that the search starts with."""
-    console.print(
-        f"{record.space}: {record.space_size:,} architectures, {record.screened:,} priced, "
-        f"{record.feasible:,} within {record.goal.limits}; "
-        f"{record.fastest_ms:.0f} to {record.slowest_ms:.0f} ms to decode 12 MP "
-        f"on {record.device}.",
-        highlight=False,
-    )
