@@ -120,11 +120,10 @@ class Database:
         Raises ConfigError if the database cannot be reached, or does not permit this.
         """
         self.check()
-        options = {
-            # A server may have ended a connection during a long evaluation.
-            "pool_pre_ping": True,
-            "connect_args": self._login | {"connect_timeout": CONNECT_S},
-        }
+        # A server may have ended a connection during a long evaluation. A storage for reading is
+        # made anew at every look, and must not leave a connection behind.
+        pool = {"poolclass": NullPool} if reading else {"pool_pre_ping": True}
+        options = pool | {"connect_args": self._login | {"connect_timeout": CONNECT_S}}
         address = self._address.render_as_string(hide_password=False)
         with self.readable_errors():
             try:

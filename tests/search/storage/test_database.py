@@ -106,6 +106,19 @@ def test_a_run_in_a_database_is_killed_and_continued_and_reported(
     assert len(counted(read_study(folder).trials)) == 10
 
 
+def test_looks_at_a_run_leave_no_connection(config: Config, url: str) -> None:
+    import psycopg
+
+    config.search.storage, config.search.trials = url, 3
+    folder = run(config, SILENT)
+    with psycopg.connect(url, autocommit=True) as connection:
+        count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        before = connection.execute(count).fetchone()
+        kept = [read_study(folder) for _ in range(5)]
+        assert connection.execute(count).fetchone() == before
+    assert all(len(study.trials) == len(kept[0].trials) for study in kept)
+
+
 def test_runs_of_one_name_share_a_database(config: Config, url: str, tmp_path: Path) -> None:
     config.search.storage, config.search.trials = url, 3
     first = run(config, SILENT)
