@@ -18,6 +18,7 @@ from search.config.schema import (
     PhotographCount,
     Seed,
 )
+from space.codec.codec import LAMBDA_HIGH, LAMBDA_LOW
 
 WARM_UP_SHARE, LEAST_WARM_UP_STEPS = 0.2, 50
 """Fraction of a phase's steps in which the learning rates rise, and the smallest number of such
@@ -34,6 +35,8 @@ class RecipePhase:
     steps: Natural = 0
     rate: NonNegative = 1.0
     """Peak learning rates of this phase, as a fraction of the recipe's learning rates."""
+    hold: Decay = 0.0
+    """Fraction of the steps after the rise in which the learning rates stay at their peak."""
     loss: dict[str, float] = field(default_factory=dict)
     """Weight of each metric in the distortion, as in `proxy.loss`."""
     tiling: NonNegative = 0.0
@@ -63,6 +66,11 @@ class Recipe:
     """Learning rate of the context model, as a fraction of `branch_lr`."""
     critic_lr: NonNegative = 2e-4
     """Learning rate of the patch critic."""
+    lambda_low: NonNegative = LAMBDA_LOW
+    """Lambda of the lowest quality level, for a squared error in units of 8-bit steps. The lambdas
+    between are spaced evenly in their logarithms."""
+    lambda_high: NonNegative = LAMBDA_HIGH
+    """Lambda of the highest quality level, as `lambda_low`."""
     average: Decay = 0.998
     """Decay per step of the moving average of the weights. The averaged weights are the model."""
     validate_every: Count = 500
@@ -93,14 +101,16 @@ class Recipe:
     def lr_share(self, step: int) -> float:
         """Learning rates at a step in [0, steps), as a fraction of the recipe's learning rates.
 
-        In each phase the fraction rises linearly, then falls along a cosine.
+        In each phase the fraction rises linearly, stays for the share `hold` of the remaining
+        steps, then falls along a cosine.
         """
         phase, done = self.at(step)
         rising = max(LEAST_WARM_UP_STEPS, round(WARM_UP_SHARE * phase.steps))
         if done < rising:
             return phase.rate * (done + 1) / rising
-        left = (done - rising) / max(1, phase.steps - rising)
-        return phase.rate * 0.5 * (1 + math.cos(math.pi * left))
+        fallen = (done - rising) / max(1, phase.steps - rising)
+        fallen = max(0.0, fallen - phase.hold) / (1 - phase.hold)
+        return phase.rate * 0.5 * (1 + math.cos(math.pi * fallen))
 
 
 @dataclass
@@ -146,6 +156,11 @@ def check(promotion: Promotion) -> None:
     if not recipe.steps:
         raise ConfigError(
             "recipe.mse.steps=0 and recipe.perceptual.steps=0: expected at least one step"
+        )
+    if not 0 < recipe.lambda_low < recipe.lambda_high:
+        raise ConfigError(
+            f"recipe.lambda_low={recipe.lambda_low:g} and recipe.lambda_high="
+            f"{recipe.lambda_high:g}: expected 0 < lambda_low < lambda_high"
         )
     for name, phase in (("mse", recipe.mse), ("perceptual", recipe.perceptual)):
         if phase.steps:

@@ -25,7 +25,7 @@ from search.training.critic import CriticTraining, codec_loss
 from search.training.learning_rates import optimiser
 from search.training.update import Update, synchronised
 from space.architecture import LEVELS
-from space.codec.codec import Codec, Coded
+from space.codec.codec import Codec, Coded, rate_weights
 
 CURVE = ("loss", "bpp", "mse", "tiling", "text", "gan", "critic")
 """Names of the values recorded at every step. The value of a term is NaN in a phase that does not
@@ -57,6 +57,7 @@ class FullTraining:
         self.curve: list[list[float]] = []
         """Values of CURVE for every step."""
         self._recipe, self._training_data, self._seed = recipe, training_data, seed
+        self._lambdas = rate_weights(recipe.lambda_low, recipe.lambda_high)
         self._codec = codec.train()
         self._synchronised = synchronised(codec)
         self._average = AveragedModel(codec, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
@@ -84,7 +85,8 @@ class FullTraining:
         image, level, mask = self._batch(phase)
         coded = self._synchronised(image, level.float())
         errors = self._errors(phase, done, image, coded, mask)
-        loss = losses.rate_distortion(sum(errors.values()), coded, level)  # type: ignore[arg-type]
+        error = cast("Tensor", sum(errors.values()))
+        loss = losses.rate_distortion(error, coded, level, self._lambdas)
         figures = dict.fromkeys(CURVE, math.nan) | {
             "loss": self._update.backward([loss], self.step),
             "bpp": coded.bits.mean().item() / image[0, 0].numel(),

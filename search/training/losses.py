@@ -27,13 +27,16 @@ def objective(coded: Coded, image: Tensor, level: Tensor, weights: Mapping[str, 
     return rate_distortion(distortion(image, coded.image, weights), coded, level)
 
 
-def rate_distortion(error: Tensor, coded: Coded, level: Tensor) -> Tensor:
+def rate_distortion(
+    error: Tensor, coded: Coded, level: Tensor, lambdas: Tensor = RATE_WEIGHTS
+) -> Tensor:
     """Mean of (bpp + lambda * error) / sqrt(lambda) over the images of a batch.
 
     `error` [N] are the images' distortions. `level` [N] are their quality levels, each of which has
-    a lambda. The division by sqrt(lambda) makes high and low rates contribute equally.
+    one of `lambdas` [LEVELS]. The division by sqrt(lambda) makes high and low rates contribute
+    equally.
     """
-    weight = RATE_WEIGHTS.to(error.device)[level]
+    weight = lambdas.to(error.device)[level]
     bpp = coded.bits / coded.image[0, 0].numel()
     return ((bpp + weight * error) / weight.sqrt()).mean()
 

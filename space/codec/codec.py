@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -16,8 +17,21 @@ from space.codec.payload import Tables
 from space.codec.rounding import round_straight_through
 from space.codec.scales import ScalePath
 
-RATE_WEIGHTS = torch.logspace(-3.0, -1.0, LEVELS) * 255**2
-"""Lambda of each quality level in the loss bpp + lambda * MSE, for images in [0, 1]."""
+LAMBDA_LOW, LAMBDA_HIGH = 1e-3, 1e-1
+"""Lambda of the lowest and of the highest quality level in the loss bpp + lambda * MSE, for a
+squared error in units of 8-bit steps."""
+
+
+def rate_weights(low: float, high: float) -> Tensor:
+    """Lambda of each quality level [LEVELS], for images in [0, 1], between two lambdas.
+
+    `low` and `high` are those of `LAMBDA_LOW`, greater than 0.
+    """
+    return torch.logspace(math.log10(low), math.log10(high), LEVELS) * 255**2
+
+
+RATE_WEIGHTS = rate_weights(LAMBDA_LOW, LAMBDA_HIGH)
+"""Lambda of each quality level in the search, for images in [0, 1]."""
 SYNTHESIS = "decoder.synthesis."
 """Prefix of the names of the synthesis transform's parameters."""
 ENTROPY = ("analysis.hyper.", "decoder.context.", "scale_path.")

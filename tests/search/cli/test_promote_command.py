@@ -105,7 +105,7 @@ def test_killed_it_ends_as_if_it_had_not_been(folder: Path) -> None:
         (["reference", "--best-under-ms", "-3"], "'-3' is not a number of milliseconds above 0"),
         (
             ["reference", "--knee", "recipe=nope"],
-            "recipe=nope: expected one of pico, quick, standard",
+            "recipe=nope: expected one of cpu_hours, pico, quick, standard",
         ),
         (
             ["reference", "--knee", "recipe.stepz=3"],

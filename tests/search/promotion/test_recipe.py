@@ -41,6 +41,17 @@ def test_rates_rise_once_and_fall_in_each_phase(mse: int, perceptual: int, peak:
         assert shares[-1] == pytest.approx(expected)
 
 
+@given(st.integers(100, 400), st.floats(0, 0.95))
+def test_rates_are_held_and_then_fall_to_nothing(steps: int, hold: float) -> None:
+    recipe = Recipe(perceptual=RecipePhase(steps=steps, hold=hold))
+    shares = [recipe.lr_share(step) for step in range(steps)]
+    risen = max(50, round(0.2 * steps))
+    held = math.floor(hold * (steps - risen))
+    assert shares[risen : risen + held] == [1.0] * held
+    assert shares[risen + held :] == sorted(shares[risen + held :], reverse=True)
+    assert shares[-1] < 0.05 + 1 / (steps - risen - held)
+
+
 def test_a_step_belongs_to_its_phase() -> None:
     recipe = Recipe(mse=RecipePhase(steps=3), perceptual=RecipePhase(steps=2))
     assert [recipe.at(step)[1] for step in range(5)] == [0, 1, 2, 0, 1]
@@ -51,6 +62,8 @@ def test_a_step_belongs_to_its_phase() -> None:
     ("override", "message"),
     [
         ("recipe.perceptual.steps=-1", "recipe.perceptual.steps=-1: expected at least 0"),
+        ("recipe.lambda_low=0.2", "lambda_low=0.2 and recipe.lambda_high=0.1: expected 0 < lambda"),
+        ("recipe.perceptual.hold=1", "recipe.perceptual.hold=1: expected less than 1"),
         ("recipe.average=1", "recipe.average=1: expected less than 1"),
         ("recipe.perceptual.steps=0", "recipe.perceptual.steps=0: expected at least one step"),
         ("recipe.perceptual.loss.psnr=-1", "recipe.perceptual.loss: weight -1.0 of metric psnr"),
