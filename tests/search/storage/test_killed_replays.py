@@ -52,7 +52,7 @@ def rates(found: list[optuna.trial.FrozenTrial]) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(5 * PATIENCE_S)
-@pytest.mark.parametrize(("storage", "budget"), [("journal", 80), ("postgresql", 30)])
+@pytest.mark.parametrize(("storage", "budget"), [("journal", 40), ("postgresql", 30)])
 def test_killed_drivers_lose_nothing_that_was_scored(
     storage: str, budget: int, tiny: SearchSpace, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
