@@ -60,11 +60,17 @@ def build(spec: NetworkSpec) -> nn.Module:
 
 
 def lower_network(spec: NetworkSpec) -> OpTable:
-    """Op list of the network for one RGB image of the size in `spec`. Raises `UnknownNetwork`."""
+    """Op list of the network for one input of the size in `spec`. Raises `UnknownNetwork`.
+
+    The input is an RGB image, or a latent for the networks in `published.INPUT_CHANNELS`.
+    """
+    from latency_predictor.networks.published import INPUT_CHANNELS
+
+    channels = INPUT_CHANNELS.get(spec.name.removeprefix("published:"), 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return trace(build(spec), (1, 3, spec.height, spec.width))
+            return trace(build(spec), (1, channels, spec.height, spec.width))
         except UnknownNetwork:
             raise
         except Exception as error:  # networks reject sizes with errors of any type

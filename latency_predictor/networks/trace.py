@@ -54,7 +54,7 @@ _RESIZES = {
     aten.grid_sampler_2d,
 }
 _PRODUCTS = {aten.mm, aten.bmm, aten.addmm, aten.baddbmm}
-_UNTAGGED_POINTWISE = {aten.hardswish, aten.hardswish_}
+_UNTAGGED_POINTWISE = {aten.hardswish, aten.hardswish_, aten._prelu_kernel}
 _FREE = {aten._unsafe_view, aten._to_copy, aten.as_strided_, aten.lift_fresh, aten.native_dropout}
 _ABSORBING = {kind for kind in Kind if kind != Kind.MOVE}
 
@@ -113,6 +113,8 @@ class _Tracer(TorchDispatchMode):
             return self._convolution(args, out)
         if packet in _PRODUCTS:
             return self._product(args[-2:], out)
+        if packet is aten.native_batch_norm and args[5]:  # an instance normalisation
+            return self._plain(Kind.NORM, live, out)
         if _is_pointwise(func):
             if len(live) == 1 and before in _ABSORBING:
                 return before
