@@ -19,11 +19,14 @@ from scipy.stats import gmean, kendalltau
 from latency_predictor.interface import LatencyModel
 from latency_predictor.model import artefact
 from latency_predictor.profiles import lowered
+from latency_predictor.profiles.row_filters import CALIBRATE, DILATED
 from latency_predictor.profiles.rows import read_rows, usable_rows
-from latency_predictor.profiles.table import SHIPPED_PROFILES, network_of
+from latency_predictor.profiles.table import SHIPPED_PROFILES, network_of, usable
 from search.report.markdown import markdown_table
 
 ROWS = SHIPPED_PROFILES.parent / "image_to_image.csv"
+COLUMNS = ("source", "network", "input", "phone", "published ms", "predicted ms", "90 % interval",
+           "contains it", "distance")  # fmt: skip
 MAC = "executorch-models (Mac)"
 STAND_IN = "iphone17pro"
 """The phone whose predictions are compared with `MAC`'s times in their ratios."""
@@ -36,9 +39,11 @@ def main() -> None:
     model = artefact.load(arguments.model).model()
     rows, _ = read_rows(ROWS)
     phones = predicted(model, usable_rows(rows))
+    dilated = predicted(model, usable(rows[rows["why"] == DILATED].assign(use=CALIBRATE)))
     print("# Image-to-image networks\n\n`python benchmarks/image_to_image.py`\n\n## iPhones\n")
-    print(markdown_table(("source", "network", "input", "phone", "published ms", "predicted ms",
-                          "90 % interval", "contains it", "distance"), table(phones)))  # fmt: skip
+    print(markdown_table(COLUMNS, table(phones)))
+    print(f"\n## Segmenters: {DILATED}\n")
+    print(markdown_table(COLUMNS, table(dilated)))
     print("\n## Errors\n")
     print(
         markdown_table(
@@ -46,7 +51,8 @@ def main() -> None:
              "coverage"),
             [summary("all", phones),
              summary("without transformers", phones[~phones["transformer"]]),
-             *(summary(str(source), part) for source, part in phones.groupby("source"))],
+             *(summary(str(source), part) for source, part in phones.groupby("source")),
+             summary("segmenters", dilated)],
         )
     )  # fmt: skip
     print(f"\n## A Mac whose chip is not stated, beside predictions for {STAND_IN}\n")

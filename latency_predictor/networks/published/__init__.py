@@ -10,7 +10,9 @@ from latency_predictor.networks.published import (
     mobilevig,
     modnet,
     repnext,
+    segmentation,
     stable_diffusion,
+    style_transfer,
     super_resolution,
     u2net,
 )
@@ -21,7 +23,9 @@ NETWORKS = {
     **mobilevig.NETWORKS,
     **modnet.NETWORKS,
     **repnext.NETWORKS,
+    **segmentation.NETWORKS,
     **stable_diffusion.NETWORKS,
+    **style_transfer.NETWORKS,
     **super_resolution.NETWORKS,
     **u2net.NETWORKS,
 }

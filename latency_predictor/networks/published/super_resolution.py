@@ -2,12 +2,13 @@
 
 Lim, Son, Kim, Nah, Lee, "Enhanced Deep Residual Networks for Single Image Super-Resolution", arXiv
 1707.02921 (baseline, 16 blocks); Wang, Xie, Dong, Shan, "Real-ESRGAN", arXiv 2107.10833 (general,
-x4v3). Both enlarge fourfold. The last column is the size of a file in float32.
+x4v3). The last column is the size of a file in float32.
 
 | | parameters | file |
 |---|---|---|
-| EDSR | 1.52 M | 6.1 MB |
-| Real-ESRGAN compact | 1.21 M | 4.9 MB |
+| EDSR, fourfold | 1.52 M | 6.1 MB |
+| EDSR, twofold | 1.37 M | |
+| Real-ESRGAN compact, fourfold | 1.21 M | 4.9 MB |
 """
 
 from __future__ import annotations
@@ -35,18 +36,19 @@ def convolution(channels: int, width: int) -> nn.Conv2d:
     return nn.Conv2d(channels, width, 3, padding=1)
 
 
-def edsr() -> nn.Module:
-    """From an image [1, 3, height, width] to one of four times its sides, by two shuffles."""
+def edsr(doublings: int) -> nn.Module:
+    """From an image [1, 3, height, width] to one of 2^doublings times its sides."""
     with torch.device("meta"):
         blocks = [
             Residual(convolution(CHANNELS, CHANNELS), nn.ReLU(), convolution(CHANNELS, CHANNELS))
             for _ in range(EDSR_BLOCKS)
         ]
-        twofold = [convolution(CHANNELS, 4 * CHANNELS), nn.PixelShuffle(2)]
-        again = [convolution(CHANNELS, 4 * CHANNELS), nn.PixelShuffle(2)]
         body = Residual(*blocks, convolution(CHANNELS, CHANNELS))
+        shuffles: list[nn.Module] = []
+        for _ in range(doublings):
+            shuffles += [convolution(CHANNELS, 4 * CHANNELS), nn.PixelShuffle(2)]
         return nn.Sequential(
-            convolution(3, CHANNELS), body, *twofold, *again, convolution(CHANNELS, 3)
+            convolution(3, CHANNELS), body, *shuffles, convolution(CHANNELS, 3)
         ).eval()
 
 
@@ -73,6 +75,7 @@ def compact() -> nn.Module:
 
 
 NETWORKS: dict[str, Callable[[NetworkSpec], nn.Module]] = {
-    "edsr_x4": lambda spec: edsr(),
+    "edsr_x2": lambda spec: edsr(1),
+    "edsr_x4": lambda spec: edsr(2),
     "real_esrgan_compact_x4": lambda spec: compact(),
 }

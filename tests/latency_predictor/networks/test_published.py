@@ -40,7 +40,15 @@ PARAMETERS = {
     "isnet": (176.1 / 4, 1024, 1024),
     "modnet": (26.1 / 4, 512, 512),
     "edsr_x4": (6.1 / 4, 128, 128),
+    "edsr_x2": (1.37, 224, 224),  # arXiv 1707.02921, baseline
     "real_esrgan_compact_x4": (4.9 / 4, 128, 128),
+    "fast_neural_style": (6.78 / 4, 640, 640),  # file of React Native ExecuTorch
+    "fcn_resnet50": (66 / 2, 520, 520),  # files of float16
+    "fcn_resnet101": (104 / 2, 520, 520),
+    "deeplabv3_resnet50": (80 / 2, 520, 520),
+    "deeplabv3_resnet101": (118 / 2, 520, 520),
+    "deeplabv3_mobilenet_v3_large": (22.5 / 2, 520, 520),
+    "lraspp_mobilenet_v3_large": (6.5 / 2, 520, 520),
 }
 """Millions of parameters of image-to-image networks, and the height and width of an input. A
 file also holds the network's graph."""
@@ -90,9 +98,16 @@ def test_masks_and_depths_have_the_size_of_the_image(name: str) -> None:
 def test_decoders_and_upscalers_enlarge_their_input() -> None:
     decoder = build(NetworkSpec("published:sd15_decoder", 8, 8))
     assert decoder(torch.empty(1, 4, 8, 8, device="meta")).shape == (1, 3, 64, 64)
-    for name in ("edsr_x4", "real_esrgan_compact_x4"):
+    for name, factor in {"edsr_x2": 2, "edsr_x4": 4, "real_esrgan_compact_x4": 4}.items():
         upscaler = build(NetworkSpec(f"published:{name}", 8, 8))
-        assert upscaler(torch.empty(1, 3, 8, 8, device="meta")).shape == (1, 3, 32, 32)
+        side = 8 * factor
+        assert upscaler(torch.empty(1, 3, 8, 8, device="meta")).shape == (1, 3, side, side)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("fast_neural_style", 3), ("fcn_resnet50", 21)])
+def test_styles_and_logits_have_the_size_of_the_image(name: str, channels: int) -> None:
+    network = build(NetworkSpec(f"published:{name}", 64, 96))
+    assert network(torch.empty(1, 3, 64, 96, device="meta")).shape == (1, channels, 64, 96)
 
 
 def test_every_published_network_is_checked_and_timed() -> None:

@@ -34,7 +34,8 @@ def test_every_shipped_row_has_a_source(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "uses"), [("models.csv", set(USES)), ("image_to_image.csv", {"calibrate", "check"})]
+    ("name", "uses"),
+    [("models.csv", set(USES)), ("image_to_image.csv", {"calibrate", "check", "unfit"})],
 )
 def test_shipped_filters_are_complete_and_follow_the_rules(name: str, uses: set[str]) -> None:
     rows = pd.read_csv(SHIPPED_PROFILES.parent / name, dtype=str, keep_default_na=False)
