@@ -51,8 +51,8 @@ def predict(
     Engine which ops are likely to leave it and why. No weights are downloaded.
     """
     from latency_predictor.cli.console import make_console
-    from latency_predictor.cli.predicted import print_forecast
-    from latency_predictor.forecast import forecast
+    from latency_predictor.forecast.network import forecast
+    from latency_predictor.forecast.terminal import print_forecast
     from latency_predictor.model import artefact
     from latency_predictor.networks.model_source import read_model
 

@@ -1,9 +1,9 @@
 """Record a stored graph, whose operators are more detailed than those of torch at run time.
 
 A stored graph spells out some activations as several operators, and each transpose as one. Both are
-recorded as the calibration's traces of torch modules have them: `x * sigmoid(x)` is one activation,
-and a transpose costs nothing until a reshape needs the transposed values in order, which copies
-them.
+recorded as in the traces of torch modules on which the predictor is calibrated: `x * sigmoid(x)` is
+one activation, and a transpose costs nothing until a reshape or a batched product needs the
+transposed values in order, which copies them.
 """
 
 from __future__ import annotations
@@ -69,13 +69,19 @@ class GraphRecorder(Recorder):
         live = [self.values[name] for name in operands if name in self.values]
         depth = matrix[-1] if transposed or len(matrix) == 1 else matrix[-2]
         if len(live) == 2:
-            return self.product(operator, live, shape, depth)
+            return self.product(operator, [self._in_order(one) for one in live], shape, depth)
         if operands[0] not in self.values:  # constant rows times live columns
             return self.linear(operator, live[0], shape, depth, shape[-2])
         groups = 1
         for side in matrix[:-2]:
             groups *= side
         return self.linear(operator, live[0], shape, depth, shape[-1], groups)
+
+    def _in_order(self, live: Value) -> Value:
+        """An operand of a batched product. A transposed one is copied to join its batch sides."""
+        if live.copied_by and len(_long(live.shape[:-2])) > 1:
+            return self.plain(live.copied_by, Kind.MOVE, [live], live.shape)
+        return live
 
     def attention(
         self, operator: str, query: Value, key: Value, value: Value, shape: TensorShape

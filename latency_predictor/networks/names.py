@@ -114,11 +114,10 @@ def own_size(name: str) -> tuple[int, int]:
         return int(size[0]), int(size[0])
     import timm
 
-    known = timm.get_pretrained_cfg(name, allow_unregistered=False) if not rest else None
-    if known is None:
+    if rest or not timm.is_model(name):
         return 224, 224
-    _, height, width = known.input_size
-    return height, width
+    known = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    return (known.input_size[1], known.input_size[2]) if known else (224, 224)
 
 
 def _build_torchvision(name: str, width: str | None) -> nn.Module:

@@ -53,6 +53,17 @@ _RESIZES = {
 _PRODUCTS = {aten.mm, aten.bmm, aten.addmm, aten.baddbmm}
 _UNTAGGED_POINTWISE = {aten.hardswish, aten.hardswish_, aten._prelu_kernel}
 _FREE = {aten._unsafe_view, aten._to_copy, aten.as_strided_, aten.lift_fresh, aten.native_dropout}
+_FACTORIES = {
+    aten.new_zeros,
+    aten.new_ones,
+    aten.new_full,
+    aten.new_empty,
+    aten.zeros_like,
+    aten.ones_like,
+    aten.full_like,
+    aten.empty_like,
+}
+"""Operators whose results have the type of their operand, but do not depend on its values."""
 _MOVES = {
     aten.clone,
     aten.cat,
@@ -120,7 +131,7 @@ class _Tracer(TorchDispatchMode):
         inputs = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         live = [_live(self.values, x) for x in inputs if x in self.values]
         outputs = [x for x in tree_leaves(out) if isinstance(x, Tensor)]
-        if live and outputs:
+        if live and outputs and func.overloadpacket not in _FACTORIES:
             self.recorder.layer = self._layer()
             value = self._record(func, args, live, outputs[0])
             for output in outputs:

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from latency_predictor.forecast import Forecast, OpForecast
+from latency_predictor.forecast.network import Forecast, OpForecast
 from latency_predictor.ops import BYTES_PER_VALUE
 from latency_predictor.placement.op_placement import EXPECTED
 
