@@ -41,8 +41,8 @@ class GraphRecorder(Recorder):
         return replace(self.view(live, shape), copied_by=moved)
 
     def reshaped(self, live: Value, shape: TensorShape) -> Value:
-        """A reshape. It copies a transposed value, unless it adds or removes sides of length 1."""
-        if live.copied_by and _long(live.shape) != _long(shape):
+        """A reshape. It copies a transposed value, unless it only splits sides."""
+        if live.copied_by and not _splits(live.shape, shape):
             live = self.plain(live.copied_by, Kind.MOVE, [live], live.shape)
         return self.view(live, shape)
 
@@ -109,3 +109,15 @@ def summed_over(equation: str, shapes: Sequence[TensorShape]) -> int:
 
 def _long(shape: TensorShape) -> list[int]:
     return [side for side in shape if side > 1]
+
+
+def _splits(shape: TensorShape, parts: TensorShape) -> bool:
+    """Whether each side of `shape` is the product of consecutive sides of `parts`."""
+    left = _long(parts)
+    for side in _long(shape):
+        product = 1
+        while product < side and left:
+            product *= left.pop(0)
+        if product != side:
+            return False
+    return not left
