@@ -14,6 +14,8 @@ from latency_predictor.placement.op_placement import EXPECTED
 
 MOST_OPS = 10
 """Number of the costliest ops that the table shows."""
+TOP_LEVEL = "top level"
+"""Layer of an op of the outermost module."""
 
 
 def print_forecast(title: str, found: Forecast, console: Console) -> None:
@@ -61,7 +63,7 @@ def _table(ops: Sequence[OpForecast], found: Forecast) -> Table:
     for op in ops:
         moved = (op.read_bytes + op.written_bytes + op.parameters * BYTES_PER_VALUE) / 1e6
         table.add_row(
-            op.layer,
+            op.layer or TOP_LEVEL,
             op.operator,
             f"{op.ms:.4f}",
             f"{op.ms / total:.1%}",
@@ -88,7 +90,7 @@ def _placement(found: Forecast) -> list[str]:
         f"{stay} of {len(found.ops)} ops show no reason to leave it.",
     ]
     for (engine, reasons), names in sorted(doubtful.items()):
-        others = f" and {len(names) - 1} others" if len(names) > 1 else ""
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         lines.append(f"  {engine}: {names[0]}{others}: {'; '.join(reasons)}")
     about_program = [reason for reason in found.risk["reasons"] if "MACs per op" in reason]
     about_program += [reason for reason in found.risk["reasons"] if "dimensions" in reason]
@@ -107,4 +109,4 @@ def _unknown(found: Forecast) -> list[str]:
 
 
 def _name(op: OpForecast) -> str:
-    return f"{op.layer or 'top level'} ({op.operator})"
+    return f"{op.layer or TOP_LEVEL} ({op.operator})"
