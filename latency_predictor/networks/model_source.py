@@ -54,12 +54,12 @@ def read_model(model: str, shapes: Sequence[TensorShape] = ()) -> NetworkOps:
 
 
 def _by_name(model: str, shapes: Sequence[TensorShape]) -> NetworkOps:
-    from latency_predictor.networks.names import NetworkSpec, network_ops, own_size
+    from latency_predictor.networks.names import NetworkSpec, input_channels, network_ops, own_size
 
     if len(shapes) > 1:
         raise UserError(f"'{printable(model)}': has one input, but {len(shapes)} shapes were given")
     name = model.removeprefix("timm:")
-    shape = shapes[0] if shapes else (1, 3, *own_size(name))
+    shape = shapes[0] if shapes else (1, input_channels(name), *own_size(name))
     if len(shape) != 4:
         raise UserError(
             f"'{printable(model)}': takes images, such as --input 1x3x224x224, and not "
