@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from latency_predictor.model.crossval import Folds, held_out
+from latency_predictor.model.metrics import Scores, score, score_by
 from latency_predictor.model.recalibrate import MODELS, fit_rooflines, scores
+from latency_predictor.model.times import Estimate
+from latency_predictor.model.unseen import (
+    factors_of_new_devices,
+    factors_of_new_sources,
+    ratios_of_new_sources,
+)
 from latency_predictor.profiles.measurements import Measurements
 from latency_tables.scores import (
     PHONES,
@@ -20,10 +28,16 @@ from latency_tables.scores import (
 )
 from search.report.markdown import markdown_table
 
+ALONE = "a13-ane"
+"""The calibration whose rows are of a much older Core ML. Devices left out together exclude it."""
 
-def by_protocol(phones: Measurements, folds: Mapping[str, Folds]) -> str:
-    """All models by every protocol, for a laboratory that is unknown or known to the model."""
-    rows = []
+
+def by_protocol(whole: Measurements, phones: Measurements, folds: Mapping[str, Folds]) -> str:
+    """All models by every protocol, for a laboratory that is unknown or known to the model.
+
+    A device is left out for the roofline alone, because no baseline predicts a device without rows.
+    """
+    rows = [*sources_left_out(whole), *devices_left_out(whole)]
     for protocol, split in folds.items():
         found = {name: scores(phones, split, fit) for name, fit in MODELS.items()}
         for key, device in PHONES.items():
@@ -34,6 +48,71 @@ def by_protocol(phones: Measurements, folds: Mapping[str, Folds]) -> str:
                     rows.append([protocol, device, of_device["n"], model, laboratory, *cells])
     headers = ("protocol", "device", "rows", "model", "laboratory", *SCORE_HEADERS)
     return markdown_table(headers, rows)
+
+
+def sources_left_out(whole: Measurements) -> Iterator[list[object]]:
+    """Rows of the table for laboratories of which the model saw no row."""
+    for model, fit in MODELS.items():
+        rows, estimate, factors = factors_of_new_sources(whole, fit)
+        for device, found in scores_by_device(rows, estimate, factors).items():
+            yield ["source left out", device, found["n"], model, "unknown", *score_cells(found)]
+
+
+def devices_left_out(whole: Measurements) -> Iterator[list[object]]:
+    """Rows of the table for devices of which the model saw no row, and perhaps no laboratory."""
+    for protocol, other_sources in (
+        ("device left out", False),
+        ("source and device left out", True),
+    ):
+        estimate, factors = factors_of_new_devices(whole, other_sources)
+        for device, found in scores_by_device(whole, estimate, factors).items():
+            yield [protocol, device, found["n"], "roofline", "unknown", *score_cells(found)]
+
+
+def scores_by_device(
+    rows: Measurements, estimate: Estimate, factors: NDArray[np.float64]
+) -> dict[str, Scores]:
+    """Scores of each device, and of `all` but those that no other device resembles."""
+    ms = estimate.ms
+    arrays = (ms, rows.ms, ms / factors, ms * factors)
+    devices = [PHONES.get(key, key) for key in rows.calibration.tolist()]
+    related = rows.calibration != ALONE
+    together = score(*(array[related] for array in arrays))
+    return score_by(devices, *arrays) | {"all": together}
+
+
+def ratios(whole: Measurements) -> str:
+    """Intervals of the ratio of two networks of one family and laboratory, and of each network."""
+    rows, _, factors = factors_of_new_sources(whole, fit_rooflines)
+    found, cells = ratios_of_new_sources(rows), []
+    covered, relative = np.empty(len(found.errors), dtype=bool), np.empty(len(found.errors))
+    absolute = np.log(factors[found.first]) + np.log(factors[found.second])
+    for source in np.unique(found.source):
+        here = found.source == source
+        half = found.quantile(~here) * found.spread[here]
+        covered[here], relative[here] = np.abs(found.errors[here]) <= half, 2 * half
+        cells.append(ratio_cells(source, covered[here], relative[here], absolute[here]))
+    cells.append(ratio_cells("all", covered, relative, absolute))
+    shares = [covered[found.source == source].mean() for source in np.unique(found.source)]
+    headers = ("source", "pairs", "90 % interval covers", "high / low", "of one network")
+    return (
+        "All pairs of networks of one family and source, which is left out with all its rows. The "
+        "intervals follow from the errors on pairs of other sources. The mean of the sources' "
+        f"coverages is {percent(float(np.mean(shares)))}. On a log scale the interval of the ratio "
+        f"is {relative.mean() / absolute.mean():.2f} times as wide as that of a network's time."
+        f"\n\n{markdown_table(headers, cells)}"
+    )
+
+
+def ratio_cells(
+    source: str,
+    covered: NDArray[np.bool_],
+    relative: NDArray[np.float64],
+    absolute: NDArray[np.float64],
+) -> list[object]:
+    """A row of the table of ratios, from the log widths of the intervals of pairs."""
+    widths = (f"{np.exp(log_width.mean()):.2f}" for log_width in (relative, absolute))
+    return [source, len(covered), percent(float(covered.mean())), *widths]
 
 
 def by_source(phones: Measurements, families: Folds) -> str:

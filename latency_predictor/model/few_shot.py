@@ -15,7 +15,8 @@ import numpy as np
 from latency_predictor.errors import UserError
 from latency_predictor.model.artefact import Artefact
 from latency_predictor.model.calibration import adapt
-from latency_predictor.model.interval import NOISE, Interval
+from latency_predictor.model.crossval import empty, put, rows_of
+from latency_predictor.model.interval import Interval
 from latency_predictor.model.metrics import Scores, score
 from latency_predictor.model.priors import group_of, prior_of
 from latency_predictor.model.times import Estimate, Posterior, RooflineTimes
@@ -67,20 +68,17 @@ def calibrate_device(
 
 def left_out(prior: Posterior, measurements: Measurements) -> Estimate:
     """Estimate of each row, after a fit to the rows of all other families: shape [rows]."""
-    estimate = Estimate(np.empty(len(measurements)), np.empty(len(measurements)))
+    estimate = empty(len(measurements))
     for family in np.unique(measurements.family):
         here = measurements.family == family
         times = RooflineTimes(adapt(prior, measurements.where(~here)))
-        found, program = times.estimate(measurements.table), measurements.program[here]
-        estimate.ms[here], estimate.epistemic_std[here] = (
-            found.ms[program],
-            found.epistemic_std[program],
-        )
+        found = times.estimate(measurements.table)
+        put(estimate, here, rows_of(found, measurements.program[here]))
     return estimate
 
 
 def _interval(unseen: Estimate, measurements: Measurements, artefact: Artefact) -> Interval:
-    own = Interval.of(unseen, measurements.ms, NOISE)
+    own = Interval.of(unseen, measurements.ms, measurements.family, new_source=False)
     if len(np.unique(measurements.family)) >= _OWN_INTERVAL:
         return own
     group = group_of(str(measurements.calibration[0]))
