@@ -72,14 +72,15 @@ def transfers(target: str, relatives: Measurements, own: Measurements) -> Iterat
 def artefact_of(measurements: Measurements) -> Artefact:
     """The artefact that would ship if only these devices had been measured."""
     fitted = fit_calibrations(measurements)
+    calibrated = intervals(measurements, fit_rooflines)
     return Artefact(
         calibration_sha256="",
         calibration_rows=len(measurements),
         devices=fitted.devices,
         common=fitted.common,
         offsets=fitted.offsets,
-        intervals=intervals(measurements, fit_rooflines),
-        unseen=unseen_devices(measurements),
+        intervals=calibrated,
+        unseen=unseen_devices(measurements, calibrated),
         ratio_quantile=0.0,
         cross_validation={},
     )

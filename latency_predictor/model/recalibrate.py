@@ -83,14 +83,15 @@ def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
     measurements = join_op_lists(rows, op_lists(rows, known))
     _check_can_be_held_out(measurements)
     fitted = fit_calibrations(measurements)
+    calibrated = intervals(measurements, fit_rooflines)
     return Artefact(
         calibration_sha256=fingerprint(rows),
         calibration_rows=len(rows),
         devices=fitted.devices,
         common=fitted.common,
         offsets=fitted.offsets,
-        intervals=intervals(measurements, fit_rooflines),
-        unseen=unseen_devices(measurements),
+        intervals=calibrated,
+        unseen=unseen_devices(measurements, calibrated),
         ratio_quantile=ratio_quantile(measurements),
         cross_validation=cross_validation(measurements),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -136,12 +137,14 @@ def groups_of(measurements: Measurements) -> NDArray[np.str_]:
     return np.array([group_of(key) for key in measurements.calibration.tolist()], dtype=str)
 
 
-def unseen_devices(measurements: Measurements) -> dict[str, Interval]:
+def unseen_devices(
+    measurements: Measurements, calibrated: Mapping[str, Interval]
+) -> dict[str, Interval]:
     """Interval of a device without measurements, for each group of more than one calibration.
 
     Each device is predicted as if it had not been measured (`from_others`). The `quantile` follows
     from the errors on the devices of all groups, because a group has few. The interval's `checked`
-    is that of the devices of its group.
+    is the largest among the intervals `calibrated` of the group.
     """
     related = _related(measurements)
     if not related.any():
@@ -149,10 +152,11 @@ def unseen_devices(measurements: Measurements) -> dict[str, Interval]:
     rows = measurements.where(related)
     errors, groups = Errors(from_others(rows), rows.ms, rows.calibration), groups_of(rows)
     shared = errors.interval(np.ones(len(rows), dtype=bool))
-    return {
-        group: replace(shared, checked=errors.interval(groups == group).checked)
+    checked = {
+        group: max(calibrated[key].checked for key in np.unique(rows.calibration[groups == group]))
         for group in np.unique(groups).tolist()
     }
+    return {group: replace(shared, checked=largest) for group, largest in checked.items()}
 
 
 def _related(measurements: Measurements) -> NDArray[np.bool_]:
