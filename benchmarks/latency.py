@@ -2,9 +2,10 @@
 
     python benchmarks/latency.py > benchmarks/latency.md
 
-It takes about twenty minutes on one thread. The protocols are: a source, a device, or both left out
-with all rows; held-out families of networks and a random split (ten folds each); and a held-out
-device, of which 0, 5, 10 or 20 rows are given. All models see equal data.
+It takes about half an hour on one thread. The protocols are: a source, a source and a family, a
+device, or a source and a device left out with all rows; held-out families of networks and a random
+split (ten folds each); and a held-out device, of which 0, 5, 10 or 20 rows are given. All models see
+equal data.
 `benchmarks/local_cpu.jsonl` holds measurements of `local_cpu`: 60 architectures, spread evenly over
 predicted time among 4,000 draws. These commands measure others:
 
@@ -29,6 +30,7 @@ from latency_tables.cross_validation import (
     ratios,
 )
 from latency_tables.few_shot import held_out_devices, local_cpu
+from latency_tables.laboratories import rows_of_new_laboratories
 from latency_tables.scores import PHONES
 
 from latency_predictor.model.crossval import folds_at_random, folds_by_family
@@ -54,7 +56,8 @@ def main() -> None:
     local = join_op_lists(*rows_of_device(LOCAL, "local_cpu"))
     print("# Latency predictor\n\n`python benchmarks/latency.py`")
     section("Networks on the Neural Engine", by_protocol(whole, phones, folds))
-    section("Two networks of one family", ratios(whole))
+    section("Which of two networks is faster", ratios(whole))
+    section("What the rows of a new laboratory buy", rows_of_new_laboratories(whole))
     section("Per source: held-out families, within the source", by_source(phones, families))
     section("512x512 rows", large_inputs(phones, phone_rows, families))
     section(

@@ -141,11 +141,8 @@ class CalibratedModel:
         Both are [pairs, features], as for `from_sums`. Raises `UnknownDevice`.
         """
         times = self._times[self._key(device)]
-        one, other = times.from_sums(sums), times.from_sums(others)
-        spread = ratio_spread(
-            times.difference_std(sums, others), one.overhead_share - other.overhead_share
-        )
-        ratio, factor = one.ms / other.ms, np.exp(self._ratio_quantile * spread)
+        ratio = times.from_sums(sums).ms / times.from_sums(others).ms
+        factor = np.exp(self._ratio_quantile * ratio_spread(times.difference(sums, others)))
         return Ratio(ratio, ratio / factor, ratio * factor)
 
     def _key(self, device: str) -> str:

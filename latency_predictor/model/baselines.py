@@ -19,7 +19,15 @@ from sklearn.linear_model import Ridge
 from latency_predictor.model import priors
 from latency_predictor.model.interval import LEVEL_SPREAD, NOISE
 from latency_predictor.model.roofline import CONSTANTS, Cost, cost_of
-from latency_predictor.model.times import Estimate, Fitted, Posterior, RooflineTimes, Times, summed
+from latency_predictor.model.times import (
+    Difference,
+    Estimate,
+    Fitted,
+    Posterior,
+    RooflineTimes,
+    Times,
+    summed,
+)
 from latency_predictor.ops import OpTable
 from latency_predictor.profiles.measurements import Measurements
 
@@ -46,10 +54,9 @@ class LinearTimes:
     def from_sums(self, sums: NDArray[np.float64]) -> Estimate:
         return _certain(self.floor_ms + sums[:, 0])
 
-    def difference_std(
-        self, sums: NDArray[np.float64], others: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        return np.zeros(len(sums))
+    def difference(self, sums: NDArray[np.float64], others: NDArray[np.float64]) -> Difference:
+        unknown = np.zeros(len(sums))
+        return Difference(unknown, unknown, unknown)
 
     def estimate(self, table: OpTable) -> Estimate:
         return self.from_sums(summed(self.op_features, table))

@@ -6,8 +6,10 @@ distribution around the mode (Laplace's approximation). A constant that affects 
 therefore keeps its prior width. Three random effects, each shrunk towards zero by its own spread
 (`interval`), keep what is peculiar to some rows out of the constants. The harness and the operating
 system of a laboratory multiply all its times by a factor, and its fixed time per program by
-another. The roofline describes a family of networks with an error that all its networks share.
-Predictions leave these effects out, and intervals include their spread.
+another. On Neural Engines, the roofline describes a family of networks with an error that all its
+networks share. (On CPUs and GPUs, of which one laboratory measured all rows, a fit with this effect
+has larger errors for families that were left out.) Predictions leave these effects out, and
+intervals include their spread.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from latency_predictor.model.times import Fitted, Posterior, RooflineTimes
 from latency_predictor.profiles.measurements import Measurements, distinct_ops
 
 _SIZE = len(CONSTANTS)
+_WITH_FAMILIES = ("ane",)
+"""Groups of calibrations whose fit has an effect of each family of networks."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,12 @@ def _fit_group(group: str, data: Measurements) -> Calibrations:
         key: common + columns[_SIZE * (1 + place) : _SIZE * (2 + place)]
         for place, key in enumerate(keys)
     }
+    shared = group in _WITH_FAMILIES
     problem = _Problem(
         data=data,
         centres={key: priors.centre(key) for key in keys},
         maps=maps,
-        levels=levels[source_of_row] + misfits[family_of_row],
+        levels=levels[source_of_row] + shared * misfits[family_of_row],
         overheads=overheads[source_of_row],
         whiten=np.diag(1 / np.concatenate(spread)),
     )

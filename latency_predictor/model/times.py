@@ -38,6 +38,22 @@ class Times(Protocol):
 
 
 @dataclass(frozen=True)
+class Difference:
+    """Differences of the log times of pairs of programs; all arrays have shape [pairs].
+
+    `epistemic_std` is the standard deviation of the difference that is due to uncertain model
+    constants, and `overhead_share` the difference of `Estimate.overhead_share`. `distance` is the
+    Euclidean distance of the derivatives of both log times by the log constants. It is 0 for
+    programs that spend equal shares of their times on the same things. All are 0 if the model does
+    not estimate them.
+    """
+
+    epistemic_std: NDArray[np.float64]
+    overhead_share: NDArray[np.float64]
+    distance: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Fitted:
     """The result of a fit: `times` by calibration, and effects of sources by "calibration/source".
 
@@ -64,14 +80,8 @@ class AdditiveTimes(Times, Protocol):
         """Estimate latency from features summed over each program: `sums` [programs, features]."""
         ...
 
-    def difference_std(
-        self, sums: NDArray[np.float64], others: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Standard deviation of the differences of pairs of log times: shape [pairs].
-
-        `sums` and `others` [pairs, features] are the summed features of the two programs of each
-        pair. Only uncertain model constants count, as for `Estimate.epistemic_std`.
-        """
+    def difference(self, sums: NDArray[np.float64], others: NDArray[np.float64]) -> Difference:
+        """Compare the two programs of each pair, whose summed features are [pairs, features]."""
         ...
 
 
@@ -125,10 +135,11 @@ class RooflineTimes:
         ms = self.roofline.floor_ms + sums[:, 0]
         return Estimate(ms, self._std(self._log_gradient(sums)), self.roofline.floor_ms / ms)
 
-    def difference_std(
-        self, sums: NDArray[np.float64], others: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        return self._std(self._log_gradient(sums) - self._log_gradient(others))
+    def difference(self, sums: NDArray[np.float64], others: NDArray[np.float64]) -> Difference:
+        gradient = self._log_gradient(sums) - self._log_gradient(others)
+        # The derivative by the log of the fixed time per program is its share in the time.
+        share = gradient[:, CONSTANTS.index("program_ms")]
+        return Difference(self._std(gradient), share, np.linalg.norm(gradient, axis=1))
 
     def _std(self, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
         """Standard deviations along gradients by the log constants: [rows, constants] to [rows]."""

@@ -1,4 +1,4 @@
-"""Intervals for laboratories and devices that were not measured, and the errors behind them."""
+"""Errors for laboratories, families and devices that were left out, and the intervals from them."""
 
 from __future__ import annotations
 
@@ -13,99 +13,132 @@ from latency_predictor.model.calibration import fit_calibrations
 from latency_predictor.model.crossval import (
     Fit,
     empty,
+    estimates,
     folds_by_family,
     folds_by_source,
     held_out,
     put,
     rows_of,
 )
-from latency_predictor.model.interval import Interval, pooled_quantile, ratio_spread
+from latency_predictor.model.interval import COVERAGE, Interval, pooled_quantile, ratio_spread
 from latency_predictor.model.priors import common_spread, group_of, prior_of, unit_of_calibration
 from latency_predictor.model.times import Estimate, Posterior, RooflineTimes, summed
 from latency_predictor.profiles.measurements import Measurements
 
 
+def cells_of(measurements: Measurements) -> NDArray[np.str_]:
+    """Label of each row's calibration, source and family: shape [rows].
+
+    Errors of rows with the same label are correlated.
+    """
+    return np.char.add(np.char.add(measurements.source_key, "/"), measurements.family)
+
+
+def groups_of(measurements: Measurements) -> NDArray[np.str_]:
+    """Name of the group of each row's calibration: shape [rows]."""
+    return np.array([group_of(key) for key in measurements.calibration.tolist()], dtype=str)
+
+
 @dataclass(frozen=True)
 class Errors:
-    """Held-out estimates and measured times of rows, and the group of each: shape [rows]."""
+    """Held-out estimates and measured times of rows, and the group of each: shape [rows].
+
+    The groups are those of `Interval.of`. `new_device` says that they are devices.
+    """
 
     estimate: Estimate
     ms: NDArray[np.float64]
     groups: NDArray[np.str_]
+    new_device: bool = False
 
     def interval(self, rows: NDArray[np.bool_]) -> Interval:
         """The interval from the errors of some rows, for a laboratory without measurements."""
-        return Interval.of(rows_of(self.estimate, rows), self.ms[rows], self.groups[rows], True)
+        estimate, ms, groups = rows_of(self.estimate, rows), self.ms[rows], self.groups[rows]
+        return Interval.of(estimate, ms, groups, True, self.new_device)
 
 
 def intervals(measurements: Measurements, fit: Fit) -> dict[str, Interval]:
-    """Interval of each calibration, for a laboratory without measurements.
+    """Interval of each calibration, for a laboratory and a family without measurements.
 
-    It follows from the errors for families of networks that were left out. For calibrations with
-    several sources, it also follows from the errors for sources that were left out, and the
-    calibrations of a group share all errors, because each has few sources.
+    It follows from the errors for families that were left out. The calibrations that
+    `has_several_sources` selects are left out with source and family, and those of a group share
+    all errors, because each has few sources.
     """
-    families = families_left_out(measurements, fit)
+    families = Errors(families_left_out(measurements, fit), measurements.ms, cells_of(measurements))
     found = {
         key: families.interval(measurements.calibration == key)
         for key in np.unique(measurements.calibration).tolist()
     }
-    several = has_several_sources(measurements)
-    if several.any():
-        shared = measurements.where(several)
-        both = joined(sources_left_out(shared, fit), families, several)
-        groups = np.tile(groups_of(shared), 2)
+    shared = measurements.where(has_several_sources(measurements))
+    if len(shared):
+        both = Errors(sources_and_families_left_out(shared, fit), shared.ms, cells_of(shared))
+        groups = groups_of(shared)
         for key in np.unique(shared.calibration).tolist():
             interval = both.interval(groups == group_of(key))
             found[key] = replace(interval, checked=found[key].checked)
     return found
 
 
-def families_left_out(measurements: Measurements, fit: Fit) -> Errors:
-    """Errors for families of networks that the fit did not see."""
-    estimate = held_out(measurements, folds_by_family(measurements), fit).pooled
-    return Errors(estimate, measurements.ms, np.char.add("family ", measurements.family))
+def families_left_out(measurements: Measurements, fit: Fit) -> Estimate:
+    """Estimates of rows of families that the fit did not see: shape [rows]."""
+    return held_out(measurements, folds_by_family(measurements), fit).pooled
 
 
-def sources_left_out(measurements: Measurements, fit: Fit) -> Errors:
-    """Errors for sources that the fit did not see. Every calibration needs several sources."""
-    estimate = held_out(measurements, folds_by_source(measurements), fit).pooled
-    return Errors(estimate, measurements.ms, np.char.add("source ", measurements.source))
+def sources_left_out(measurements: Measurements, fit: Fit) -> Estimate:
+    """Estimates of rows of sources that the fit did not see: shape [rows].
+
+    `has_several_sources` must select all rows.
+    """
+    return held_out(measurements, folds_by_source(measurements), fit).pooled
 
 
-def joined(sources: Errors, families: Errors, rows: NDArray[np.bool_]) -> Errors:
-    """The errors of all rows of `sources`, followed by those of some rows of `families`."""
-    one, other = sources.estimate, rows_of(families.estimate, rows)
-    return Errors(
-        Estimate(
-            np.concatenate([one.ms, other.ms]),
-            np.concatenate([one.epistemic_std, other.epistemic_std]),
-            np.concatenate([one.overhead_share, other.overhead_share]),
-        ),
-        np.concatenate([sources.ms, families.ms[rows]]),
-        np.concatenate([sources.groups, families.groups[rows]]),
-    )
+def sources_and_families_left_out(measurements: Measurements, fit: Fit) -> Estimate:
+    """Estimates of rows, whose source and family the fit did not see: shape [rows].
+
+    `has_several_sources` must select all rows.
+    """
+    source, family = measurements.source, measurements.family
+    known = (source[:, None] != source) & (family[:, None] != family)
+    found = empty(len(measurements))
+    # Rows of one source share a fit unless other sources measured their families too.
+    masks, fit_of_row = np.unique(known, axis=0, return_inverse=True)
+    for number, mask in enumerate(masks):
+        here = fit_of_row.reshape(-1) == number
+        put(found, here, estimates(fit(measurements.where(mask)), measurements.where(here)))
+    return found
+
+
+def has_several_sources(measurements: Measurements) -> NDArray[np.bool_]:
+    """Whether each row's calibration keeps rows if any source and family is left out: [rows]."""
+    found = np.zeros(len(measurements), dtype=bool)
+    for key in np.unique(measurements.calibration):
+        here = measurements.calibration == key
+        pairs = set(zip(measurements.source[here], measurements.family[here], strict=True))
+        found[here] = all(
+            any(s != source and f != family for s, f in pairs) for source, family in pairs
+        )
+    return found
 
 
 def factors_of_new_sources(
     measurements: Measurements, fit: Fit
-) -> tuple[Measurements, Estimate, NDArray[np.float64]]:
-    """The rows that `has_several_sources` selects, and estimates without their source.
+) -> tuple[Measurements, list[tuple[Estimate, NDArray[np.float64]]]]:
+    """The rows that `has_several_sources` selects, and estimates with the factor of each interval.
 
-    The last result is the factor of each row's interval. It follows, as in `intervals`, from the
-    errors on rows of other sources.
+    The first estimates are without the source of a row, the second also without its family. All
+    intervals follow, as in `intervals`, from the errors of the second on rows of other sources.
     """
-    several = has_several_sources(measurements)
-    rows = measurements.where(several)
-    sources = sources_left_out(rows, fit)
-    both = joined(sources, families_left_out(measurements, fit), several)
-    factors, groups = np.empty(len(rows)), groups_of(rows)
+    rows = measurements.where(has_several_sources(measurements))
+    found = [sources_left_out(rows, fit), sources_and_families_left_out(rows, fit)]
+    errors, groups = Errors(found[1], rows.ms, cells_of(rows)), groups_of(rows)
+    factors = [np.empty(len(rows)) for _ in found]
     for key in np.unique(rows.source_key):
         here = rows.source_key == key
         others = (rows.source != rows.source[here][0]) & (groups == groups[here][0])
-        interval = both.interval(np.tile(others, 2))
-        factors[here] = interval.factor(rows_of(sources.estimate, here))
-    return rows, sources.estimate, factors
+        interval = errors.interval(others)
+        for factor, estimate in zip(factors, found, strict=True):
+            factor[here] = interval.factor(rows_of(estimate, here))
+    return rows, list(zip(found, factors, strict=True))
 
 
 def factors_of_new_devices(
@@ -117,24 +150,12 @@ def factors_of_new_devices(
     whose group has several devices.
     """
     estimate, related = from_others(measurements, other_sources), _related(measurements)
-    errors = Errors(estimate, measurements.ms, measurements.calibration)
+    errors = Errors(estimate, measurements.ms, measurements.calibration, new_device=True)
     factors = np.empty(len(measurements))
     for key in np.unique(measurements.calibration):
         here = measurements.calibration == key
         factors[here] = errors.interval(related & ~here).factor(rows_of(estimate, here))
     return estimate, factors
-
-
-def has_several_sources(measurements: Measurements) -> NDArray[np.bool_]:
-    """Whether the calibration of each row has rows of other sources as well: shape [rows]."""
-    pairs = np.unique(measurements.source_key)
-    keys, sources = np.unique([key.split("/")[0] for key in pairs], return_counts=True)
-    return np.isin(measurements.calibration, keys[sources > 1])
-
-
-def groups_of(measurements: Measurements) -> NDArray[np.str_]:
-    """Name of the group of each row's calibration: shape [rows]."""
-    return np.array([group_of(key) for key in measurements.calibration.tolist()], dtype=str)
 
 
 def unseen_devices(
@@ -146,11 +167,11 @@ def unseen_devices(
     from the errors on the devices of all groups, because a group has few. The interval's `checked`
     is the largest among the intervals `calibrated` of the group.
     """
-    related = _related(measurements)
-    if not related.any():
+    rows = measurements.where(_related(measurements))
+    if not len(rows):
         return {}
-    rows = measurements.where(related)
-    errors, groups = Errors(from_others(rows), rows.ms, rows.calibration), groups_of(rows)
+    groups = groups_of(rows)
+    errors = Errors(from_others(rows), rows.ms, rows.calibration, new_device=True)
     shared = errors.interval(np.ones(len(rows), dtype=bool))
     checked = {
         group: max(calibrated[key].checked for key in np.unique(rows.calibration[groups == group]))
@@ -164,67 +185,6 @@ def _related(measurements: Measurements) -> NDArray[np.bool_]:
     groups = groups_of(measurements)
     keys = {group: np.unique(measurements.calibration[groups == group]) for group in set(groups)}
     return np.array([len(keys[group]) > 1 for group in groups], dtype=bool)
-
-
-@dataclass(frozen=True)
-class Ratios:
-    """Ratios of times of pairs of networks of one family and source: shape [pairs].
-
-    `errors` are the log errors of ratios by a fit without the source, `spread` is their expected
-    standard deviation (`ratio_spread`), and `first` and `second` are the rows of each pair.
-    """
-
-    errors: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    source: NDArray[np.str_]
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-
-    def quantile(self, pairs: NDArray[np.bool_]) -> float:
-        """Half-width of the 90 % intervals of log ratios, in multiples of `spread`."""
-        scores = np.abs(self.errors) / self.spread
-        return pooled_quantile(scores[pairs], self.source[pairs])
-
-
-def ratios_of_new_sources(measurements: Measurements) -> Ratios:
-    """All pairs of rows of one calibration, source and family, each by a fit without the source.
-
-    Every calibration needs several sources.
-    """
-    found = []
-    for source in np.unique(measurements.source):
-        devices = fit_calibrations(measurements.where(measurements.source != source)).devices
-        for key in np.unique(measurements.calibration[measurements.source == source]).tolist():
-            rows = np.flatnonzero(
-                (measurements.source == source) & (measurements.calibration == key)
-            )
-            one, other = np.triu_indices(len(rows), 1)
-            related = measurements.family[rows][one] == measurements.family[rows][other]
-            found.append(
-                _ratios(measurements, devices[key], rows[one[related]], rows[other[related]])
-            )
-    return Ratios(*(np.concatenate(part) for part in zip(*found, strict=True)))
-
-
-def _ratios(
-    data: Measurements, constants: Posterior, first: NDArray[np.int64], second: NDArray[np.int64]
-) -> tuple[NDArray[Any], ...]:
-    """The fields of `Ratios` for pairs of rows."""
-    times = RooflineTimes(constants)
-    sums = summed(times.op_features, data.table)[data.program]
-    estimate = times.from_sums(sums)
-    errors = np.log(estimate.ms / data.ms)
-    spread = ratio_spread(
-        times.difference_std(sums[first], sums[second]),
-        estimate.overhead_share[first] - estimate.overhead_share[second],
-    )
-    return errors[first] - errors[second], spread, data.source[first], first, second
-
-
-def ratio_quantile(measurements: Measurements) -> float:
-    """`Ratios.quantile` over all rows of calibrations with several sources."""
-    ratios = ratios_of_new_sources(measurements.where(has_several_sources(measurements)))
-    return ratios.quantile(np.ones(len(ratios.errors), dtype=bool))
 
 
 def from_others(measurements: Measurements, other_sources: bool = False) -> Estimate:
@@ -251,3 +211,79 @@ def _common(group: str, known: Measurements) -> Posterior:
         return fit_calibrations(known).common[group]
     spread = common_spread()
     return Posterior(np.zeros_like(spread), np.diag(spread**2))
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Ratios of times of pairs of networks of one source and device: shape [pairs].
+
+    `errors` are the log errors of ratios, and `spread` is their expected standard deviation
+    (`ratio_spread`). `ratio` is the log of the predicted ratio, `first` and `second` are the rows
+    of each pair, and `related` tells whether both are of one family.
+    """
+
+    errors: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+    source: NDArray[np.str_]
+    related: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+    def where(self, pairs: NDArray[np.bool_]) -> Ratios:
+        """The pairs that a mask selects."""
+        return Ratios(**{name: array[pairs] for name, array in vars(self).items()})
+
+    def quantile(self, pairs: NDArray[np.bool_]) -> float:
+        """Half-width of the 90 % intervals of log ratios, in multiples of `spread`.
+
+        Each source counts once. The level is not raised for their number, because there are few.
+        """
+        scores = np.abs(self.errors) / self.spread
+        return pooled_quantile(scores[pairs], self.source[pairs], COVERAGE)
+
+
+def ratios_of_new_sources(measurements: Measurements) -> Ratios:
+    """All pairs of rows of one calibration and source, by a fit without the source.
+
+    If both rows are of one family, the fit is also without the family. `has_several_sources` must
+    select all rows.
+    """
+    source, family, found = measurements.source, measurements.family, []
+    for key in np.unique(measurements.source_key):
+        rows = np.flatnonzero(measurements.source_key == key)
+        one, other = np.triu_indices(len(rows), 1)
+        related = family[rows][one] == family[rows][other]
+        for left_out in np.unique(family[rows[one[related]]]).tolist():
+            pairs = related & (family[rows][one] == left_out)
+            known = (source != source[rows[0]]) & (family != left_out)
+            found.append(_ratios(measurements, known, rows[one[pairs]], rows[other[pairs]]))
+        known = source != source[rows[0]]
+        found.append(_ratios(measurements, known, rows[one[~related]], rows[other[~related]]))
+    return Ratios(*(np.concatenate(part) for part in zip(*found, strict=True)))
+
+
+def _ratios(
+    data: Measurements,
+    known: NDArray[np.bool_],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+) -> tuple[NDArray[Any], ...]:
+    """The fields of `Ratios` for pairs of rows of one calibration, by a fit to the rows `known`."""
+    if not len(first):
+        return tuple(np.empty(0, dtype) for dtype in (float, float, float, str, bool, int, int))
+    constants = fit_calibrations(data.where(known)).devices[str(data.calibration[first[0]])]
+    times = RooflineTimes(constants)
+    sums = summed(times.op_features, data.table)[data.program]
+    logs = np.log(times.from_sums(sums).ms)
+    ratio = logs[first] - logs[second]
+    errors = ratio - np.log(data.ms[first] / data.ms[second])
+    spread = ratio_spread(times.difference(sums[first], sums[second]))
+    related = data.family[first] == data.family[second]
+    return errors, spread, ratio, data.source[first], related, first, second
+
+
+def ratio_quantile(measurements: Measurements) -> float:
+    """`Ratios.quantile` of the pairs of one family, over calibrations with several sources."""
+    ratios = ratios_of_new_sources(measurements.where(has_several_sources(measurements)))
+    return ratios.quantile(ratios.related)
