@@ -4,8 +4,8 @@
 
 It takes about half an hour on one thread. The protocols are: a source, a source and a family, a
 device, or a source and a device left out with all rows; held-out families of networks and a random
-split (ten folds each); and a held-out device, of which 0, 5, 10 or 20 rows are given. All models see
-equal data.
+split (ten folds each); and a held-out device, of which 0, 5, 10 or 20 rows are given. All models
+see equal data.
 `benchmarks/local_cpu.jsonl` holds measurements of `local_cpu`: 60 architectures, spread evenly over
 predicted time among 4,000 draws. These commands measure others:
 

@@ -8,9 +8,10 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from latency_predictor.devices import UnknownDevice, calibration_key, devices_of
-from latency_predictor.model.interval import Interval, ratio_spread
+from latency_predictor.model.interval import COVERAGE, Interval, ratio_spread
 from latency_predictor.model.times import AdditiveTimes, summed
 from latency_predictor.ops import OpTable
 
@@ -39,12 +40,15 @@ class Ratio:
 
     All arrays have shape [pairs]. The interval from `low` to `high` is meant to contain the true
     ratio nine times in ten, if both programs are of one family and are measured by one laboratory
-    on one device, so that the effects of laboratory and family cancel.
+    on one device, so that the effects of laboratory and family cancel. The interval is narrower the
+    more alike both programs are. `faster` is the probability that the first program is the faster
+    one: that of a normal distribution of the log ratio with this interval.
     """
 
     ratio: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    faster: NDArray[np.float64]
 
 
 class LatencyModel(Protocol):
@@ -142,8 +146,9 @@ class CalibratedModel:
         """
         times = self._times[self._key(device)]
         ratio = times.from_sums(sums).ms / times.from_sums(others).ms
-        factor = np.exp(self._ratio_quantile * ratio_spread(times.difference(sums, others)))
-        return Ratio(ratio, ratio / factor, ratio * factor)
+        half = self._ratio_quantile * ratio_spread(times.difference(sums, others))
+        faster = ndtr(-np.log(ratio) / half * ndtri((1 + COVERAGE) / 2))
+        return Ratio(ratio, ratio / np.exp(half), ratio * np.exp(half), faster)
 
     def _key(self, device: str) -> str:
         """The calibration that applies to a device. Raises `UnknownDevice`."""

@@ -3,9 +3,15 @@ import pytest
 from scipy.stats import kendalltau
 from sklearn.metrics import mean_absolute_percentage_error
 
-from latency_predictor.model.interval import MISFIT_SPREAD, NOISE, Interval, pooled_quantile
+from latency_predictor.model.interval import (
+    MISFIT_SPREAD,
+    NOISE,
+    Interval,
+    pooled_quantile,
+    ratio_spread,
+)
 from latency_predictor.model.metrics import score, score_by
-from latency_predictor.model.times import Estimate
+from latency_predictor.model.times import Difference, Estimate
 
 TRUE = np.array([1.0, 2.0, 4.0, 5.0])
 PREDICTED = np.array([1.04, 2.18, 3.0, 5.5])
@@ -42,8 +48,9 @@ def test_every_group_counts_once_in_the_quantile() -> None:
     """One laboratory with many rows and small errors does not hide the errors of nine others."""
     groups = np.repeat(np.arange(10), [1000, *[10] * 9])
     scores = np.where(groups == 0, 0.1, 1.0 + groups / 10)
-    assert pooled_quantile(scores, np.arange(len(scores))) < 1
-    assert pooled_quantile(scores, groups) == pytest.approx(1.9)
+    assert pooled_quantile(scores, np.arange(len(scores)), 0.9) < 1
+    assert pooled_quantile(scores, groups, 0.9) == pytest.approx(1.8)
+    assert pooled_quantile(scores, groups, 0.9 * 11 / 10) == pytest.approx(1.9)
 
 
 def test_groups_are_scored_apart() -> None:
@@ -69,6 +76,15 @@ def test_intervals_cover_what_they_promise_however_wrong_the_spread(scale: float
     assert 0.86 < np.mean(covered) < 0.94
     for epistemic_std in (0.0, 0.3):
         assert 0.83 < np.mean(np.array(covered)[np.array(epistemic_stds) == epistemic_std]) < 0.97
+
+
+def test_likeness_narrows_the_spread_of_a_ratio() -> None:
+    """Two networks of which nothing is alike share no misfit; noise remains between equals."""
+    none, distance = np.zeros(3), np.array([0.0, 0.1, 9.0])
+    spread = ratio_spread(Difference(none, none, distance))
+    assert (np.diff(spread) > 0).all()
+    assert spread[0] == pytest.approx(np.sqrt(2) * NOISE)
+    assert spread[-1] == pytest.approx(np.sqrt(2) * np.hypot(NOISE, MISFIT_SPREAD))
 
 
 def test_distance_counts_from_what_was_checked() -> None:

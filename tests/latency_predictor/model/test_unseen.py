@@ -11,6 +11,7 @@ from latency_predictor.model.unseen import (
     has_several_sources,
     intervals,
     ratios_of_new_sources,
+    sources_and_families_left_out,
 )
 from latency_predictor.profiles import lowered
 from latency_predictor.profiles.measurements import Measurements, join_op_lists
@@ -41,11 +42,31 @@ def test_without_any_relative_the_prior_predicts(whole: Measurements) -> None:
 
 @pytest.mark.slow
 def test_intervals_hold_for_a_laboratory_that_was_left_out(whole: Measurements) -> None:
-    rows, estimate, factors = factors_of_new_sources(whole, fit_rooflines)
-    covered = np.abs(np.log(estimate.ms / rows.ms)) <= np.log(factors)
-    assert 0.86 <= covered.mean() <= 0.94
-    for device in np.unique(rows.calibration):
-        assert covered[rows.calibration == device].mean() >= 0.8
+    """The intervals are those for an unseen family, so that known families are covered more often.
+
+    The shares are those of `benchmarks/latency.md`.
+    """
+    rows, by_protocol = factors_of_new_sources(whole, fit_rooflines)
+    shares = []
+    for estimate, factors in by_protocol:
+        covered = np.abs(np.log(estimate.ms / rows.ms)) <= np.log(factors)
+        shares.append(covered.mean())
+        for device in np.unique(rows.calibration):
+            assert covered[rows.calibration == device].mean() >= 0.8
+    source, source_and_family = shares
+    assert 0.86 <= source_and_family <= source <= 0.97
+    assert source_and_family <= 0.95
+
+
+def test_a_source_and_a_family_that_are_left_out_are_not_seen(whole: Measurements) -> None:
+    few = whole.where(np.flatnonzero(whole.calibration == "a14-ane"))
+    source, family = "RepViT paper", "repvit"
+    assert ((few.source == source) & (few.family == family)).any()
+    wrong = few.where(np.arange(len(few)))
+    wrong.ms[(few.source == source) | (few.family == family)] *= 7.0
+    here = (few.source == source) & (few.family == family)
+    honest, other = (sources_and_families_left_out(rows, fit_rooflines) for rows in (few, wrong))
+    np.testing.assert_allclose(honest.ms[here], other.ms[here])
 
 
 @pytest.mark.slow
@@ -67,15 +88,18 @@ def test_calibrations_with_several_sources_share_their_quantile(whole: Measureme
 
 
 @pytest.mark.slow
-def test_ratios_are_of_relatives_and_their_intervals_cover(whole: Measurements) -> None:
+def test_ratios_are_of_one_source_and_their_intervals_cover(whole: Measurements) -> None:
     rows = whole.where(has_several_sources(whole))
     ratios = ratios_of_new_sources(rows)
-    for label in ("source", "family", "calibration"):
+    for label in ("source", "calibration"):
         values = getattr(rows, label)
         assert (values[ratios.first] == values[ratios.second]).all()
-    covered = []
-    for source in np.unique(ratios.source):
-        here = ratios.source == source
-        half = ratios.quantile(~here) * ratios.spread[here]
-        covered.append((np.abs(ratios.errors[here]) <= half).mean())
-    assert 0.86 <= np.mean(covered) <= 0.94
+    same = rows.family[ratios.first] == rows.family[ratios.second]
+    np.testing.assert_array_equal(same, ratios.related)
+    relatives = ratios.where(ratios.related)
+    covered = np.empty(len(relatives.errors), dtype=bool)
+    for source in np.unique(relatives.source):
+        here = relatives.source == source
+        half = relatives.quantile(~here) * relatives.spread[here]
+        covered[here] = np.abs(relatives.errors[here]) <= half
+    assert 0.88 <= covered.mean() <= 0.92
