@@ -16,6 +16,7 @@ from search.cli.bench import bench
 from search.cli.decode import decode
 from search.cli.encode import encode
 from search.cli.export import export
+from search.cli.identify import identify
 from search.cli.pretrain import pretrain
 from search.cli.promote import promote
 from search.cli.report import report
@@ -67,9 +68,15 @@ add_command(
     "mine/e3dea32e86bd mine.safetensors",
 )  # fmt: skip
 add_command(
-    app, f"{CALL} encode", encode, "photo.heic photo.pcd --model light.safetensors --quality 4"
-)
-add_command(app, f"{CALL} decode", decode, "photo.pcd photo.png --model light.safetensors")
+    app, f"{CALL} encode", encode,
+    "photo.heic photo.pcd --quality 5 --effort 2",
+    "photo.heic photo.pcd --model light.safetensors",
+)  # fmt: skip
+add_command(
+    app, f"{CALL} decode", decode,
+    "photo.pcd photo.png", "photo.pcd photo.png --model light.safetensors",
+)  # fmt: skip
+add_command(app, f"{CALL} identify", identify, "photo.pcd", "light.safetensors")
 add_command(app, f"{CALL} export", export, "light.safetensors", "results/mine/light --out app")
 add_command(
     app, f"{CALL} bench", bench,

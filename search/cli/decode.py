@@ -11,7 +11,7 @@ from latency_predictor.cli.places import check_file
 from latency_predictor.cli.progress import shown
 from latency_predictor.cli.values import path
 from latency_predictor.printable import printable
-from search.cli.models import load_model, naming
+from search.cli.models import SHIPPED_MODEL, load_model, naming
 from search.cli.options import ModelPath
 from search.cli.replacing import Force, check_output, is_decoded
 
@@ -22,18 +22,19 @@ def decode(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", parser=path, help="PNG file to write.")],
     *,
-    model: ModelPath,
+    model: ModelPath = None,
     force: Force = False,
 ) -> None:
     """Decode a file that `encode` wrote, and write it as PNG.
 
-    It needs the model that encoded the file.
+    It needs the model that encoded the file; `identify` says which that is.
     """
     from search.data.images import check_png, write_png
     from space.bitstream import files
     from space.bitstream.container import BitstreamError
     from space.bitstream.model_file import ModelError
 
+    model = model or SHIPPED_MODEL
     check_png(out)
     check_file(out, file, model)
     check_output(out, is_decoded, "picture that decode wrote", force)

@@ -1,4 +1,4 @@
-"""Loading a model, and naming the file in an error; `encode` and `decode` share both."""
+"""Finding and loading a model, and naming the file in an error; commands share them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from space.bitstream.model_file import Model
+
+
+SHIPPED_MODEL = Path(__file__).parents[1] / "shipped_codec" / "model.safetensors"
+"""The model of the package, which commands use if none is given."""
 
 
 def load_model(path: Path) -> Model:

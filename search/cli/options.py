@@ -52,8 +52,12 @@ Root = Annotated[
     ),
 ]
 ModelPath = Annotated[
-    Path,
+    Path | None,
     typer.Option(
-        "--model", metavar="MODEL", parser=path, help="Model written by train or promote."
+        "--model",
+        metavar="MODEL",
+        parser=path,
+        show_default="the shipped model",
+        help="Model written by train or promote.",
     ),
 ]

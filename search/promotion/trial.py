@@ -174,4 +174,5 @@ def _validate(training: FullTraining, job: Job, select: Crops, board: SummaryWri
 def _write(training: FullTraining, job: Job) -> None:
     losses = pd.DataFrame(training.curve, columns=pd.Index(CURVE)).rename_axis("step")
     write_whole(job.folder / LOSSES, losses.to_csv().encode())
-    Model.of(training.codec.eval()).save(job.folder / MODEL_FILE)
+    lambdas = job.recipe.lambda_low, job.recipe.lambda_high
+    Model.of(training.codec.eval(), lambdas).save(job.folder / MODEL_FILE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from latency_predictor.errors import UserError
 from space.architecture import LEVELS, Architecture
-from space.codec.codec import Codec, EncoderNetwork
+from space.codec.codec import LAMBDA_HIGH, LAMBDA_LOW, Codec, EncoderNetwork, rate_weights
 from space.codec.payload import Tables
 from space.codec.scales import IntegerScales, ScalePath
 from space.tensor_file import read_tensors, write_tensors
@@ -38,7 +39,12 @@ class Model:
     """
 
     def __init__(
-        self, codec: Codec, scales: IntegerScales, tables: Tables, identity: bytes
+        self,
+        codec: Codec,
+        scales: IntegerScales,
+        tables: Tables,
+        identity: bytes,
+        lambdas: tuple[float, float] = (LAMBDA_LOW, LAMBDA_HIGH),
     ) -> None:
         """Use `of` or `load` instead. `codec` must be folded."""
         self.architecture = codec.architecture
@@ -48,12 +54,14 @@ class Model:
         self.tables = tables
         self.id = identity
         """First ID_BYTES bytes of the hash of the architecture, weights and tables, as trained."""
+        self.lambdas = lambdas
+        """Lambda of the lowest and the highest quality level in training, as `LAMBDA_LOW`."""
 
     @classmethod
-    def of(cls, codec: Codec) -> Model:
+    def of(cls, codec: Codec, lambdas: tuple[float, float] = (LAMBDA_LOW, LAMBDA_HIGH)) -> Model:
         """Make a model from a trained codec. The codec itself is not changed."""
         folded = copy.deepcopy(codec).cpu().fold()
-        model = cls(folded, codec.scale_path.integer(), Tables.gaussian(), b"")
+        model = cls(folded, codec.scale_path.integer(), Tables.gaussian(), b"", lambdas)
         model.id = _digest(model.architecture, model.tensors())[:ID_BYTES]
         return model
 
@@ -87,7 +95,12 @@ class Model:
         codec.decoder.load_state_dict(below("decoder."), assign=True)
         scales = ScalePath(architecture, LEVELS).integer()
         scales.load_state_dict(below("scales."))
-        return cls(codec, scales, Tables(**below("tables.")), bytes.fromhex(metadata["id"]))
+        # Files of earlier versions have no lambdas: all models had those of the search.
+        low, high = json.loads(metadata.get("lambdas", f"[{LAMBDA_LOW}, {LAMBDA_HIGH}]"))
+        tables, identity = Tables(**below("tables.")), bytes.fromhex(metadata["id"])
+        model = cls(codec, scales, tables, identity, (float(low), float(high)))
+        # Weights may be stored in half precision.
+        return model.to(torch.float32)
 
     def save(self, path: Path) -> None:
         """Write the model to a safetensors file, atomically.
@@ -99,6 +112,7 @@ class Model:
             "id": self.id.hex(),
             "digest": _digest(self.architecture, tensors).hex(),
             "architecture": self.architecture.to_json(),
+            "lambdas": json.dumps(self.lambdas),
         }
         write_tensors(path, MODEL_KEY, metadata, tensors)
 
@@ -107,6 +121,10 @@ class Model:
         self.encoder.to(*where)
         self.decoder.to(*where)
         return self
+
+    def rate_weight(self, levels: Tensor) -> Tensor:
+        """Lambda [B] of images in [0, 1], for interpolation weights [B, LEVELS] of levels."""
+        return torch.exp(levels @ rate_weights(*self.lambdas).log().to(levels))
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights and tables of the model, by name."""

@@ -1,0 +1,61 @@
+"""The command `identify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latency_predictor.cli.values import path
+from latency_predictor.printable import printable
+from search.cli.replacing import HEAD_BYTES, is_coded, is_model
+
+
+def identify(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", parser=path, help="File of encode, or a model.")
+    ],
+) -> None:
+    """Say what a file is, and which model decodes it."""
+    with file.open("rb") as opened:
+        head = opened.read(HEAD_BYTES)
+    if is_coded(head):
+        print("\n".join([f"{printable(file)}: compressed photograph", *_of_photograph(file)]))
+    elif is_model(head):
+        print("\n".join([f"{printable(file)}: model", *_of_model(file)]))
+    else:
+        raise ValueError(f"{file}: expected a file that encode, train or promote wrote")
+
+
+def _of_photograph(file: Path) -> list[str]:
+    from search.cli.models import SHIPPED_MODEL, naming
+    from space.architecture import QUALITY_STEPS
+    from space.bitstream.container import BitstreamError, read
+    from space.bitstream.model_file import Model
+
+    data = file.read_bytes()
+    with naming(file, BitstreamError):
+        header, payloads = read(data)
+    shipped = Model.load(SHIPPED_MODEL).id == header.model_id
+    bpp = 8 * len(data) / (header.width * header.height)
+    needs = "the shipped model" if shipped else "no model that is shipped: give it by --model"
+    return [
+        f"  size      {header.width}x{header.height}, {len(payloads)} tiles",
+        f"  bytes     {len(data):,} ({bpp:.3f} bpp)",
+        f"  quality   {header.quality_steps / QUALITY_STEPS:g}",
+        f"  model     {header.model_id.hex()}, {needs}",
+    ]
+
+
+def _of_model(file: Path) -> list[str]:
+    from space.bitstream.model_file import Model
+
+    model = Model.load(file)
+    weights = sum(tensor.numel() for tensor in model.tensors().values()) / 1e6
+    low, high = model.lambdas
+    return [
+        f"  model     {model.id.hex()}, {weights:.1f} million numbers",
+        f"  codec     {model.architecture.id}",
+        f"  lambdas   {low:g} to {high:g}",
+    ]
