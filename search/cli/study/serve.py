@@ -1,0 +1,4 @@
+"""The command `study serve`."""
+
+def serve() -> None:
+    """Show a study."""
