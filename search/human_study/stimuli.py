@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +23,7 @@ from search.data.images import ImageError, read_rgb
 from search.data.own_folders import mark
 from search.data.photographs import find_photographs
 from search.human_study.crops import crop
-from search.human_study.manifest import FORMAT, Picture, Size, Stimulus, Study
+from search.human_study.manifest import Picture, Size, Stimulus, Study
 from search.human_study.rates import Coding, Fitted
 
 CATCH_QUALITY = 5
@@ -95,6 +95,7 @@ def create(request: Request, console: Console) -> Created:
     photographs = find_photographs(request.photographs)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     with whole_folder(request.out) as folder, WorkerPool(request.workers) as pool:
+        mark(folder)
         tasks = [_Task(*named, request, folder) for named in _ids(photographs).items()]
         results = track(
             pool.results(_make_picture, tasks), "Coding", total=len(tasks), console=console,
@@ -106,11 +107,9 @@ def create(request: Request, console: Console) -> Created:
         if not coded:
             raise CreateError(f"no photograph can be used; the first: {skipped[0]}")
         unreached = _unreached(coded)
-        study = _study(request, coded, set(unreached))
-        for place in {file for each in coded for file in _files(each)} - set(study.files()):
-            (folder / place).unlink()
+        study = _study(request, coded, unreached)
+        _delete(folder, coded, set(unreached))
         study.write(folder)
-        mark(folder)
     return Created(study, skipped, list(unreached.values()))
 
 
@@ -159,7 +158,7 @@ def _make_picture(task: _Task) -> _Coded | str:
     catch = jpeg.decode(jpeg.encode(original, CATCH_QUALITY))
     _write(task.folder / place / "catch.png", catch)
     stimuli, missed = _code(task, original)
-    picture = Picture(task.id, f"{place}/original.png", f"{place}/catch.png", stimuli)
+    picture = Picture(task.id, f"{place}/original.png", stimuli, f"{place}/catch.png")
     return _Coded(picture, missed)
 
 
@@ -178,7 +177,7 @@ def _code(task: _Task, original: Pixels) -> tuple[tuple[Stimulus, ...], dict[str
             _write(task.folder / stimulus.file, fitted.pixels)
             stimuli.append(stimulus)
             if not fitted.reaches(wanted):
-                missed[stimulus.condition] = stimulus.bpp
+                missed[stimulus.condition.label] = stimulus.bpp
     return tuple(stimuli), missed
 
 
@@ -206,7 +205,7 @@ def _unreached(coded: Sequence[_Coded]) -> dict[str, str]:
     """A line for each condition that a codec does not reach on some picture."""
     lines = {}
     for stimulus in coded[0].picture.stimuli:
-        label = stimulus.condition
+        label = stimulus.condition.label
         missing = {each.picture.id: each.missed[label] for each in coded if label in each.missed}
         if missing:
             id, reached = max(
@@ -219,21 +218,26 @@ def _unreached(coded: Sequence[_Coded]) -> dict[str, str]:
     return lines
 
 
-def _study(request: Request, coded: Sequence[_Coded], left_out: set[str]) -> Study:
+def _delete(folder: Path, coded: Sequence[_Coded], left_out: set[str]) -> None:
+    """Delete the reconstructions under conditions that are left out."""
+    for each in coded:
+        for stimulus in each.picture.stimuli:
+            if stimulus.condition.label in left_out:
+                (folder / stimulus.file).unlink()
+
+
+def _study(request: Request, coded: Sequence[_Coded], left_out: Mapping[str, str]) -> Study:
     """The study of the conditions that are kept. Raises CreateError if fewer than two are."""
     pictures = tuple(
         Picture(
             each.picture.id,
             each.picture.original,
+            tuple(s for s in each.picture.stimuli if s.condition.label not in left_out),
             each.picture.catch,
-            tuple(s for s in each.picture.stimuli if s.condition not in left_out),
         )
         for each in coded
     )
     if len(pictures[0].stimuli) < 2:
-        raise CreateError("; ".join(["expected two conditions or more", *_unreached(coded).values()]))
-    return Study(FORMAT, request.out.name, request.seed, request.size, pictures)
-
-
-def _files(coded: _Coded) -> list[str]:
-    return [stimulus.file for stimulus in coded.picture.stimuli]
+        reasons = "; ".join(left_out.values()) or "there is one codec at one rate"
+        raise CreateError(f"expected two codecs or rates or more: {reasons}")
+    return Study(request.out.name, request.seed, request.size, pictures)

@@ -160,10 +160,10 @@ def _summary(study: Study) -> list[str]:
         f"{len(study.conditions)} conditions"
     ]
     for condition in study.conditions:
-        stimuli = [picture.stimulus(condition) for picture in study.pictures]
+        stimuli = [picture.shown()[condition.label] for picture in study.pictures]
         excess = [100 * (each.bpp / each.target_bpp - 1) for each in stimuli]
         lines.append(
-            f"{printable(condition)} bpp: {sum(excess) / len(excess):+.1f} % of the target's bytes "
-            f"on average, {min(excess):+.1f} to {max(excess):+.1f} %"
+            f"{printable(condition.label)} bpp: {sum(excess) / len(excess):+.1f} % of the target's "
+            f"bytes on average, {min(excess):+.1f} to {max(excess):+.1f} %"
         )
     return lines
