@@ -40,7 +40,8 @@ def serve(
     for module in ("starlette", "uvicorn", "limits"):
         if find_spec(module) is None:
             raise UserError(
-                f"the package '{module}' is not installed; expected pip install 'codec-search[study]'"
+                f"the package '{module}' is not installed; expected the extra 'study' "
+                "(pip install 'codec-search[study]')"
             )
     from search.human_study.server.serving import serve as serve_study
 

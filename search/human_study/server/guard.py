@@ -1,4 +1,4 @@
-"""What every request meets before it is answered: limits of size and rate, and headers of safety."""
+"""What every request meets before it is answered: limits of size and rate, and safe headers."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from search.human_study.server.guard import (
     check_origin,
 )
 from search.human_study.server.plates import KINDS, plate
+from search.human_study.server.schedule import BLOCK
 from search.human_study.server.session import Sessions, State, UnknownTrial
 
 PICTURE_HEADERS = {"Cache-Control": "private, max-age=3600, immutable"}
@@ -163,7 +164,7 @@ class ParticipantPages:
         size = self.sessions.study.device_pixel
         context = {
             "csrf": self.sessions.keys.csrf(token),
-            "comparisons": self.sessions.comparisons,
+            "total": self.sessions.comparisons + self.sessions.comparisons // BLOCK,
             "width": size.width,
             "height": size.height,
         }

@@ -4,8 +4,8 @@ On two plates the digits are a few steps of grey from the ground, near black and
 screen that is too dark or too bright does not separate. Two plates after Ishihara (1917) have dots
 in two colours that excite one kind of cones differently and the others equally, with random
 lightness: the long-wave cones, whose lack is protanopia, or the middle-wave cones, whose lack is
-deuteranopia. They are a rough check and no diagnosis, since a screen without calibration shows other
-colours than meant.
+deuteranopia. They are a rough check and no diagnosis, since a screen without calibration shows
+other colours than meant.
 """
 
 from __future__ import annotations

@@ -38,7 +38,10 @@ function drawRanking(ranking) {
     each.condition, Math.round(each.elo), `${Math.round(each.low)} to ${Math.round(each.high)}`,
     interval(each, least, most), each.shown,
   ]));
-  rows.forEach((line) => line.cells[3].classList.add("plot"));
+  rows.forEach((line, place) => {
+    line.cells[3].classList.add("plot");
+    line.classList.toggle("unseen", ranking[place].shown === 0);
+  });
   at("ranking").tBodies[0].replaceChildren(...rows);
 }
 

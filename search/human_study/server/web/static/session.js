@@ -102,7 +102,7 @@ function feedback(right, choice) {
   at("feedback-title").textContent = right ? "Right" : "Not quite";
   at("feedback-text").textContent = right
     ? `${other} shows blocks and bands that the original does not have. Most pairs of the study differ less. Look for blocks, lost texture, halos around edges, and changed colours.`
-    : `${other} was the original itself, and your choice shows blocks and bands. Flip with Space, and compare with the original by O.`;
+    : `${other} was the original itself, and your choice shows blocks and bands. Take your time: Space flips between the copies, and O shows the original.`;
   const dialog = at("feedback");
   dialog.showModal();
   at("feedback-done").focus();

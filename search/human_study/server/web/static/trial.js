@@ -72,8 +72,8 @@ function draw() {
       image.classList.toggle("shown", image.dataset.role === role);
       image.ariaHidden = String(image.dataset.role !== role);
     }
-    slot.querySelector("figcaption").textContent = NAMES[role];
-    slot.classList.toggle("chosen", role === chosen);
+    const mark = role === chosen ? ", your choice" : "";
+    slot.querySelector("figcaption").textContent = NAMES[role] + mark;
     if (!slot.hidden && ready) seen.add(role);
   }
   controls(both, room);
@@ -84,7 +84,7 @@ function controls(both, room) {
   at("layout").disabled = room < 2;
   at("layout").title = room < 2 ? "The window is too narrow for two pictures" : "";
   at("layout").ariaPressed = String(both);
-  at("flip").disabled = both;
+  at("flip").firstElementChild.textContent = both ? "Flip with original" : "Flip 1 and 2";
   at("show-original").ariaPressed = String(original);
   at("choose-left").ariaChecked = String(chosen === "left");
   at("choose-right").ariaChecked = String(chosen === "right");
