@@ -50,7 +50,9 @@ def write_study(folder: Path, name: str = "small", codecs: dict[str, str] | None
                     )
                 )  # fmt: skip
         pictures.append(
-            Picture(str(number), str(place / "original.png"), tuple(stimuli), str(place / "catch.png"))
+            Picture(
+                str(number), str(place / "original.png"), tuple(stimuli), str(place / "catch.png")
+            )
         )
     study = Study(name, 0, Size(WIDTH, HEIGHT), tuple(pictures))
     study.write(folder)

@@ -12,7 +12,6 @@ from served_study import HEIGHT, WIDTH, Person, Served
 from sqlalchemy import text
 
 
-
 def table(served: Served) -> pd.DataFrame:
     """All rows of answers, in the order of the session."""
     with served.database.reading() as session:
@@ -69,7 +68,9 @@ def test_pictures_are_those_of_the_trial(served: Served) -> None:
     for _ in range(8):
         row = table(served).iloc[-1]
         names = {"original": "original", "catch": "catch"}
-        sides = [row["first"], row["second"]] if row["first_on_left"] else [row["second"], row["first"]]
+        sides = (
+            [row["first"], row["second"]] if row["first_on_left"] else [row["second"], row["first"]]
+        )
         for role, label in zip(("original", "left", "right"), ["original", *sides], strict=True):
             name = names.get(label, label.replace(" ", "-"))
             file = served.folder / "pictures" / row["picture"] / f"{name}.png"
