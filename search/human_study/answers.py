@@ -6,7 +6,6 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from latency_predictor.errors import UserError
@@ -114,7 +113,7 @@ def _typed(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     wrong = ~rows["preferred"].isin([0.0, 1.0]) | (rows["first"] == rows["second"])
     wrong |= ~rows["kind"].isin([COMPARISON, TRAINING, CATCH])
     if wrong.any():
-        row = int(np.argmax(wrong.to_numpy()))
+        row = wrong.tolist().index(True)
         found = rows.loc[row, ["first", "second", "preferred", "kind"]].tolist()
         raise AnswersError(
             f"{path}: answer {row + 1} is {found}; "

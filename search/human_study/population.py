@@ -44,7 +44,7 @@ PRIOR_DEVIATIONS = 2.0
 """Number of known deviations that the prior of a standard deviation is worth."""
 TYPICAL_LAPSES, PRIOR_ANSWERS = 0.02, 50.0
 """Share of lapses that the prior prefers, and the number of answers which that is worth."""
-WARM_UP, DRAWS = 300, 1000
+WARM_UP, DRAWS = 200, 600
 """Draws from the posterior that are discarded at the start, and that are kept."""
 
 
