@@ -4,7 +4,15 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from search.human_study.pairs import information, next_pair
+from search.human_study.manifest import Condition
+from search.human_study.pairs import (
+    EQUAL_RATE,
+    NEIGHBOUR,
+    OTHER,
+    information,
+    interest,
+    next_pair,
+)
 from search.human_study.preference import Posterior, fit
 
 
@@ -17,16 +25,39 @@ def total_variance(covariance: np.ndarray) -> float:
 
 
 def test_information_is_the_reduction_of_a_fit_with_one_more_answer() -> None:
-    """The reduction is computed anew by inverting the precision with the answer in it."""
+    """An answer about equal strengths has information 1/4, which is added to the precision."""
     rng = np.random.default_rng(0)
     root = rng.normal(size=(4, 4))
     posterior = Posterior(np.zeros(4), root @ root.T + np.eye(4))
     pairs = np.array(list(combinations(range(4), 2)))
-    for (i, j), value in zip(pairs, information(posterior, pairs), strict=True):
+    values = information(posterior, pairs, 4 * np.eye(4) - 1)
+    for (i, j), value in zip(pairs, values, strict=True):
         row = np.eye(4)[i] - np.eye(4)[j]
         precision = np.linalg.inv(posterior.covariance) + 0.25 * np.outer(row, row)
         after = total_variance(np.linalg.inv(precision))
         assert value == pytest.approx(total_variance(posterior.covariance) - after)
+
+
+def test_interest_is_the_weighted_sum_of_variances_of_differences() -> None:
+    conditions = [Condition(codec, rate) for codec in ("jpeg", "avif") for rate in (0.25, 0.5, 1.0)]
+    root = np.random.default_rng(0).normal(size=(6, 6))
+    covariance = root @ root.T
+    total = 0.0
+    for i, j in combinations(range(6), 2):
+        (codec, rate), (other, its) = conditions[i], conditions[j]
+        near = codec == other and {rate, its} != {0.25, 1.0}
+        weight = EQUAL_RATE if rate == its else NEIGHBOUR if near else OTHER
+        total += weight * (covariance[i, i] + covariance[j, j] - 2 * covariance[i, j])
+    assert np.trace(interest(conditions) @ covariance) == pytest.approx(total)
+
+
+def test_codecs_at_equal_rate_are_compared_first() -> None:
+    conditions = [Condition(codec, rate) for codec in ("jpeg", "avif") for rate in (0.25, 1.0)]
+    posterior = Posterior(np.zeros(4), np.eye(4))
+    allowed = list(combinations(range(4), 2))
+    rng = np.random.default_rng(0)
+    drawn = {next_pair(posterior, allowed, rng, interest(conditions)) for _ in range(20)}
+    assert drawn == {(0, 2), (1, 3)}
 
 
 def test_a_near_pair_is_asked_before_an_obvious_one() -> None:
