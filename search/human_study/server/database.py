@@ -17,13 +17,11 @@ from sqlalchemy import Engine, ForeignKey, Index, UniqueConstraint, create_engin
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from search.human_study.answers import DATABASE
 from search.human_study.manifest import StudyError
 
-FILE = "answers.sqlite"
-COMPARISON, TRAINING, CATCH = "comparison", "training", "catch"
-"""Kinds of trials. In the last two the first picture is the original itself."""
 ORIGINAL, SPOILT = "original", "catch"
-"""What trials of the kinds TRAINING and CATCH compare, in place of the labels of conditions."""
+"""What training and catch trials compare, in place of the labels of conditions."""
 
 
 class Base(DeclarativeBase):
@@ -72,6 +70,7 @@ class Answer(Base):
     number: Mapped[int]
     """Place in the participant's session, from 0."""
     kind: Mapped[str]
+    """COMPARISON, TRAINING or CATCH of `search.human_study.answers`."""
     picture: Mapped[str]
     first: Mapped[str]
     """Label of a condition, or ORIGINAL."""
@@ -96,14 +95,14 @@ class Database:
     """Access to the file of a study. One process writes at a time, and in it one thread."""
 
     def __init__(self, folder: Path) -> None:
-        self._engine = _engine(folder / FILE)
+        self._engine = _engine(folder / DATABASE)
         self._writing = threading.Lock()
         try:
             Base.metadata.create_all(self._engine)
         except DatabaseError as error:
             raise StudyError(
-                f"{folder / FILE}: is not a database of answers ({error.orig}); restore it from a "
-                "copy, or move it elsewhere"
+                f"{folder / DATABASE}: is not a database of answers ({error.orig}); restore it "
+                "from a copy, or move it elsewhere"
             ) from error
 
     @contextmanager

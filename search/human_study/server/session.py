@@ -10,13 +10,12 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from search.human_study.answers import COMPARISON, TRAINING
 from search.human_study.manifest import Picture, Study
 from search.human_study.server.choice import choose
 from search.human_study.server.database import (
-    COMPARISON,
     ORIGINAL,
     SPOILT,
-    TRAINING,
     Answer,
     Database,
     Participant,
