@@ -12,6 +12,7 @@ from latency_predictor.errors import UserError
 from search.human_study.server.app import LOCAL_HOSTS, make_app, read_study
 from search.human_study.server.database import Database
 from search.human_study.server.keys import Keys
+from search.human_study.server.plates import draw_all
 
 LOCAL, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 """Addresses that are listened on: this machine alone, or every network that it is in."""
@@ -38,6 +39,7 @@ def serve(folder: Path, comparisons: int, port: int, public: bool) -> None:
         lifespan="off",
         timeout_graceful_shutdown=END_S,
     )
+    draw_all()
     for line in _said(listening, keys, public):
         print(line, flush=True)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,10 @@ class Sessions:
     strengths: Strengths
     comparisons: int
     """Number of comparisons that each participant is asked for."""
+    _ids: dict[str, int] = field(default_factory=dict)
+    """Ids of participants who were found, by the hashes of their tokens."""
+    _files: dict[int, dict[str, str]] = field(default_factory=dict)
+    """For each participant's trial that was shown last, the files by their names in addresses."""
 
     @classmethod
     def of(cls, study: Study, database: Database, keys: Keys, comparisons: int) -> Sessions:
@@ -69,9 +73,15 @@ class Sessions:
 
     def find(self, token: str) -> int | None:
         """The id of the participant with a token, or None."""
-        with self.database.reading() as session:
-            query = select(Participant.id).where(Participant.token_hash == token_hash(token))
-            return session.scalar(query)
+        hashed = token_hash(token)
+        if hashed not in self._ids:
+            with self.database.reading() as session:
+                query = select(Participant.id).where(Participant.token_hash == hashed)
+                found = session.scalar(query)
+            if found is None:
+                return None
+            self._ids[hashed] = found
+        return self._ids[hashed]
 
     def state(self, participant_id: int) -> State:
         """What the participant sees now. A trial is in the database before it is returned."""
@@ -137,15 +147,9 @@ class Sessions:
 
         None if no picture of this trial has the name.
         """
-        with self.database.reading() as session:
-            participant = session.get_one(Participant, participant_id)
-            pending = _pending(session, participant)
-            if pending is None:
-                return None
-            for role in ROLES:
-                if secrets.compare_digest(self.keys.picture(pending.id, role), name):
-                    return self._file(pending, role)
-        return None
+        if participant_id not in self._files:
+            self.state(participant_id)
+        return self._files.get(participant_id, {}).get(name)
 
     def plate_shown(self, participant_id: int, name: str) -> tuple[str, int] | None:
         """Kind and number of the participant's plate with a name; None if there is none."""
@@ -168,6 +172,7 @@ class Sessions:
         query = select(Answer).where(Answer.participant_id == participant.id)
         done = list(session.scalars(query.order_by(Answer.number)))
         if len(done) >= len(kinds):
+            self._files.pop(participant.id, None)
             return {"stage": "done", "answered": len(done) - TRAINING_TRIALS}
         trial = choose(kinds[len(done)], done, self.study, self.strengths)
         trial.id, trial.participant_id, trial.number = new_token(), participant.id, len(done)
@@ -180,13 +185,15 @@ class Sessions:
         training = trial.kind == TRAINING
         total = len(schedule(participant.seed, self.comparisons)) - TRAINING_TRIALS
         size = self.study.device_pixel
+        names = {role: self.keys.picture(trial.id, role) for role in ROLES}
+        self._files[participant.id] = {names[role]: self._file(trial, role) for role in ROLES}
         return {
             "stage": "training" if training else "comparison",
             "trial": trial.id,
             "number": trial.number + 1 - (0 if training else TRAINING_TRIALS),
             "total": TRAINING_TRIALS if training else total,
             "size": [size.width, size.height],
-            "pictures": {role: self.keys.picture(trial.id, role) for role in ROLES},
+            "pictures": names,
         }
 
     def _file(self, trial: Answer, role: str) -> str:
