@@ -65,11 +65,15 @@ class Sessions:
     def join(self) -> str:
         """Add a participant; return the token of the link."""
         token = new_token()
-        with self.database.writing() as session:
-            session.add(
-                Participant(token_hash=token_hash(token), seed=secrets.randbits(31), joined=now())
-            )
+        hashed, seed, joined = token_hash(token), secrets.randbits(31), now()
+        self.database.write(
+            lambda session: session.add(Participant(token_hash=hashed, seed=seed, joined=joined))
+        )
         return token
+
+    def known(self, token: str) -> int | None:
+        """The id of the participant with a token, if it was found before. It does not wait."""
+        return self._ids.get(token_hash(token))
 
     def find(self, token: str) -> int | None:
         """The id of the participant with a token, or None."""
@@ -87,26 +91,25 @@ class Sessions:
         """What the participant sees now. A trial is in the database before it is returned."""
         with self.database.reading() as session:
             participant = session.get_one(Participant, participant_id)
-            if participant.pixel_ratio is None:
-                size = self.study.device_pixel
-                return {"stage": "screen", "size": [size.width, size.height]}
-            if participant.grey_plates is None:
-                return {"stage": "plates", "plates": [self.plate(participant, k) for k in KINDS]}
-            if pending := _pending(session, participant):
-                return self._trial(participant, pending)
-        with self.database.writing() as session:
-            return self._current(session, session.get_one(Participant, participant_id))
+            state = self._check(participant) or self._pending(session, participant)
+        return state or self.database.write(
+            lambda session: self._next(session, session.get_one(Participant, participant_id))
+        )
 
     def check_screen(self, participant_id: int, pixel_ratio: float, fits: int) -> State:
         """Record the check of the screen; return the next state."""
-        with self.database.writing() as session:
+
+        def change(session: Session) -> State:
             participant = session.get_one(Participant, participant_id)
             participant.pixel_ratio, participant.fits = pixel_ratio, fits
-        return self.state(participant_id)
+            return self._next(session, participant)
+
+        return self.database.write(change)
 
     def check_plates(self, participant_id: int, read: list[str]) -> State:
         """Record how many plates were read, at the first try; return the next state."""
-        with self.database.writing() as session:
+
+        def change(session: Session) -> State:
             participant = session.get_one(Participant, participant_id)
             if participant.grey_plates is None and participant.pixel_ratio is not None:
                 right = {
@@ -115,7 +118,9 @@ class Sessions:
                 }
                 participant.grey_plates = sum(right[kind] for kind in GREY_KINDS)
                 participant.colour_plates = sum(right.values()) - participant.grey_plates
-        return self.state(participant_id)
+            return self._next(session, participant)
+
+        return self.database.write(change)
 
     def answer(
         self, participant_id: int, trial: str, left_preferred: bool, response_ms: int
@@ -125,17 +130,20 @@ class Sessions:
         Returns the next state, with `right` if the trial was one of training. Raises UnknownTrial
         if the trial is not the participant's.
         """
-        with self.database.writing() as session:
+
+        def change(session: Session) -> tuple[Answer, bool, State]:
             answer = session.get(Answer, trial)
             if answer is None or answer.participant_id != participant_id:
                 raise UnknownTrial
-            participant = session.get_one(Participant, participant_id)
-            added = answer.preferred is None
-            if added:
+            pending = answer.preferred is None
+            if pending:
                 answer.preferred = float(left_preferred == answer.first_on_left)
                 answer.response_ms, answer.answered = response_ms, now()
                 session.flush()
-            state = self._current(session, participant)
+            state = self._next(session, session.get_one(Participant, participant_id))
+            return answer, pending, state
+
+        answer, added, state = self.database.write(change)
         if added and answer.kind == COMPARISON:
             self.strengths.add(answer)
         if answer.kind == TRAINING:
@@ -164,10 +172,27 @@ class Sessions:
         """Name of a participant's plate in addresses."""
         return self.keys.picture(f"participant {participant.id}", kind)
 
-    def _current(self, session: Session, participant: Participant) -> State:
-        """The pending trial, or the next one, which is stored, or the end of the session."""
-        if pending := _pending(session, participant):
-            return self._trial(participant, pending)
+    def _check(self, participant: Participant) -> State | None:
+        """The check that the participant has still to pass, or None."""
+        if participant.pixel_ratio is None:
+            size = self.study.device_pixel
+            return {"stage": "screen", "size": [size.width, size.height]}
+        if participant.grey_plates is None:
+            return {"stage": "plates", "plates": [self.plate(participant, k) for k in KINDS]}
+        return None
+
+    def _pending(self, session: Session, participant: Participant) -> State | None:
+        """The trial that was shown and not answered yet, or None."""
+        query = select(Answer).where(
+            Answer.participant_id == participant.id, Answer.preferred.is_(None)
+        )
+        trial = session.scalar(query)
+        return self._trial(participant, trial) if trial else None
+
+    def _next(self, session: Session, participant: Participant) -> State:
+        """The check or the pending trial, else the next trial, which is stored, or the end."""
+        if state := self._check(participant) or self._pending(session, participant):
+            return state
         kinds = schedule(participant.seed, self.comparisons)
         query = select(Answer).where(Answer.participant_id == participant.id)
         done = list(session.scalars(query.order_by(Answer.number)))
@@ -217,10 +242,3 @@ def spoilt(picture: Picture) -> str:
     """Path of a picture with an obvious loss. The server checks that every picture has one."""
     assert picture.catch is not None
     return picture.catch
-
-
-def _pending(session: Session, participant: Participant) -> Answer | None:
-    query = select(Answer).where(
-        Answer.participant_id == participant.id, Answer.preferred.is_(None)
-    )
-    return session.scalar(query)
