@@ -27,6 +27,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu"]
 COMPARISONS = 30
 TRIALS = 3 + COMPARISONS + 3
 """With training and a catch trial for every ten comparisons."""
+NARROW = 2 * WIDTH + 40
+"""Width of a window in which two pictures do not fit."""
 
 Page = Any
 """Playwright's page; the package may be missing."""
@@ -250,17 +252,17 @@ def test_buttons_work_by_tab_and_have_names(browser: Any, server: Server) -> Non
 
 
 def test_a_small_window_is_refused_and_a_narrow_one_flips(browser: Any, server: Server) -> None:
-    page = joined(browser, server, viewport={"width": WIDTH + 100, "height": 700})
+    page = joined(browser, server, viewport={"width": NARROW, "height": 700})
     assert "do not fit side by side" in page.locator("#screen-facts").inner_text()
     page.set_viewport_size({"width": WIDTH - 10, "height": 700})
     page.wait_for_selector("#screen-done:disabled")
-    page.set_viewport_size({"width": WIDTH + 100, "height": 700})
+    page.set_viewport_size({"width": NARROW, "height": 700})
     page.wait_for_selector("#screen-done:enabled")
     page.locator("#screen-done").focus()
     checked(page)
     place(page)
     assert page.locator("#layout").is_disabled()
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTH + 100
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
     page.close()
 
 
