@@ -69,6 +69,10 @@ class Picture:
     original: str
     """Path of the original, a PNG file, relative to the study's folder."""
     stimuli: tuple[Stimulus, ...]
+    """Reconstructions, one per condition of the study."""
+    catch: str | None = None
+    """Path of the original with an obvious loss, a PNG file for training and catch trials; None if
+    the study is not to be shown to people."""
 
     def shown(self) -> Mapping[str, Stimulus]:
         """Reconstructions by the labels of their conditions."""
@@ -148,6 +152,6 @@ class Study:
                     f"each of {[one.label for one in self.conditions]} once"
                 )
             files = chain([picture.original], (stimulus.file for stimulus in picture.stimuli))
-            for file in files:
+            for file in (*files, picture.catch or picture.original):
                 if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
                     raise StudyError(f"{path}: file {file} is outside the folder of the study")
