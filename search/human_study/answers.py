@@ -115,7 +115,7 @@ def _typed(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     wrong = ~(given & known & rows["first"].ne(rows["second"]).to_numpy())
     if wrong.any():
         row = int(wrong.argmax())
-        found = rows.loc[row, ["first", "second", "preferred", "kind"]].tolist()
+        found = [rows[name].iloc[row] for name in ("first", "second", "preferred", "kind")]
         raise AnswersError(
             f"{path}: answer {row + 1} is {found}; "
             f"expected two different conditions, preferred 1 or 0, and a known kind"
