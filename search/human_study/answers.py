@@ -110,11 +110,12 @@ def _typed(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     rows = rows.astype(
         {"preferred": "float64", "repeat_of": "Int64", "response_ms": "Int64"}
     ).astype(dict.fromkeys(["participant", "picture", "first", "second"], "str"))
-    wrong = ~rows["preferred"].isin([0.0, 1.0]) | (rows["first"] == rows["second"])
-    wrong |= ~rows["kind"].isin([COMPARISON, TRAINING, CATCH])
+    given = rows["preferred"].isin([0.0, 1.0]).to_numpy()
+    known = rows["kind"].isin([COMPARISON, TRAINING, CATCH]).to_numpy()
+    wrong = ~(given & known & rows["first"].ne(rows["second"]).to_numpy())
     if wrong.any():
-        row = wrong.tolist().index(True)
-        found = rows.loc[row, ["first", "second", "preferred", "kind"]].tolist()
+        row = int(wrong.argmax())
+        found = [rows[name].iloc[row] for name in ("first", "second", "preferred", "kind")]
         raise AnswersError(
             f"{path}: answer {row + 1} is {found}; "
             f"expected two different conditions, preferred 1 or 0, and a known kind"

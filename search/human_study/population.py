@@ -32,18 +32,18 @@ from scipy.special import expit
 from search.human_study.preference import FloatArray, IntArray, fit
 
 TYPICAL_STD = {
-    "condition in picture": 0.3,
-    "codec in picture": 0.3,
-    "codec of participant": 0.2,
-    "sensitivity in picture": 0.2,
-    "sensitivity of participant": 0.2,
+    "condition in picture": 0.2,
+    "codec in picture": 0.2,
+    "codec of participant": 0.1,
+    "sensitivity in picture": 0.1,
+    "sensitivity of participant": 0.1,
 }
-"""Kinds of deviations, with the standard deviations that the prior prefers: in log odds, and for
-sensitivities relative to the mean."""
-PRIOR_DEVIATIONS = 2.0
-"""Number of known deviations that the prior of a standard deviation is worth."""
-TYPICAL_LAPSES, PRIOR_ANSWERS = 0.02, 50.0
-"""Share of lapses that the prior prefers, and the number of answers which that is worth."""
+"""Kinds of deviations, with the medians of the half-Cauchy priors of their standard deviations: in
+log odds, and for sensitivities relative to the mean. These priors permit 0 (Gelman 2006, Bayesian
+Analysis 1); ones that exclude it make strengths too different where nobody differs."""
+_TYPICAL = np.array(list(TYPICAL_STD.values()))
+PRIOR_LAPSES = 0.5, 24.5
+"""Parameters of the beta prior of the share of lapses, whose mean is 2 %."""
 WARM_UP, DRAWS = 200, 600
 """Draws from the posterior that are discarded at the start, and that are kept."""
 
@@ -133,8 +133,8 @@ class _Chain:
         self.effects = np.zeros(self.design.size)
         self.effects[: self.items] = plain.mean
         self.sensitivity = np.zeros(self.who.size)
-        self.stds = np.array(list(TYPICAL_STD.values()))
-        self.lapses = TYPICAL_LAPSES
+        self.stds, self.scales = _TYPICAL, _TYPICAL**2
+        self.lapses = PRIOR_LAPSES[0] / sum(PRIOR_LAPSES)
 
     def sweep(self) -> None:
         """Draw all unknowns once, each given all others."""
@@ -165,10 +165,7 @@ class _Chain:
         likely = expit(np.where(self.answers.preferred == 1, odds, -odds)) * (1 - self.lapses)
         attentive = self.rng.random(len(odds)) > (self.lapses / 2) / (self.lapses / 2 + likely)
         lapsed = len(odds) - attentive.sum()
-        self.lapses = self.rng.beta(
-            PRIOR_ANSWERS * TYPICAL_LAPSES + lapsed,
-            PRIOR_ANSWERS * (1 - TYPICAL_LAPSES) + attentive.sum(),
-        )
+        self.lapses = self.rng.beta(PRIOR_LAPSES[0] + lapsed, PRIOR_LAPSES[1] + attentive.sum())
         return attentive.astype(np.float64)
 
     def _draw_normal(
@@ -188,16 +185,21 @@ class _Chain:
         return mean + solve_triangular(factor[0], noise, lower=True, trans="T", check_finite=False)
 
     def _draw_stds(self) -> None:
-        """Draw the standard deviations given all deviations."""
+        """Draw the standard deviations given all deviations, and the scales of their priors.
+
+        A half-Cauchy distribution is a mixture of inverse gamma distributions (Makalic and Schmidt
+        2016, IEEE Signal Processing Letters 23).
+        """
         ends = np.cumsum(self.sizes)[:-1]
         deviations = [
             *np.split(self.effects, ends)[1:],
             *np.split(self.sensitivity, [self.pictures]),
         ]
-        typical = np.array(list(TYPICAL_STD.values()))
-        squares = PRIOR_DEVIATIONS * typical**2 + [part @ part for part in deviations]
-        freedom = PRIOR_DEVIATIONS + np.array([len(part) for part in deviations])
-        self.stds = np.sqrt(squares / self.rng.chisquare(freedom))
+        squares = np.array([part @ part for part in deviations])
+        shape = (1 + np.array([len(part) for part in deviations])) / 2
+        variances = (1 / self.scales + squares / 2) / self.rng.gamma(shape)
+        self.scales = (1 / variances + _TYPICAL**-2) / self.rng.exponential(size=len(variances))
+        self.stds = np.sqrt(variances)
 
 
 def sample_population(

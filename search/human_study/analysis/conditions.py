@@ -21,7 +21,7 @@ def of_study(study: Study) -> pd.DataFrame:
     shown = [stimulus for picture in study.pictures for stimulus in picture.stimuli]
     rows = [(each.condition.label, each.codec, each.target_bpp, each.bpp) for each in shown]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.groupby(list(COLUMNS[:3]), sort=False, as_index=False)["bpp"].mean()
+    return table.groupby(list(COLUMNS[:3]), sort=False)["bpp"].mean().reset_index()
 
 
 def read_conditions(path: Path) -> pd.DataFrame:

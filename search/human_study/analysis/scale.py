@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -121,7 +121,7 @@ def _each_bd_rate(
             continue
 
 
-def _curve(elo: FloatArray, codec: pd.DataFrame) -> dict[Hashable, list[float]]:
+def _curve(elo: FloatArray, codec: pd.DataFrame) -> dict[str, list[float]]:
     """Rate and Elo of a codec's conditions, made to rise."""
     steps = RISE * np.arange(len(codec))
     rising = isotonic_regression(elo[codec.index.to_numpy()] - steps) + steps
