@@ -2,8 +2,11 @@
 // and writes burst_results.json, which `python -m latency_predictor import` reads.
 // This file is the whole app: it is the only Swift file of an iOS app target (iOS 17 or later).
 
+import Combine
 import CoreML
 import Darwin
+import Dispatch
+import Foundation
 import SwiftUI
 import UIKit
 

@@ -21,8 +21,9 @@ from latency_predictor.cli.suggest import suggest
 CALL = "python -m latency_predictor"
 
 
-def _print(found: dict[str, Any]) -> None:
-    print(json.dumps(found, indent=2))
+def _print(found: dict[str, Any] | None) -> None:
+    if found is not None:
+        print(json.dumps(found, indent=2))
 
 
 app = typer.Typer(
@@ -33,8 +34,10 @@ app = typer.Typer(
 )
 add_command(
     app, f"{CALL} predict", predict,
-    "--network resnet50 --device iphone16pro",
-    "--network torchvision:mobilenet_v3_large --resolution 512x384",
+    "timm:resnet50 --device iphone16pro",
+    "torchvision:mobilenet_v3_large --input 1x3x512x384 --json",
+    "model.onnx",
+    "model.mlpackage --device iphone13-gpu",
 )  # fmt: skip
 add_command(
     app, f"{CALL} evaluate", evaluate, "", "--profiles others.jsonl --model mine.json"

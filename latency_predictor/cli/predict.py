@@ -8,65 +8,87 @@ from typing import Annotated, Any
 import typer
 
 from latency_predictor.cli.options import ModelFile
-from latency_predictor.devices import DEFAULT_DEVICE, calibration_key
-from latency_predictor.ops import OpTable
+from latency_predictor.devices import DEFAULT_DEVICE
+from latency_predictor.errors import UserError
+from latency_predictor.printable import printable
 
 
 def predict(
     network: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="A timm name, torchvision:NAME or published:NAME."),
-    ],
-    resolution: Annotated[
-        str, typer.Option(metavar="HEIGHTxWIDTH", help="Input size in pixels.")
-    ] = "224x224",
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A .mlpackage, .mlmodel or .onnx file, timm:NAME, torchvision:NAME or "
+            "published:NAME.",
+        ),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="SHAPE",
+            help="Shape of an input, such as 1x3x224x224; once for each input, in order.",
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option(metavar="DEVICE", help="A phone, with -gpu or -cpu for other units.")
     ] = DEFAULT_DEVICE,
     model: ModelFile = None,
-) -> dict[str, Any]:
-    """Predict the latency of one published network on one device.
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every op.")] = False,
+    name: Annotated[
+        str | None,
+        typer.Option("--network", metavar="NAME", help="As MODEL timm:NAME --json; older form."),
+    ] = None,
+    resolution: Annotated[
+        str,
+        typer.Option(metavar="HEIGHTxWIDTH", help="Input size in pixels for --network."),
+    ] = "224x224",
+) -> dict[str, Any] | None:
+    """Predict the latency of a network on one device before it is deployed.
 
     It prints milliseconds with a 90 % interval, the numbers of multiply-accumulates and parameters
-    of the network, and for a Neural Engine whether the program is likely to stay on it.
+    of the network, the peak memory of its activations, the ops that cost most, and for a Neural
+    Engine which ops are likely to leave it and why. No weights are downloaded.
     """
+    from latency_predictor.cli.console import make_console
+    from latency_predictor.forecast.network import forecast
+    from latency_predictor.forecast.terminal import print_forecast
     from latency_predictor.model import artefact
-    from latency_predictor.networks.names import NetworkSpec, lower_network
-    from latency_predictor.profiles import lowered
+    from latency_predictor.networks.model_source import read_model
 
-    height, width = _sides(resolution)
-    spec = NetworkSpec(network, height, width)
+    if (network is None) == (name is None):
+        raise UserError("expected one MODEL, such as timm:resnet50, or the older --network NAME")
+    shapes = [_shape(text) for text in inputs or []]
+    if name is not None:
+        shapes = [(1, 3, *_sides(resolution))]
     predictor = artefact.load(model or artefact.SHIPPED_MODEL).model()
-    known = lowered.load()
-    table = known[spec] if spec in known else lower_network(spec)
-    predicted, totals = predictor.predict(table, device), table.totals()
-    return {
-        "network": network,
-        "resolution": f"{height}x{width}",
-        "device": device,
-        "ms": round(float(predicted.ms[0]), 4),
-        "low_ms": round(float(predicted.low_ms[0]), 4),
-        "high_ms": round(float(predicted.high_ms[0]), 4),
-        "distance": round(float(predicted.distance[0]), 2),
-        "measure_me": bool(predicted.distance[0] > 1),
-        "macs_g": round(float(totals["macs"][0]) / 1e9, 4),
-        "parameters_m": round(float(totals["parameters"][0]) / 1e6, 4),
-        **_placement(table, device),
-    }
+    ops = read_model(network or _model_named(str(name)), shapes)
+    found = forecast(ops, predictor, device)
+    shape = ", ".join("x".join(map(str, one)) for one in ops.input_shapes)
+    if as_json or name is not None:
+        size = {"resolution": resolution} if name is not None else {"input": shape}
+        return {"network": network or name, **size, **found.as_dict()}
+    print_forecast(f"{network}, input {shape}, on {device}", found, make_console())
+    return None
+
+
+def _model_named(name: str) -> str:
+    """The MODEL that an argument of `--network` stands for: a name without origin is timm's."""
+    return name if ":" in name else f"timm:{name}"
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    """Parse a shape such as 1x3x224x224. Raises BadParameter."""
+    if not re.fullmatch(r"[1-9]\d{0,5}(x[1-9]\d{0,5})*", text):
+        message = f"'{printable(text)}' is not a shape, such as 1x3x224x224"
+        raise typer.BadParameter(message, param_hint="'--input'")
+    return tuple(map(int, text.split("x")))
 
 
 def _sides(text: str) -> tuple[int, int]:
     """Height and width in pixels. Raises BadParameter."""
     match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if not match:
-        message = f"'{text}' is not HEIGHTxWIDTH in pixels, such as 224x224"
+        message = f"'{printable(text)}' is not HEIGHTxWIDTH in pixels, such as 224x224"
         raise typer.BadParameter(message, param_hint="'--resolution'")
     return int(match[1]), int(match[2])
-
-
-def _placement(table: OpTable, device: str) -> dict[str, Any]:
-    from latency_predictor.placement import placement
-
-    if not str(calibration_key(device)).endswith("-ane"):
-        return {}
-    return {"placement": placement.load().assess(table).as_dict()}

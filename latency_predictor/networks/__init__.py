@@ -1,4 +1,4 @@
-"""Op lists of published networks by name, of traced torch modules and of Core ML packages."""
+"""Op lists of networks by name, of traced torch modules, of Core ML programs and of ONNX files."""
 
 from latency_predictor.networks.trace import trace
 

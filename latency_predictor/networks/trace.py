@@ -1,14 +1,9 @@
-"""Lower any torch module to an op list by running it on meta tensors, which computes nothing.
-
-The lowering follows the fusions of Core ML: a convolution or linear layer includes its bias, its
-normalisation, constant scales and the activation that follows. Views cost nothing. In one respect
-the lowering is simpler than Core ML: an activation is fused even if its input is also used
-elsewhere.
-"""
+"""Lower any torch module to an op list by running it on meta tensors, which computes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -17,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.module_tracker import ModuleTracker
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from latency_predictor.ops import Kind, OpTable, one_program
+from latency_predictor.networks.recorder import NetworkOps, Recorder, Value
+from latency_predictor.ops import Kind, OpTable
 
 aten = torch.ops.aten
 
@@ -54,9 +51,43 @@ _RESIZES = {
     aten.grid_sampler_2d,
 }
 _PRODUCTS = {aten.mm, aten.bmm, aten.addmm, aten.baddbmm}
-_UNTAGGED_POINTWISE = {aten.hardswish, aten.hardswish_}
+_UNTAGGED_POINTWISE = {aten.hardswish, aten.hardswish_, aten._prelu_kernel}
 _FREE = {aten._unsafe_view, aten._to_copy, aten.as_strided_, aten.lift_fresh, aten.native_dropout}
-_ABSORBING = {kind for kind in Kind if kind != Kind.MOVE}
+_FACTORIES = {
+    aten.new_zeros,
+    aten.new_ones,
+    aten.new_full,
+    aten.new_empty,
+    aten.zeros_like,
+    aten.ones_like,
+    aten.full_like,
+    aten.empty_like,
+}
+"""Operators whose results have the type of their operand, but do not depend on its values."""
+_MOVES = {
+    aten.clone,
+    aten.cat,
+    aten.stack,
+    aten.constant_pad_nd,
+    aten.reflection_pad2d,
+    aten.replication_pad2d,
+    aten.pixel_shuffle,
+    aten.pixel_unshuffle,
+    aten.channel_shuffle,
+    aten.native_channel_shuffle,
+    aten.roll,
+    aten.flip,
+    aten.repeat,
+    aten.copy_,
+    aten.slice_scatter,
+    aten.select_scatter,
+    aten.index,
+    aten.index_select,
+    aten.gather,
+    aten.embedding,
+    aten.im2col,
+    aten.col2im,
+}
 
 
 def trace(module: nn.Module, *input_shapes: Sequence[int]) -> OpTable:
@@ -64,143 +95,104 @@ def trace(module: nn.Module, *input_shapes: Sequence[int]) -> OpTable:
 
     The module stays unchanged: meta tensors replace its weights during the run.
     """
+    return trace_network(module, *input_shapes).table
+
+
+def trace_network(module: nn.Module, *input_shapes: Sequence[int]) -> NetworkOps:
+    """The ops of `module` as in `trace`, with the layer and the operator that each comes from."""
     tracer = _Tracer()
     examples = tuple(torch.empty(tuple(shape), device="meta") for shape in input_shapes)
-    tracer.producer.update(dict.fromkeys(examples))
+    for example in examples:
+        tracer.values[example] = tracer.recorder.input(tuple(example.shape))
     state = {
         name: value.to("meta")
         for name, value in (*module.named_parameters(), *module.named_buffers())
     }
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), tracer:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), tracer.modules, tracer:
         torch.func.functional_call(module, state, examples)
-    return one_program(tracer.rows)
+    return tracer.recorder.network()
 
 
 class _Tracer(TorchDispatchMode):
-    """Records one row per fused op.
+    """Runs operators and records those that depend on the input.
 
-    `producer` maps each live value to the kind that computed it. It does not contain values that do
-    not depend on the input, such as weights and position tables.
+    `values` does not contain tensors that do not depend on the input, such as weights and position
+    tables.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.producer = WeakTensorKeyDictionary()
-        self.rows: list[dict[str, int]] = []
+        self.recorder = Recorder()
+        self.modules = ModuleTracker()
+        self.values = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         inputs = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-        live = [x for x in inputs if x in self.producer]
+        live = [_live(self.values, x) for x in inputs if x in self.values]
         outputs = [x for x in tree_leaves(out) if isinstance(x, Tensor)]
-        if live and outputs:
-            kind = self._record(func, args, live, outputs)
-            for value in outputs:
-                self.producer[value] = kind
+        if live and outputs and func.overloadpacket not in _FACTORIES:
+            self.recorder.layer = self._layer()
+            value = self._record(func, args, live, outputs[0])
+            for output in outputs:
+                self.values[output] = replace(value, shape=tuple(output.shape))
         return out
 
-    def _record(
-        self, func: Any, args: Any, live: list[Tensor], outputs: list[Tensor]
-    ) -> Kind | None:
-        """Append a row if `func` is an op, and return the kind that computes its outputs."""
-        before: Kind | None = self.producer[live[0]]
-        packet, out = func.overloadpacket, outputs[0]
+    def _layer(self) -> str:
+        """Dotted name of the innermost module that is running."""
+        names = self.modules.parents - {"Global"}
+        return max(names, key=len, default="").partition(".")[2]
+
+    def _record(self, func: Any, args: Any, live: list[Value], out: Tensor) -> Value:
+        """Record `func` if it is an op, and return the value that it computes."""
+        packet, shape, record = func.overloadpacket, tuple(out.shape), self.recorder
+        name = packet.__name__
         if func.is_view or packet in _FREE:
-            return before
-        if packet is aten.clone:
-            return self._plain(Kind.MOVE, live, out)
+            return record.view(live[0], shape)
         if packet is aten.convolution:
-            return self._convolution(args, out)
-        if packet in _PRODUCTS:
-            return self._product(args[-2:], out)
-        if _is_pointwise(func):
-            if len(live) == 1 and before in _ABSORBING:
-                return before
-            return self._plain(Kind.ELEMENTWISE, live, out)
-        if packet in _POOLS:
-            return self._plain(Kind.POOL, live, out, kernel=_window(packet, args))
-        if packet is aten.mean:
-            spatial = live[0].dim() == 4 and {d % 4 for d in args[1]} == {2, 3}
-            return self._plain(Kind.POOL if spatial else Kind.NORM, live, out)
-        if packet in _NORMS:
-            return self._plain(Kind.NORM, live, out)
-        return self._plain(Kind.RESIZE if packet in _RESIZES else Kind.MOVE, live, out)
-
-    def _plain(self, kind: Kind, live: list[Tensor], out: Tensor, kernel: int = 1) -> Kind:
-        channels = _channels(live[0])
-        return self._append(
-            kind,
-            in_channels=channels,
-            in_px=sum(x.numel() for x in live) // channels,
-            out_channels=_channels(out),
-            out_px=out.numel() // max(_channels(out), 1),
-            kernel=kernel,
-        )
-
-    def _convolution(self, args: Any, out: Tensor) -> Kind:
-        x, weight, stride, transposed, groups = args[0], args[1], args[3], args[6], args[8]
-        return self._append(
-            Kind.TRANSPOSED_CONV if transposed else Kind.CONV,
-            in_channels=x.shape[1],
-            in_px=x.numel() // x.shape[1],
-            out_channels=out.shape[1],
-            out_px=out.numel() // out.shape[1],
-            kernel=prod(weight.shape[2:]),
-            stride=max(stride),
-            groups=groups,
-        )
-
-    def _product(self, operands: Sequence[Tensor], out: Tensor) -> Kind:
-        """Append a linear layer for a product with a constant, a MATMUL for two live values."""
-        left, right = operands
-        depth, width = left.shape[-1], out.shape[-1]
-        if left in self.producer and right in self.producer:
-            return self._append(
-                Kind.MATMUL,
-                in_channels=depth,
-                in_px=left.numel() // depth + right.numel() // depth,
-                out_channels=width,
-                out_px=out.numel() // width,
+            stride, dilation, transposed, groups = args[3], args[5], args[6], args[8]
+            return record.convolution(
+                name,
+                live[0],
+                shape,
+                prod(args[1].shape[2:]),
+                transposed=transposed,
+                stride=max(stride),
+                groups=groups,
+                dilation=max(dilation),
             )
-        if right in self.producer:
-            width, rows = left.shape[-2], right.shape[-1]
-        else:
-            rows = left.shape[-2]
-        groups = left.shape[0] if left.dim() == 3 else 1
-        return self._append(
-            Kind.CONV,
-            in_channels=depth * groups,
-            in_px=rows,
-            out_channels=width * groups,
-            out_px=rows,
-            groups=groups,
-        )
+        if packet in _PRODUCTS:
+            return self._product(name, args[-2:], shape)
+        if packet is aten.native_batch_norm and args[5]:  # an instance normalisation
+            return record.plain(name, Kind.NORM, live, shape)
+        if packet not in _MOVES and _is_pointwise(func):
+            return record.pointwise(name, live, shape)
+        if packet in _POOLS:
+            return record.plain(name, Kind.POOL, live, shape, _window(packet, args))
+        if packet is aten.mean:
+            spatial = len(live[0].shape) == 4 and {d % 4 for d in args[1]} == {2, 3}
+            return record.plain(name, Kind.POOL if spatial else Kind.NORM, live, shape)
+        if packet in _NORMS:
+            return record.plain(name, Kind.NORM, live, shape)
+        kind = Kind.RESIZE if packet in _RESIZES else Kind.MOVE
+        known = packet in _RESIZES | _MOVES
+        return record.plain(name, kind, live, shape, known=known)
 
-    def _append(
-        self,
-        kind: Kind,
-        in_channels: int,
-        in_px: int,
-        out_channels: int,
-        out_px: int,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-    ) -> Kind:
-        self.rows.append(
-            {
-                "kind": int(kind),
-                "count": 1,
-                "in_channels": in_channels,
-                "out_channels": out_channels,
-                "kernel": kernel,
-                "stride": stride,
-                "groups": groups,
-                "in_px": in_px,
-                "out_px": out_px,
-            }
-        )
-        return kind
+    def _product(self, name: str, operands: Sequence[Tensor], shape: tuple[int, ...]) -> Value:
+        """Record a linear layer for a product with a constant, a MATMUL for two live values."""
+        left, right = operands
+        depth = left.shape[-1]
+        live = [_live(self.values, x) for x in operands if x in self.values]
+        if len(live) == 2:
+            return self.recorder.product(name, live, shape, depth)
+        width = left.shape[-2] if right in self.values else shape[-1]
+        groups = left.shape[0] if left.dim() == 3 else 1
+        return self.recorder.linear(name, live[0], shape, depth, width, groups)
+
+
+def _live(values: WeakTensorKeyDictionary, x: Tensor) -> Value:
+    value: Value = values[x]
+    return value
 
 
 def _is_pointwise(func: Any) -> bool:
@@ -208,11 +200,6 @@ def _is_pointwise(func: Any) -> bool:
     return (
         torch.Tag.pointwise in func.tags or packet in _BATCH_NORMS or packet in _UNTAGGED_POINTWISE
     )
-
-
-def _channels(x: Tensor) -> int:
-    """Channels come second in images and last in token sequences."""
-    return x.shape[1] if x.dim() == 4 else x.shape[-1] if x.dim() else 1
 
 
 def _window(packet: Callable[..., Any], args: Any) -> int:

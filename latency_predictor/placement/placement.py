@@ -69,7 +69,7 @@ def _scaled(larger: NDArray[np.int64], smaller: NDArray[np.int64]) -> NDArray[np
 
 _GUIDE = "Bryngelson, Apple Neural Engine guide, arXiv 2606.22283, CC BY 4.0, chapters 4 and 17"
 _HOLLANCE = "hollance/neural-engine, docs/unsupported-layers.md (MIT): a guess, for old systems"
-_DOCUMENTED, _GUESSED = 0.9, 0.25
+DOCUMENTED, _GUESSED = 0.9, 0.25
 """Probability of a fall-back if a documented or a guessed limit is exceeded. Both are judgements,
 because no network in the training data exceeds a limit. EdgeViT, which pools with a stride of 4,
 took 1.4 to 2.7 times as long as predicted from its ops, in four tables. More than 32 MB of weights
@@ -94,18 +94,18 @@ class Limit:
 
 LIMITS = (
     Limit(
-        "wider than 13", _GUIDE + ": fp16 on A14 and M1, 15 from A17 Pro", _DOCUMENTED, _wide_conv
+        "wider than 13", _GUIDE + ": fp16 on A14 and M1, 15 from A17 Pro", DOCUMENTED, _wide_conv
     ),
     Limit(
         "longer than 16384 on a side",
         _GUIDE + ": 65536 from A17 Pro",
-        _DOCUMENTED,
+        DOCUMENTED,
         lambda t: np.maximum(t.in_px, t.out_px) > 2 * 16384**2,
     ),
     Limit(
         "more than 65536 channels",
         _GUIDE,
-        _DOCUMENTED,
+        DOCUMENTED,
         lambda t: np.maximum(t.in_channels, t.out_channels) > 65536,
     ),
     Limit(
@@ -253,14 +253,15 @@ class Placement:
                 counts = table.per_program(trait.of(table))
                 for program in np.flatnonzero(counts).tolist():
                     what = f"{trait.description}, {int(counts[program])} times"
-                    reasons[program].append(self._reason(what, trait.name))
+                    reasons[program].append(self.evidence_of(what, trait.name))
         light = features(table)[:, -1]
         for program in np.flatnonzero(light > 0).tolist():
             work = LIGHT_MACS / 10 ** light[program] / 1e6
-            reasons[program].append(self._reason(f"{work:.2g} million MACs per op", LIGHT))
+            reasons[program].append(self.evidence_of(f"{work:.2g} million MACs per op", LIGHT))
         return Risk(self.probability(table), tuple(map(tuple, reasons)))
 
-    def _reason(self, what: str, feature: str) -> str:
+    def evidence_of(self, what: str, feature: str) -> str:
+        """A reason: `what` has the feature, and how often published runs with it fell back."""
         fallbacks, runs = self.evidence[feature]
         below = f"below {LIGHT_MACS / 1e6:.0f}" if feature == LIGHT else "with such ops"
         return f"{what}: {fallbacks} of {runs} published runs {below} fell back"

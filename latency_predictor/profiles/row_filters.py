@@ -19,6 +19,9 @@ Rule = tuple[str, str, Callable[[Row], bool]]
 
 CALIBRATE, CHECK, FALLBACK, UNFIT = USES = ("calibrate", "check", "fallback", "unfit")
 
+DILATED = "dilated convolutions, which op lists do not record"
+_DILATED_NETWORKS = "published:(fcn|deeplabv3|lraspp)_"
+
 
 def _source(*names: str) -> Callable[[Row], bool]:
     return lambda row: row["source"].startswith(names)
@@ -57,6 +60,7 @@ RULES: tuple[Rule, ...] = (
         _model("EfficientFormerV2 (Snap)", "MobileViT|MobileFormer"),
     ),
     (UNFIT, "not a Core ML compute unit", lambda row: unit_of(row["compute_unit"]) is None),
+    (CHECK, DILATED, lambda row: bool(re.match(_DILATED_NETWORKS, row["timm_name_if_any"]))),
     (CHECK, "not an iPhone", lambda row: slug(row["device"]) not in CHIPS),
     (CHECK, "network cannot be rebuilt", lambda row: not row["timm_name_if_any"]),
     (

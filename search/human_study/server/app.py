@@ -75,7 +75,7 @@ def make_app(
     templates = Jinja2Templates(env=environment)
     limits = RateLimits()
     participant = ParticipantPages(folder, sessions, templates, limits)
-    organiser = OrganiserPages(sessions, templates, limits)
+    organiser = OrganiserPages(folder, sessions, templates, limits)
     app = Starlette(
         routes=[
             *participant.routes(),

@@ -8,14 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from search.human_study.answers import CATCH, COMPARISON, TRAINING
 from search.human_study.manifest import Study
 from search.human_study.pairs import next_pair
 from search.human_study.server.database import (
-    CATCH,
-    COMPARISON,
     ORIGINAL,
     SPOILT,
-    TRAINING,
     Answer,
 )
 from search.human_study.server.schedule import REPEAT
@@ -75,7 +73,7 @@ def _comparison(
     seen = {(answer.picture, strengths.pair(answer)) for answer in compared}
     times = Counter(pair for _, pair in seen)
     allowed = [pair for pair in strengths.pairs if times[pair] < len(study.pictures)]
-    pair = next_pair(strengths.posterior(), allowed, rng)
+    pair = next_pair(strengths.posterior(), allowed, rng, strengths.wanted)
     unseen = [picture.id for picture in study.pictures if (picture.id, pair) not in seen]
     first, second = rng.permutation(pair)
     return Answer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -12,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
+from search.human_study.answers import read_answers
 from search.human_study.server.guard import WRONG_LINKS, RateLimits, address_of
-from search.human_study.server.progress import answers_csv, progress
+from search.human_study.server.progress import progress
 from search.human_study.server.session import Sessions
 
 
@@ -21,6 +23,8 @@ from search.human_study.server.session import Sessions
 class OrganiserPages:
     """Handlers of the requests of the organiser."""
 
+    folder: Path
+    """Folder of the study."""
     sessions: Sessions
     templates: Jinja2Templates
     limits: RateLimits
@@ -50,9 +54,11 @@ class OrganiserPages:
     async def answers(self, request: Request) -> Response:
         """All answers as a file."""
         self._check(request)
-        text = await run_in_threadpool(answers_csv, self.sessions)
+        table = await run_in_threadpool(read_answers, self.folder)
         headers = {"Content-Disposition": 'attachment; filename="answers.csv"'}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(
+            table.to_csv(index=False), media_type="text/csv; charset=utf-8", headers=headers
+        )
 
     def _check(self, request: Request) -> None:
         """Raise HTTPException unless the request has the organiser's token."""

@@ -199,7 +199,9 @@ class ParticipantPages:
     async def _participant(self, request: Request) -> int:
         """The id of the participant whose link was used. Raises HTTPException."""
         token = str(request.path_params["token"])
-        participant = await run_in_threadpool(self.sessions.find, token)
+        participant = self.sessions.known(token)
+        if participant is None:
+            participant = await run_in_threadpool(self.sessions.find, token)
         if participant is None:
             self.limits.count(WRONG_LINKS, f"wrong {address_of(request)}")
             raise HTTPException(404, "nobody has this link; check that it is complete")

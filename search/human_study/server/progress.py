@@ -1,9 +1,7 @@
-"""What the organiser is told: progress of participants, the live ranking, and answers as CSV."""
+"""What the organiser is told: progress of participants, and the live ranking."""
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
 from statistics import median
 from typing import Any
 
@@ -12,19 +10,15 @@ from scipy.stats import norm
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from search.human_study.answers import CATCH, COMPARISON, TRAINING
 from search.human_study.preference import elo
-from search.human_study.server.database import CATCH, COMPARISON, TRAINING, Answer, Participant
+from search.human_study.server.database import Answer, Participant
 from search.human_study.server.plates import GREY_KINDS, KINDS
 from search.human_study.server.schedule import schedule
 from search.human_study.server.session import Sessions
 
 LEVEL = 0.9
 """Probability within the intervals of the ranking."""
-COLUMNS = (
-    "participant", "picture", "first", "second", "preferred", "kind", "repeat_of", "response_ms",
-    "answered",
-)  # fmt: skip
-"""Columns of the CSV file."""
 
 
 def progress(sessions: Sessions) -> dict[str, Any]:
@@ -56,32 +50,6 @@ def ranking(sessions: Sessions) -> list[dict[str, Any]]:
         )
     ]
     return sorted(rows, key=lambda row: -float(row["elo"]))
-
-
-def answers_csv(sessions: Sessions) -> str:
-    """All given answers as CSV with COLUMNS; `repeat_of` is the row of the repeated answer."""
-    with sessions.database.reading() as session:
-        given = _given(session)
-    rows = {answer.id: number for number, answer in enumerate(given)}
-    file = StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for answer in given:
-        repeated = "" if answer.repeat_of is None else rows[answer.repeat_of]
-        writer.writerow(
-            [
-                answer.participant_id,
-                answer.picture,
-                answer.first,
-                answer.second,
-                answer.preferred,
-                answer.kind,
-                repeated,
-                answer.response_ms,
-                answer.answered,
-            ]
-        )
-    return file.getvalue()
 
 
 def _given(session: Session) -> list[Answer]:

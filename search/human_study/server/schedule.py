@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.human_study.server.database import CATCH, COMPARISON, TRAINING
+from search.human_study.answers import CATCH, COMPARISON, TRAINING
 
 REPEAT = "repeat"
 """A comparison that was shown before, with exchanged sides."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from filelock import FileLock, Timeout
 
 from latency_predictor.errors import UserError
+from search.human_study.manifest import Study, StudyError
 from search.human_study.server.app import LOCAL_HOSTS, make_app, read_study
 from search.human_study.server.database import Database
 from search.human_study.server.keys import Keys
+from search.human_study.server.plates import draw_all
 
 LOCAL, EVERYWHERE = "127.0.0.1", "0.0.0.0"
 """Addresses that are listened on: this machine alone, or every network that it is in."""
@@ -24,8 +29,13 @@ def serve(folder: Path, comparisons: int, port: int, public: bool) -> None:
 
     Raises StudyError if the folder cannot be shown to people, and UserError if the port is in use.
     """
-    study, keys = read_study(folder), Keys.of(folder)
-    database = Database(folder)
+    study = read_study(folder)
+    with _alone(folder):
+        _serve(folder, study, comparisons, port, public)
+
+
+def _serve(folder: Path, study: Study, comparisons: int, port: int, public: bool) -> None:
+    keys, database = Keys.of(folder), Database(folder)
     hosts = ("*",) if public else LOCAL_HOSTS
     listening = _listen(EVERYWHERE if public else LOCAL, port)
     app = make_app(folder, study, database, keys, comparisons, hosts)
@@ -38,12 +48,23 @@ def serve(folder: Path, comparisons: int, port: int, public: bool) -> None:
         lifespan="off",
         timeout_graceful_shutdown=END_S,
     )
+    draw_all()
     for line in _said(listening, keys, public):
         print(line, flush=True)
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         database.close()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other servers from the study in the block. Raises StudyError if there is one."""
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise StudyError(f"{folder}: is served already; expected one server at a time") from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

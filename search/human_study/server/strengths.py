@@ -11,6 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from search.human_study.manifest import Study
+from search.human_study.pairs import interest
 from search.human_study.preference import PRIOR_STD, Posterior, fit
 from search.human_study.server.database import Answer
 
@@ -27,6 +28,8 @@ class Strengths:
     def __init__(self, study: Study, answers: Iterable[Answer]) -> None:
         self.labels = [condition.label for condition in study.conditions]
         self._index = {label: number for number, label in enumerate(self.labels)}
+        self.wanted = interest(study.conditions)
+        """What the study is to find out, for `next_pair`."""
         self.pairs = list(combinations(range(len(self.labels)), 2))
         self._answers: list[tuple[int, int, float]] = []
         self._asked: Counter[tuple[str, int, int]] = Counter()

@@ -4,10 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from latency_predictor.__main__ import main
+
 Failure = Callable[..., str]
+Output = Callable[..., Any]
 
 
 @pytest.mark.slow
@@ -35,7 +39,50 @@ def test_predict_as_a_user_runs_it() -> None:
         (["--network", "vit_tiny_patch16_224", "--resolution", "9x9"], "9x9"),
         (["--network", "torchvision:resnet18(width_mult=0.5)"], "does not run"),
         (["--network", "resnet18", "--model", "nowhere.json"], "nowhere.json"),
+        (["timm:resnet18", "--network", "resnet18"], "expected one MODEL"),
+        (["timm:resnet_18"], "did you mean 'resnet18'"),
+        (["torchvision:resnt18"], "did you mean 'resnet18'"),
+        (["resnet18"], "did you mean timm:resnet18?"),
+        (["model.pth"], "'model.pth' may hold pickled code"),
+        (["model.mlmodelc"], "'model.mlmodelc' is compiled"),
+        (["model.onnx"], "'model.onnx': no such file"),
+        (["model.tflite"], "'model.tflite' is no model; expected a .mlpackage, .mlmodel or .onnx"),
+        (["timm:resnet18", "--input", "224"], "takes images, such as --input 1x3x224x224"),
+        (["timm:resnet18", "--input", "1x0"], "'1x0' is not a shape"),
+        (["timm:resnet18", "--input", "1x4x64x64"], "does not run at 1x4x64x64"),
     ],
 )
 def test_bad_input_is_one_line(failure: Failure, argv: list[str], words: str) -> None:
     assert words in failure("predict", *argv)
+
+
+def test_json_lists_every_op(output: Output) -> None:
+    found = output("predict", "torchvision:mobilenet_v3_small", "--device", "iphone12", "--json")
+    assert (found["network"], found["input"]) == ("torchvision:mobilenet_v3_small", "1x3x224x224")
+    assert found["macs_g"] == pytest.approx(0.0565, rel=0.01)  # torchvision's documentation
+    ops = found["ops"]
+    total = found["fixed_ms"] + sum(op["ms"] for op in ops)
+    assert total == pytest.approx(found["ms"], rel=1e-2)
+    assert found["costliest"] in ops
+    assert found["costliest"]["ms"] == max(op["ms"] for op in ops)
+    assert sum(op["macs"] for op in ops) / 1e9 == pytest.approx(found["macs_g"], rel=1e-3)
+    assert found["unknown_operators"] == {}
+    gates = [op for op in ops if op["engine"] == "in doubt"]
+    assert gates
+    assert all("squeeze-and-excitation" in op["reasons"][0] for op in gates)
+
+
+def test_a_gpu_has_no_placement(output: Output) -> None:
+    found = output("predict", "timm:resnet18", "--device", "iphone11pro-gpu", "--json")
+    assert "placement" not in found
+    assert "engine" not in found["ops"][0]
+
+
+def test_the_table_says_what_costs_most(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "torchvision:alexnet", "--input", "1x3x200x300"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.startswith("torchvision:alexnet, input 1x3x200x300, on iphone13\n")
+    assert "90 % interval" in printed.out
+    # The first linear layer has 38 of the 61 million weights.
+    assert "costliest op          classifier.1 (addmm)" in printed.out

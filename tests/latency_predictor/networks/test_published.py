@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+import torch
 
 from latency_predictor.networks.names import NetworkSpec, UnknownNetwork, build, lower_network
 from latency_predictor.networks.published import NETWORKS
@@ -31,6 +32,27 @@ PRINTED = {
 }
 """Millions of parameters and billions of multiply-accumulates; EdgeFace prints operations."""
 
+PARAMETERS = {
+    "sd15_decoder": (50, 64, 64),  # SnapFusion, arXiv 2306.00980, table 1
+    "snapfusion_decoder": (13, 64, 64),
+    "depth_anything_s": (24.8, 518, 518),  # model card of Apple's Core ML package
+    "u2net": (176.0 / 4, 320, 320),  # megabytes of float32 files, executorch-models
+    "isnet": (176.1 / 4, 1024, 1024),
+    "modnet": (26.1 / 4, 512, 512),
+    "edsr_x4": (6.1 / 4, 128, 128),
+    "edsr_x2": (1.37, 224, 224),  # arXiv 1707.02921, baseline
+    "real_esrgan_compact_x4": (4.9 / 4, 128, 128),
+    "fast_neural_style": (6.78 / 4, 640, 640),  # file of React Native ExecuTorch
+    "fcn_resnet50": (66 / 2, 520, 520),  # files of float16
+    "fcn_resnet101": (104 / 2, 520, 520),
+    "deeplabv3_resnet50": (80 / 2, 520, 520),
+    "deeplabv3_resnet101": (118 / 2, 520, 520),
+    "deeplabv3_mobilenet_v3_large": (22.5 / 2, 520, 520),
+    "lraspp_mobilenet_v3_large": (6.5 / 2, 520, 520),
+}
+"""Millions of parameters of image-to-image networks, and the height and width of an input. A
+file also holds the network's graph."""
+
 
 def agrees(value: float, printed: float, tolerance: float) -> bool:
     """Whether a value rounds to the printed one, or lies within the tolerance of it."""
@@ -49,9 +71,49 @@ def test_sizes_are_the_printed_ones(name: str) -> None:
     assert agrees(macs / 1e9, printed_macs, tolerance=0.02)
 
 
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_image_to_image_networks_have_the_printed_sizes(name: str) -> None:
+    printed, height, width = PARAMETERS[name]
+    spec = NetworkSpec(f"published:{name}", height, width)
+    parameters = sum(parameter.numel() for parameter in build(spec).parameters())
+    assert parameters / 1e6 == pytest.approx(printed, rel=0.05 if name.startswith("snap") else 0.02)
+    assert lower_network(spec).totals()["macs"][0] > 1e9
+
+
+def test_the_half_decoder_has_a_quarter_of_the_macs() -> None:
+    """SnapFusion, section 3.2: "approximately 1/4 size and MACs of the original one"."""
+    whole, half = (
+        float(lower_network(NetworkSpec(f"published:{name}", 64, 64)).totals()["macs"][0])
+        for name in ("sd15_decoder", "snapfusion_decoder")
+    )
+    assert half / whole == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["modnet", "u2net", "isnet", "depth_anything_s"])
+def test_masks_and_depths_have_the_size_of_the_image(name: str) -> None:
+    network = build(NetworkSpec(f"published:{name}", 224, 448))
+    assert network(torch.empty(1, 3, 224, 448, device="meta")).shape == (1, 1, 224, 448)
+
+
+def test_decoders_and_upscalers_enlarge_their_input() -> None:
+    decoder = build(NetworkSpec("published:sd15_decoder", 8, 8))
+    assert decoder(torch.empty(1, 4, 8, 8, device="meta")).shape == (1, 3, 64, 64)
+    for name, factor in {"edsr_x2": 2, "edsr_x4": 4, "real_esrgan_compact_x4": 4}.items():
+        upscaler = build(NetworkSpec(f"published:{name}", 8, 8))
+        side = 8 * factor
+        assert upscaler(torch.empty(1, 3, 8, 8, device="meta")).shape == (1, 3, side, side)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("fast_neural_style", 3), ("fcn_resnet50", 21)])
+def test_styles_and_logits_have_the_size_of_the_image(name: str, channels: int) -> None:
+    network = build(NetworkSpec(f"published:{name}", 64, 96))
+    assert network(torch.empty(1, 3, 64, 96, device="meta")).shape == (1, channels, 64, 96)
+
+
 def test_every_published_network_is_checked_and_timed() -> None:
-    assert set(NETWORKS) <= set(PRINTED)
-    rows = pd.read_csv(SHIPPED_PROFILES, dtype=str, keep_default_na=False)
+    assert set(NETWORKS) == PRINTED.keys() & set(NETWORKS) | PARAMETERS.keys()
+    files = (SHIPPED_PROFILES, SHIPPED_PROFILES.parent / "image_to_image.csv")
+    rows = pd.concat(pd.read_csv(file, dtype=str, keep_default_na=False) for file in files)
     assert {f"published:{name}" for name in NETWORKS} <= set(rows["timm_name_if_any"])
 
 

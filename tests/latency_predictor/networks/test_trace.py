@@ -44,9 +44,21 @@ def test_macs_agree_with_the_flop_counter_of_torch(name: str) -> None:
     assert traced == pytest.approx(counter.get_total_flops() / 2, rel=1e-3)
 
 
+@pytest.mark.parametrize("activation", [nn.Hardswish(), nn.PReLU(8), nn.LeakyReLU(), nn.GELU()])
+def test_an_activation_is_part_of_the_convolution_before_it(activation: nn.Module) -> None:
+    table = trace(nn.Sequential(nn.Conv2d(3, 8, 3), activation), (1, 3, 16, 16))
+    assert [Kind(kind) for kind in table.kind] == [Kind.CONV]
+
+
 def test_convolution_takes_in_bias_norm_scale_and_activation() -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.Hardswish(), nn.GELU())
     assert rows(trace(network.eval(), (1, 3, 32, 32))) == [("CONV", 3, 8, 1024, 256)]
+
+
+@pytest.mark.parametrize("norm", [nn.InstanceNorm2d(8, affine=True), nn.GroupNorm(8, 8)])
+def test_a_norm_by_statistics_of_the_input_is_an_op(norm: nn.Module) -> None:
+    table = trace(nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU()).eval(), (1, 3, 16, 16))
+    assert [Kind(kind) for kind in table.kind] == [Kind.CONV, Kind.NORM]
 
 
 def test_convolutions_by_hand() -> None:

@@ -24,7 +24,7 @@ ROW = "own,ResNet18,resnet18,224x224,iPhone 13,ALL,1.20"
 Written = Callable[..., Path]
 
 
-@pytest.mark.parametrize("name", ["models.csv", "ops.csv", "chips.csv"])
+@pytest.mark.parametrize("name", ["models.csv", "image_to_image.csv", "ops.csv", "chips.csv"])
 def test_every_shipped_row_has_a_source(name: str) -> None:
     rows = pd.read_csv(SHIPPED_PROFILES.parent / name, dtype=str, keep_default_na=False)
     assert len(rows) > 20
@@ -33,12 +33,21 @@ def test_every_shipped_row_has_a_source(name: str) -> None:
         assert (rows["source_ref"] != "").all()
 
 
-def test_shipped_filters_are_complete_and_follow_the_rules() -> None:
-    rows = pd.read_csv(SHIPPED_PROFILES, dtype=str, keep_default_na=False)
-    assert set(rows["use"]) == set(USES)
+@pytest.mark.parametrize(
+    ("name", "uses"),
+    [("models.csv", set(USES)), ("image_to_image.csv", {"calibrate", "check", "unfit"})],
+)
+def test_shipped_filters_are_complete_and_follow_the_rules(name: str, uses: set[str]) -> None:
+    rows = pd.read_csv(SHIPPED_PROFILES.parent / name, dtype=str, keep_default_na=False)
+    assert set(rows["use"]) == uses
     assert ((rows["why"] == "") == (rows["use"] == CALIBRATE)).all()
     filtered = [filter_row(row) for row in rows.to_dict("records")]
     assert filtered == list(zip(rows["use"], rows["why"], strict=True))
+
+
+def test_image_to_image_rows_did_not_calibrate_the_model() -> None:
+    held_out = read_profiles(SHIPPED_PROFILES.parent / "image_to_image.csv")
+    assert set(held_out["source"]).isdisjoint(read_profiles(SHIPPED_PROFILES)["source"])
 
 
 def test_a_file_without_use_and_why_is_filtered(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ def coded(image: Image.Image, codec: str, quality: int) -> tuple[Image.Image, in
 def write_study(folder: Path, name: str = "small", codecs: dict[str, str] | None = None) -> Study:
     """A study of three crops; `codecs` renames codecs."""
     pictures = []
-    for number, (photograph, left) in enumerate((("china", 0), ("china", 300), ("flower", 150))):
-        pixels = np.array(load_sample_image(f"{photograph}.jpg"))
-        image = Image.fromarray(pixels[150 : 150 + HEIGHT, left : left + WIDTH])
+    china, flower = (np.array(load_sample_image(f"{name}.jpg")) for name in ("china", "flower"))
+    for number, (photograph, left) in enumerate(((china, 0), (china, 300), (flower, 150))):
+        image = Image.fromarray(photograph[150 : 150 + HEIGHT, left : left + WIDTH])
         place = Path("pictures") / str(number)
         (folder / place).mkdir(parents=True)
         image.save(folder / place / "original.png")

@@ -2,6 +2,7 @@
 
 const GAP = 16;
 const PADDING = 16;
+const LONGEST_SHIFT = 10;
 
 export const picture = {
   width: Number(document.body.dataset.width),
@@ -29,15 +30,28 @@ export function magnified() {
   return "";
 }
 
-/** Give a frame the size of a picture, and place it on whole pixels of the screen. */
+/** Show the pictures of a frame with their pixels on whole pixels of the screen. */
 export function lock(frame) {
   frame.style.width = `${picture.width / devicePixelRatio}px`;
   frame.style.height = `${picture.height / devicePixelRatio}px`;
+  // A scale is exact, whereas browsers round the sizes of boxes.
+  for (const image of frame.children) image.style.transform = `scale(${1 / devicePixelRatio})`;
   frame.style.left = frame.style.top = "0";
   const { left, top } = frame.getBoundingClientRect();
-  const shift = (at) => (Math.round(at * devicePixelRatio) - at * devicePixelRatio) / devicePixelRatio;
-  frame.style.left = `${shift(left)}px`;
-  frame.style.top = `${shift(top)}px`;
+  frame.style.left = `${whole(left) - left}px`;
+  frame.style.top = `${whole(top) - top}px`;
+}
+
+/** The nearest place that is whole in CSS pixels and on the screen, as far as there is one. */
+function whole(at) {
+  const near = Math.round(at);
+  for (let step = 0; step <= LONGEST_SHIFT; step++) {
+    for (const place of [near + step, near - step]) {
+      const pixels = place * devicePixelRatio;
+      if (Math.abs(pixels - Math.round(pixels)) < 0.01) return place;
+    }
+  }
+  return Math.round(at * devicePixelRatio) / devicePixelRatio;
 }
 
 /** Call `change` when the window, its zoom or its screen changes. */
