@@ -74,7 +74,7 @@ class _Choice:
         pictures, self.items = observers.strengths.shape
         self.pairs = list(combinations(range(self.items), 2))
         self.asked = np.zeros((len(self.pairs), pictures))
-        self.wanted = interest(observers.conditions)
+        self.interests = interest(observers.conditions)
         self.answers: list[tuple[int, int, float]] = []
 
     def begin(self) -> None:
@@ -90,7 +90,7 @@ class _Choice:
                 self.posterior = fit(first, second, table[:, 2], self.items, PRIOR_STD)
             open_pairs = np.flatnonzero(~self.seen.all(axis=1))
             allowed = [self.pairs[k] for k in open_pairs]
-            k = self.pairs.index(next_pair(self.posterior, allowed, self.rng, self.wanted))
+            k = self.pairs.index(next_pair(self.posterior, allowed, self.rng, self.interests))
             times = np.where(self.seen[k], np.inf, self.asked[k])
             picture = int(self.rng.choice(np.flatnonzero(times == times.min())))
         else:

@@ -43,10 +43,10 @@ def read_conditions(path: Path) -> pd.DataFrame:
 
 
 def of_answers(answers: pd.DataFrame) -> pd.DataFrame:
-    """The conditions that the answers compare, each of which is a codec of unknown rate."""
+    """The conditions that the answers compare, whose codecs and rates are unknown."""
     compared = answers[answers["kind"] == COMPARISON]
     labels = sorted(set(compared["first"]) | set(compared["second"]))
-    return pd.DataFrame({"condition": labels, "codec": labels}).reindex(columns=list(COLUMNS))
+    return pd.DataFrame({"condition": labels, "codec": ""}).reindex(columns=list(COLUMNS))
 
 
 def check_known(answers: pd.DataFrame, conditions: pd.DataFrame) -> None:

@@ -63,7 +63,7 @@ def _judge(answers: pd.DataFrame, name: str, places: Mapping[str, int]) -> dict[
         "catch": len(catch),
         "catch_right": int(catch["preferred"].sum()),
         **_repetition(answers, compared),
-        "median_ms": float(compared["response_ms"].astype("float64").median()),
+        "median_ms": float(_milliseconds(compared).median()),
     }
     others = answers[(answers["participant"] != name) & (answers["kind"] == COMPARISON)]
     predicted = _predicted(others, compared, places)
@@ -71,8 +71,13 @@ def _judge(answers: pd.DataFrame, name: str, places: Mapping[str, int]) -> dict[
     clear = np.maximum(predicted, 1 - predicted)
     row["agreement"] = float(agreed.mean()) if len(others) and len(own) else np.nan
     row["expected_agreement"] = float(clear.mean()) if len(others) and len(own) else np.nan
-    row["excluded"] = "" if name == NOBODY else _reason(row, clear, compared["response_ms"])
+    row["excluded"] = "" if name == NOBODY else _reason(row, clear, _milliseconds(compared))
     return row
+
+
+def _milliseconds(compared: pd.DataFrame) -> pd.Series[float]:
+    """Times of the answers; NaN where they are unknown, which counts as slow."""
+    return pd.to_numeric(compared["response_ms"]).astype("Float64").astype("float64")
 
 
 def _repetition(answers: pd.DataFrame, compared: pd.DataFrame) -> dict[str, int]:
@@ -102,7 +107,7 @@ def _numbers(answers: pd.DataFrame, places: Mapping[str, int]) -> list[IntArray]
     ]
 
 
-def _reason(row: dict[str, Any], clear: FloatArray, response_ms: pd.Series[int]) -> str:
+def _reason(row: dict[str, Any], clear: FloatArray, response_ms: pd.Series[float]) -> str:
     """Why a participant is excluded by the rules of this module; empty if by none."""
     if row["answers"] < LEAST_ANSWERS:
         return f"fewer than {LEAST_ANSWERS} answers"

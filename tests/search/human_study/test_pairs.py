@@ -30,7 +30,7 @@ def test_information_is_the_reduction_of_a_fit_with_one_more_answer() -> None:
     root = rng.normal(size=(4, 4))
     posterior = Posterior(np.zeros(4), root @ root.T + np.eye(4))
     pairs = np.array(list(combinations(range(4), 2)))
-    values = information(posterior, pairs, 4 * np.eye(4) - 1)
+    values = information(posterior, pairs, np.ones((4, 4)))
     for (i, j), value in zip(pairs, values, strict=True):
         row = np.eye(4)[i] - np.eye(4)[j]
         precision = np.linalg.inv(posterior.covariance) + 0.25 * np.outer(row, row)
@@ -38,17 +38,21 @@ def test_information_is_the_reduction_of_a_fit_with_one_more_answer() -> None:
         assert value == pytest.approx(total_variance(posterior.covariance) - after)
 
 
-def test_interest_is_the_weighted_sum_of_variances_of_differences() -> None:
+def test_interest_is_in_codecs_at_equal_rate_and_then_in_neighbouring_rates() -> None:
     conditions = [Condition(codec, rate) for codec in ("jpeg", "avif") for rate in (0.25, 0.5, 1.0)]
-    root = np.random.default_rng(0).normal(size=(6, 6))
-    covariance = root @ root.T
-    total = 0.0
-    for i, j in combinations(range(6), 2):
-        (codec, rate), (other, its) = conditions[i], conditions[j]
-        near = codec == other and {rate, its} != {0.25, 1.0}
-        weight = EQUAL_RATE if rate == its else NEIGHBOUR if near else OTHER
-        total += weight * (covariance[i, i] + covariance[j, j] - 2 * covariance[i, j])
-    assert np.trace(interest(conditions) @ covariance) == pytest.approx(total)
+    interests = interest(conditions)
+    assert (interests == interests.T).all()
+    assert interests[0].tolist()[1:] == [NEIGHBOUR, OTHER, EQUAL_RATE, OTHER, OTHER]
+
+
+def test_how_far_apart_conditions_are_that_nobody_confuses_is_of_no_interest() -> None:
+    """At the lowest rate one codec is unusable, which 20 more answers need not confirm."""
+    conditions = [Condition(codec, rate) for codec in ("jpeg", "avif") for rate in (0.25, 0.5)]
+    covariance = np.diag([1.5, 0.1, 0.1, 0.1])
+    posterior = Posterior(np.array([-6.0, 0.5, 0.0, 0.6]), covariance)
+    rng = np.random.default_rng(0)
+    allowed = list(combinations(range(4), 2))
+    assert next_pair(posterior, allowed, rng, interest(conditions)) == (1, 3)
 
 
 def test_codecs_at_equal_rate_are_compared_first() -> None:
