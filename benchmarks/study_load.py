@@ -1,6 +1,6 @@
 """Response times of `study serve` with many participants at once, and whether answers are lost.
 
-    python benchmarks/study_load.py STUDY [--participants 50] [--comparisons 30] [--think 0.5 1.5]
+    python benchmarks/study_load.py STUDY [--participants 50] [--comparisons 30] [--think 2 6]
 
 STUDY is a folder that `study create` wrote; a copy of it is served by the command in a process of
 its own. All participants join at the same time. Each sends what a browser sends: the page with its
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--participants", type=int, default=50)
     parser.add_argument("--comparisons", type=int, default=30)
-    parser.add_argument("--think", type=float, nargs=2, default=(0.5, 1.5))
+    parser.add_argument("--think", type=float, nargs=2, default=(2.0, 6.0))
     options = parser.parse_args()
     load = Load(tuple(options.think))
     with TemporaryDirectory() as work:

@@ -18,7 +18,7 @@ COMMANDS = {
         "predict", "evaluate", "calibrate", "suggest", "kit", "profile", "import",
     ),
 }  # fmt: skip
-GROUPS = {"study": ("create", "serve")}
+GROUPS = {"study": ("create", "serve", "analyse", "simulate")}
 """Commands that are called by two words."""
 MAIN: dict[str, Main] = {"search": search, "latency_predictor": predict}
 

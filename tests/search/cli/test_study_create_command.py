@@ -6,12 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from skimage.data import astronaut, coffee
 
 from search.__main__ import main
 from search.human_study.manifest import Study
 from search.human_study.server.app import read_study
+from space.architecture import Architecture, Chain
+from space.bitstream import files
+from space.bitstream.model_file import Model
+from space.codec.codec import Codec
+from space.codec.initialisation import fit_initialisation, start_from
 
 PHOTOGRAPHS = {"a.png": astronaut()[100:292, 150:342], "b <b>.png": coffee()[100:260, 200:420]}
 SIDE = 128
@@ -70,12 +76,34 @@ def test_from_photographs_to_a_study(
             shown = Image.open(out / stimulus.file)
             assert shown.info == {}
             assert np.array_equal(np.asarray(shown), np.asarray(Image.open(file).convert("RGB")))
-    files = {str(path.relative_to(out)) for path in out.rglob("*.png")}
-    assert files == {
+    written = {str(path.relative_to(out)) for path in out.rglob("*.png")}
+    assert written == {
         place
         for picture in study.pictures
         for place in (picture.original, picture.catch, *(each.file for each in picture.stimuli))
     }
+
+
+@pytest.mark.slow
+def test_a_model_is_one_of_the_codecs(photos: Path, tmp_path: Path) -> None:
+    chains = (Chain(24, 0), Chain(32, 0), Chain(48, 0))
+    crop = torch.tensor(astronaut()[:256, :256]).permute(2, 0, 1).float() / 255
+    torch.manual_seed(0)
+    codec = start_from(
+        Codec(Architecture(chains, chains[::-1], 32, 12)), fit_initialisation([crop])
+    )
+    path = tmp_path / "small.safetensors"
+    Model.of(codec).save(path)
+    out = tmp_path / "mine"
+    assert create(photos, out, "--codecs", f"jpeg,{path}", "--bpp", "0.6") == 0
+    study, model = Study.read(out), Model.load(path)
+    for picture in study.pictures:
+        stimulus = picture.shown()["small 0.6"]
+        original = np.array(Image.open(out / picture.original))
+        file = files.encode(original, model, float(stimulus.setting.removeprefix("quality ")))
+        assert len(file) == stimulus.bytes == pytest.approx(0.6 * SIDE**2 / 8, rel=0.02)
+        shown = np.asarray(Image.open(out / stimulus.file))
+        assert np.array_equal(shown, files.decode(file, model))
 
 
 def test_a_study_is_not_replaced_and_its_pictures_are_no_photographs(
