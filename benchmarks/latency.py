@@ -2,10 +2,12 @@
 
     python benchmarks/latency.py > benchmarks/latency.md
 
-It takes about ten minutes on one thread. There are three protocols: a random split, held-out
-families of networks (ten folds each), and a held-out device, of which 0, 5, 10 or 20 rows are
-given. All models see equal data. `benchmarks/local_cpu.jsonl` holds measurements of `local_cpu`: 60
-architectures, spread evenly over predicted time among 4,000 draws. These commands measure others:
+It takes about half an hour on one thread. The protocols are: a source, a source and a family, a
+device, or a source and a device left out with all rows; held-out families of networks and a random
+split (ten folds each); and a held-out device, of which 0, 5, 10 or 20 rows are given. All models
+see equal data.
+`benchmarks/local_cpu.jsonl` holds measurements of `local_cpu`: 60 architectures, spread evenly over
+predicted time among 4,000 draws. These commands measure others:
 
     python -m latency_predictor kit pico_large --n 60 --random --device local_cpu --out KIT
     python -m latency_predictor profile KIT --out local_cpu.jsonl
@@ -25,8 +27,10 @@ from latency_tables.cross_validation import (
     by_source,
     label_noise,
     large_inputs,
+    ratios,
 )
 from latency_tables.few_shot import held_out_devices, local_cpu
+from latency_tables.laboratories import rows_of_new_laboratories
 from latency_tables.scores import PHONES
 
 from latency_predictor.model.crossval import folds_at_random, folds_by_family
@@ -51,7 +55,9 @@ def main() -> None:
     families = folds["held-out family"]
     local = join_op_lists(*rows_of_device(LOCAL, "local_cpu"))
     print("# Latency predictor\n\n`python benchmarks/latency.py`")
-    section("Networks on the Neural Engine", by_protocol(phones, folds))
+    section("Networks on the Neural Engine", by_protocol(whole, phones, folds))
+    section("Which of two networks is faster", ratios(whole))
+    section("What the rows of a new laboratory buy", rows_of_new_laboratories(whole))
     section("Per source: held-out families, within the source", by_source(phones, families))
     section("512x512 rows", large_inputs(phones, phone_rows, families))
     section(

@@ -53,7 +53,10 @@ def changes() -> dict[str, AbstractContextManager[Any]]:
         "no spill out of the working set": pinned({"spill": 1e-9}),
         "weights cost nothing": pinned({"weight_mb_per_ms": 1e9}),
         "a sum instead of a maximum": patch.object(roofline, "SHARPNESS", 1),
-        "no offsets of laboratories": patch.object(calibration, "SOURCE_SPREAD", CERTAIN),
+        "no effects of laboratories": patch.multiple(
+            calibration, LEVEL_SPREAD=CERTAIN, OVERHEAD_SPREAD=CERTAIN
+        ),
+        "no effects of families": patch.object(calibration, "MISFIT_SPREAD", CERTAIN),
         "chips not tied to each other": patch.object(priors, "group_of", lambda key: key),
         "chips equal but for absolute constants": patch.object(
             priors, "deviation_spread", with_entries(priors.deviation_spread, RELATIVE, 1e-3)

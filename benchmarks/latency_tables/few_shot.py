@@ -10,14 +10,15 @@ from scipy.stats import spearmanr
 
 from latency_predictor.model.artefact import Artefact, load
 from latency_predictor.model.calibration import fit_calibrations
-from latency_predictor.model.crossval import folds_by_family, held_out, intervals, rows_of
+from latency_predictor.model.crossval import rows_of
 from latency_predictor.model.few_shot import FEWEST, calibrate_device
 from latency_predictor.model.interval import Interval
 from latency_predictor.model.metrics import score
 from latency_predictor.model.priors import group_of, prior_of
-from latency_predictor.model.recalibrate import MODELS, fit_rooflines, unseen_devices
+from latency_predictor.model.recalibrate import MODELS, fit_rooflines
 from latency_predictor.model.suggest import most_informative
 from latency_predictor.model.times import Fitted, RooflineTimes
+from latency_predictor.model.unseen import intervals, unseen_devices
 from latency_predictor.ops import COLUMNS, OpTable, concatenate
 from latency_predictor.profiles.measurements import Measurements
 from latency_tables.scores import percent, value_of
@@ -71,16 +72,16 @@ def transfers(target: str, relatives: Measurements, own: Measurements) -> Iterat
 def artefact_of(measurements: Measurements) -> Artefact:
     """The artefact that would ship if only these devices had been measured."""
     fitted = fit_calibrations(measurements)
-    folds = folds_by_family(measurements)
-    checked = intervals(measurements, held_out(measurements, folds, fit_rooflines).pooled)
+    calibrated = intervals(measurements, fit_rooflines)
     return Artefact(
         calibration_sha256="",
         calibration_rows=len(measurements),
         devices=fitted.devices,
         common=fitted.common,
         offsets=fitted.offsets,
-        intervals=checked,
-        unseen=unseen_devices(measurements, checked),
+        intervals=calibrated,
+        unseen=unseen_devices(measurements, calibrated),
+        ratio_quantile=0.0,
         cross_validation={},
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,10 @@ class ResidualTimes:
     """Predicts the logarithm of the factor."""
 
     def estimate(self, table: OpTable) -> Estimate:
-        """Estimates of all programs. `epistemic_std` is that of the roofline."""
+        """Estimates of all programs. All but the time is that of the roofline."""
         found = self.base.estimate(table)
         log_factors = self.process.predict(cost_shares(self.base, table))
-        return Estimate(found.ms * np.exp(log_factors), found.epistemic_std)
+        return replace(found, ms=found.ms * np.exp(log_factors))
 
 
 def cost_shares(times: RooflineTimes, table: OpTable) -> NDArray[np.float64]:
@@ -57,4 +57,4 @@ def fit_with_residual(measurements: Measurements) -> Fitted:
         kernel = ConstantKernel(0.01, "fixed") * RBF(0.2, "fixed")
         process = GaussianProcessRegressor(kernel, alpha=NOISE**2)
         found[key] = ResidualTimes(times, process.fit(features, residuals[here]))
-    return Fitted(found, fitted.offsets)
+    return Fitted(found, fitted.offsets, fitted.overheads)

@@ -15,7 +15,7 @@ from latency_predictor.cli.values import path
 def calibrate(
     device: Annotated[
         str | None,
-        typer.Option(metavar="DEVICE", help="Device to calibrate, which needs at least 5 rows."),
+        typer.Option(metavar="DEVICE", help="Device to calibrate, which needs at least 3 rows."),
     ] = None,
     profiles: Annotated[
         Path | None,

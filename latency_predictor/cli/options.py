@@ -62,10 +62,12 @@ class Choice:
         import numpy as np
 
         from latency_predictor.model import artefact
+        from latency_predictor.model.priors import of_new_laboratory
         from latency_predictor.model.suggest import at_random, choose
+        from latency_predictor.model.times import RooflineTimes
 
         rng = np.random.default_rng(self.seed)
         if self.random:
             return at_random(source, self.n, rng).tolist()
         times = artefact.load(self.model or artefact.SHIPPED_MODEL).times(device)
-        return choose(source, times, self.n, rng).tolist()
+        return choose(source, RooflineTimes(of_new_laboratory(times.logs)), self.n, rng).tolist()

@@ -31,7 +31,7 @@ from latency_predictor.model.roofline import CONSTANTS
 from latency_predictor.model.times import Posterior, RooflineTimes
 from latency_predictor.writing import write_whole
 
-MODEL_FORMAT = 2
+MODEL_FORMAT = 3
 SHIPPED_MODEL = Path(__file__).parents[1] / "artefact" / "latency.json"
 _DIGITS = 6
 """Number of significant digits with which covariances are saved."""
@@ -48,8 +48,9 @@ class Artefact:
     `calibration_sha256` and `calibration_rows` are the hash and the number of the fitted rows.
     `devices` and `intervals` hold the log constants and the interval of each calibration, for
     example of "a15-ane". `common` holds, by group of calibrations, the distribution from which the
-    fit of a new device starts. `offsets` holds the log offset of each source, by
-    "calibration/source". `unseen` holds, by group, the interval of a device without measurements.
+    fit of a new device starts. `offsets` holds the log factor of each source's times, by
+    "calibration/source". `unseen` holds, by group, the interval of a device without measurements,
+    and `ratio_quantile` is that of `CalibratedModel`.
     `cross_validation` holds scores by protocol and model.
     """
 
@@ -60,6 +61,7 @@ class Artefact:
     offsets: Mapping[str, float]
     intervals: Mapping[str, Interval]
     unseen: Mapping[str, Interval]
+    ratio_quantile: float
     cross_validation: Mapping[str, Any]
 
     def model(self) -> CalibratedModel:
@@ -69,10 +71,10 @@ class Artefact:
         """
         times = {key: self._times(key) for key in (*self._guessed, *self.devices)}
         intervals = {key: self.unseen[group_of(key)] for key in self._guessed} | {**self.intervals}
-        return CalibratedModel("roofline", times, intervals)
+        return CalibratedModel("roofline", times, intervals, self.ratio_quantile)
 
     def digest(self, device: str) -> str:
-        """Hash of the calibration and interval that apply to a device, as 16 hex digits.
+        """Hash of the calibration and intervals that apply to a device, as 16 hex digits.
 
         For a phone that is not calibrated, these are the ones of its group. Raises `UnknownDevice`.
         """
@@ -81,7 +83,8 @@ class Artefact:
             raise UnknownDevice(device, self.model().devices)
         posterior = self.devices.get(key) or self.common[group_of(key)]
         interval = self.intervals.get(key) or self.unseen[group_of(key)]
-        content = json.dumps([key, _written(posterior), asdict(interval)])
+        widths = [asdict(interval), self.ratio_quantile]
+        content = json.dumps([key, _written(posterior), *widths])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def times(self, device: str) -> RooflineTimes:
@@ -116,6 +119,7 @@ def save(artefact: Artefact, path: Path) -> None:
         "offsets": artefact.offsets,
         "intervals": {key: asdict(value) for key, value in artefact.intervals.items()},
         "unseen": {key: asdict(value) for key, value in artefact.unseen.items()},
+        "ratio_quantile": artefact.ratio_quantile,
         "cross_validation": artefact.cross_validation,
     }
     text = _numbers_in_line(json.dumps({**content, FIELD: BLANK}, indent=1)) + "\n"
@@ -177,6 +181,7 @@ def _checked(artefact: Artefact) -> Artefact:
     posteriors = [*artefact.devices.values(), *artefact.common.values()]
     numbers = [
         *(value for one in posteriors for value in (*one.mean, *one.covariance.ravel())),
+        artefact.ratio_quantile,
         *artefact.offsets.values(),
         *(value for one in artefact.intervals.values() for value in asdict(one).values()),
         *(value for one in artefact.unseen.values() for value in asdict(one).values()),

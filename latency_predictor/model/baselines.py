@@ -17,9 +17,17 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import Ridge
 
 from latency_predictor.model import priors
-from latency_predictor.model.interval import NOISE, SOURCE_SPREAD
+from latency_predictor.model.interval import LEVEL_SPREAD, NOISE
 from latency_predictor.model.roofline import CONSTANTS, Cost, cost_of
-from latency_predictor.model.times import Estimate, Fitted, Posterior, RooflineTimes, Times, summed
+from latency_predictor.model.times import (
+    Difference,
+    Estimate,
+    Fitted,
+    Posterior,
+    RooflineTimes,
+    Times,
+    summed,
+)
 from latency_predictor.ops import OpTable
 from latency_predictor.profiles.measurements import Measurements
 
@@ -45,6 +53,10 @@ class LinearTimes:
 
     def from_sums(self, sums: NDArray[np.float64]) -> Estimate:
         return _certain(self.floor_ms + sums[:, 0])
+
+    def difference(self, sums: NDArray[np.float64], others: NDArray[np.float64]) -> Difference:
+        unknown = np.zeros(len(sums))
+        return Difference(unknown, unknown, unknown)
 
     def estimate(self, table: OpTable) -> Estimate:
         return self.from_sums(summed(self.op_features, table))
@@ -111,7 +123,7 @@ def unlearned_roofline(measurements: Measurements) -> Fitted:
 
 
 def _certain(ms: NDArray[np.float64]) -> Estimate:
-    return Estimate(ms, np.zeros_like(ms))
+    return Estimate(ms, np.zeros_like(ms), np.zeros_like(ms))
 
 
 def _fit(measurements: Measurements, fit: Callable[[Measurements], Times]) -> Fitted:
@@ -125,8 +137,8 @@ def _fit(measurements: Measurements, fit: Callable[[Measurements], Times]) -> Fi
         keys = rows.source_key
         for key in np.unique(keys).tolist():
             errors = np.log(rows.ms / ms)[keys == key]
-            offsets[key] = float(errors.sum() / (len(errors) + (NOISE / SOURCE_SPREAD) ** 2))
-    return Fitted(times, offsets)
+            offsets[key] = float(errors.sum() / (len(errors) + (NOISE / LEVEL_SPREAD) ** 2))
+    return Fitted(times, offsets, {})
 
 
 def _program_features(table: OpTable) -> NDArray[np.float64]:

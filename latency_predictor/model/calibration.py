@@ -3,9 +3,13 @@
 The fit works with logarithms, so that constants stay positive and errors are relative. The estimate
 is the mode of the posterior under the priors of `priors`, and its uncertainty is the normal
 distribution around the mode (Laplace's approximation). A constant that affects no measurement
-therefore keeps its prior width. The harness and the operating system of a laboratory affect all
-rows that it measured. Their effect is modelled by an offset per source and calibration, which is
-shrunk towards zero. Predictions leave the offsets out.
+therefore keeps its prior width. Three random effects, each shrunk towards zero by its own spread
+(`interval`), keep what is peculiar to some rows out of the constants. The harness and the operating
+system of a laboratory multiply all its times by a factor, and its fixed time per program by
+another. On Neural Engines, the roofline describes a family of networks with an error that all its
+networks share. (On CPUs and GPUs, of which one laboratory measured all rows, a fit with this effect
+has larger errors for families that were left out.) Predictions leave these effects out, and
+intervals include their spread.
 """
 
 from __future__ import annotations
@@ -18,12 +22,14 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from latency_predictor.model import priors
-from latency_predictor.model.interval import SOURCE_SPREAD
+from latency_predictor.model.interval import LEVEL_SPREAD, MISFIT_SPREAD, OVERHEAD_SPREAD
 from latency_predictor.model.roofline import CONSTANTS, Roofline
 from latency_predictor.model.times import Fitted, Posterior, RooflineTimes
 from latency_predictor.profiles.measurements import Measurements, distinct_ops
 
 _SIZE = len(CONSTANTS)
+_WITH_FAMILIES = ("ane",)
+"""Groups of calibrations whose fit has an effect of each family of networks."""
 
 
 @dataclass(frozen=True)
@@ -33,69 +39,79 @@ class Calibrations:
     The log constants of a calibration are the sum of `priors.centre`, a common part that all
     calibrations of a group share, and a deviation. `devices` holds the distribution of the log
     constants by calibration, for example "a15-ane", and `common` that of the common part by group.
-    `offsets` holds the log offset of each source, by "calibration/source".
+    `offsets` holds the log factor of each source's times, and `overheads` that of its fixed time
+    per program, both by "calibration/source".
     """
 
     devices: dict[str, Posterior]
     common: dict[str, Posterior]
     offsets: dict[str, float]
+    overheads: dict[str, float]
 
     def fitted(self) -> Fitted:
-        """Models that predict latencies with these calibrations, and the offsets."""
+        """Models that predict latencies with these calibrations, and the effects of sources."""
         times = {key: RooflineTimes(posterior) for key, posterior in self.devices.items()}
-        return Fitted(times, self.offsets)
+        return Fitted(times, self.offsets, self.overheads)
 
 
 def fit_calibrations(measurements: Measurements) -> Calibrations:
     """Fit the constants of all calibrations in the measurements, jointly within each group."""
     groups = np.array([priors.group_of(key) for key in measurements.calibration.tolist()])
-    fitted = Calibrations({}, {}, {})
+    fitted = Calibrations({}, {}, {}, {})
     for group in np.unique(groups).tolist():
         part = _fit_group(group, measurements.where(groups == group))
         fitted.devices.update(part.devices)
         fitted.common.update(part.common)
         fitted.offsets.update(part.offsets)
+        fitted.overheads.update(part.overheads)
     return fitted
 
 
 def _fit_group(group: str, data: Measurements) -> Calibrations:
-    """Fit the common part, each calibration's deviation and each source's offset as one vector."""
+    """Fit the common part, the deviations and the effects of sources and families as one vector."""
     keys = np.unique(data.calibration).tolist()
     sources, source_of_row = np.unique(data.source_key, return_inverse=True)
+    families, family_of_row = np.unique(data.family, return_inverse=True)
     spread = [priors.common_spread(), *(priors.deviation_spread(key) for key in keys)]
-    spread.append(np.full(len(sources), SOURCE_SPREAD))
+    spread += [np.full(len(sources), LEVEL_SPREAD), np.full(len(sources), OVERHEAD_SPREAD)]
+    spread.append(np.full(len(families), MISFIT_SPREAD))
     columns = np.eye(sum(map(len, spread)))
-    common, offsets = columns[:_SIZE], columns[_SIZE * (1 + len(keys)) :]
+    common, effects = columns[:_SIZE], columns[_SIZE * (1 + len(keys)) :]
+    levels, overheads, misfits = np.split(effects, [len(sources), 2 * len(sources)])
     maps = {
         key: common + columns[_SIZE * (1 + place) : _SIZE * (2 + place)]
         for place, key in enumerate(keys)
     }
+    shared = group in _WITH_FAMILIES
     problem = _Problem(
         data=data,
         centres={key: priors.centre(key) for key in keys},
         maps=maps,
-        offsets=offsets[source_of_row],
+        levels=levels[source_of_row] + shared * misfits[family_of_row],
+        overheads=overheads[source_of_row],
         whiten=np.diag(1 / np.concatenate(spread)),
     )
     found = problem.solve()
     return Calibrations(
         devices={key: found.mapped(maps[key], priors.centre(key)) for key in keys},
         common={group: found.mapped(common)},
-        offsets=dict(zip(sources.tolist(), (offsets @ found.mean).tolist(), strict=True)),
+        offsets=dict(zip(sources.tolist(), (levels @ found.mean).tolist(), strict=True)),
+        overheads=dict(zip(sources.tolist(), (overheads @ found.mean).tolist(), strict=True)),
     )
 
 
 def adapt(prior: Posterior, data: Measurements) -> Posterior:
     """Fit the log constants of one calibration, whose prior is `prior`, to all its measurements.
 
-    No offset is fitted, so the measurements should come from one source.
+    No effects of sources or families are fitted. The measurements should come from one source.
     """
     (key,) = np.unique(data.calibration).tolist()
     problem = _Problem(
         data=data,
         centres={key: prior.mean},
         maps={key: np.eye(_SIZE)},
-        offsets=np.zeros((len(data), _SIZE)),
+        levels=np.zeros((len(data), _SIZE)),
+        overheads=np.zeros((len(data), _SIZE)),
         whiten=np.linalg.inv(np.linalg.cholesky(prior.covariance)),
     )
     return problem.solve().mapped(np.eye(_SIZE), prior.mean)
@@ -106,13 +122,15 @@ class _Problem:
     """Least squares over a vector x of size [D] with the prior `whiten @ x ~ N(0, 1)`.
 
     The log constants of calibration k are `centres[k] + maps[k] @ x`. The prediction for row i is
-    multiplied by `exp(offsets[i] @ x)`.
+    multiplied by `exp(levels[i] @ x)`, and the fixed time per program in it by
+    `exp(overheads[i] @ x)`.
     """
 
     data: Measurements
     centres: Mapping[str, NDArray[np.float64]]
     maps: Mapping[str, NDArray[np.float64]]
-    offsets: NDArray[np.float64]
+    levels: NDArray[np.float64]
+    overheads: NDArray[np.float64]
     whiten: NDArray[np.float64]
 
     def solve(self) -> Posterior:
@@ -128,22 +146,26 @@ class _Problem:
         ops, counts = distinct_ops(data.table)
 
         def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
-            errors = self.offsets @ x - np.log(data.ms)
+            errors = self.levels @ x - np.log(data.ms)
+            slower = np.exp(self.overheads @ x)
             for key, roofline in self._rooflines(x).items():
-                ms = roofline.floor_ms + counts @ roofline.op_ms(ops)
                 here = data.calibration == key
-                errors[here] += np.log(ms[data.program[here]])
+                op_ms = (counts @ roofline.op_ms(ops))[data.program[here]]
+                errors[here] += np.log(roofline.floor_ms * slower[here] + op_ms)
             return np.concatenate([errors / data.sigma, self.whiten @ x])
 
         def jacobian(x: NDArray[np.float64]) -> NDArray[np.float64]:
-            slopes = self.offsets.copy()
+            slopes = self.levels.copy()
+            slower = np.exp(self.overheads @ x)
             for key, roofline in self._rooflines(x).items():
-                ms = roofline.floor_ms + counts @ roofline.op_ms(ops)
-                by_constant = counts @ roofline.op_gradient(ops)
-                by_constant[:, CONSTANTS.index("program_ms")] += roofline.floor_ms
                 here = data.calibration == key
                 program = data.program[here]
-                slopes[here] += (by_constant / ms[:, None])[program] @ self.maps[key]
+                floor_ms = roofline.floor_ms * slower[here]
+                by_constant = (counts @ roofline.op_gradient(ops))[program]
+                by_constant[:, CONSTANTS.index("program_ms")] += floor_ms
+                ms = floor_ms + (counts @ roofline.op_ms(ops))[program]
+                slopes[here] += (by_constant / ms[:, None]) @ self.maps[key]
+                slopes[here] += (floor_ms / ms)[:, None] * self.overheads[here]
             return np.vstack([slopes / data.sigma[:, None], self.whiten])
 
         return residuals, jacobian

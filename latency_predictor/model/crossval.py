@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold
 
-from latency_predictor.model.interval import NOISE, SOURCE_SPREAD, Interval
+from latency_predictor.model.interval import Interval
 from latency_predictor.model.times import Estimate, Fitted
 from latency_predictor.profiles.measurements import Measurements
 
@@ -29,6 +29,11 @@ def folds_by_family(measurements: Measurements) -> Folds:
     families = len(np.unique(measurements.family))
     splits = GroupKFold(min(FOLDS, families)).split(measurements.ms, groups=measurements.family)
     return _numbered(splits, len(measurements))
+
+
+def folds_by_source(measurements: Measurements) -> Folds:
+    """Number of the fold of each row, one fold per source: shape [rows]."""
+    return np.unique(measurements.source, return_inverse=True)[1].astype(np.int64)
 
 
 def folds_at_random(measurements: Measurements) -> Folds:
@@ -51,24 +56,25 @@ def _numbered(splits: Iterator[tuple[Folds, Folds]], rows: int) -> Folds:
 def estimates(fitted: Fitted, data: Measurements, within_source: bool = False) -> Estimate:
     """Estimate the latency of each row: shape [rows].
 
-    With `within_source`, each estimate includes the fitted offset of the row's source.
+    With `within_source`, each estimate includes the fitted effects of the row's source.
     """
-    ms, epistemic_std = np.empty(len(data)), np.empty(len(data))
+    found = empty(len(data))
     for key in np.unique(data.calibration).tolist():
         here = data.calibration == key
-        estimate = fitted.times[key].estimate(data.table)
-        ms[here] = estimate.ms[data.program[here]]
-        epistemic_std[here] = estimate.epistemic_std[data.program[here]]
+        put(found, here, rows_of(fitted.times[key].estimate(data.table), data.program[here]))
     if within_source:
-        ms *= np.exp([fitted.offsets.get(key, 0.0) for key in data.source_key.tolist()])
-    return Estimate(ms, epistemic_std)
+        keys = data.source_key.tolist()
+        overheads = np.array([fitted.overheads.get(key, 0.0) for key in keys])
+        found.ms[:] *= 1 + found.overhead_share * np.expm1(overheads)
+        found.ms[:] *= np.exp([fitted.offsets.get(key, 0.0) for key in keys])
+    return found
 
 
 @dataclass(frozen=True)
 class HeldOut:
     """Estimates of each row by a model that was fitted to the other folds.
 
-    `pooled` leaves out the offset of the row's source, and `within_source` includes it.
+    `pooled` leaves out the effects of the row's source, and `within_source` includes them.
     """
 
     pooled: Estimate
@@ -77,45 +83,52 @@ class HeldOut:
 
 def held_out(measurements: Measurements, folds: Folds, fit: Fit) -> HeldOut:
     """For each fold, fit a model to all other folds and estimate the rows of the fold."""
-    rows = len(measurements)
-    found = [Estimate(np.empty(rows), np.empty(rows)) for _ in range(2)]
+    found = [empty(len(measurements)) for _ in range(2)]
     for fold in np.unique(folds):
         there, here = measurements.where(folds != fold), folds == fold
         fitted = fit(there)
         for whole, within_source in zip(found, (False, True), strict=True):
-            part = estimates(fitted, measurements.where(here), within_source)
-            whole.ms[here], whole.epistemic_std[here] = part.ms, part.epistemic_std
+            put(whole, here, estimates(fitted, measurements.where(here), within_source))
     return HeldOut(*found)
+
+
+def empty(rows: int) -> Estimate:
+    """Estimates of so many rows, to be set by `put`."""
+    return Estimate(np.empty(rows), np.empty(rows), np.empty(rows))
+
+
+def put(whole: Estimate, rows: NDArray[np.generic], part: Estimate) -> None:
+    """Replace the estimates of the rows that a mask or an index array selects."""
+    whole.ms[rows] = part.ms
+    whole.epistemic_std[rows] = part.epistemic_std
+    whole.overhead_share[rows] = part.overhead_share
 
 
 def rows_of(estimate: Estimate, rows: NDArray[np.generic]) -> Estimate:
     """The estimates of the rows that a mask or an index array selects."""
-    return Estimate(estimate.ms[rows], estimate.epistemic_std[rows])
-
-
-def intervals(measurements: Measurements, pooled: Estimate) -> dict[str, Interval]:
-    """Interval of each calibration, from the held-out estimates `pooled` of its rows."""
-    here = {key: measurements.calibration == key for key in np.unique(measurements.calibration)}
-    noise = float(np.hypot(NOISE, SOURCE_SPREAD))
-    return {
-        str(key): Interval.of(rows_of(pooled, rows), measurements.ms[rows], noise)
-        for key, rows in here.items()
-    }
+    return Estimate(estimate.ms[rows], estimate.epistemic_std[rows], estimate.overhead_share[rows])
 
 
 def held_out_factors(
-    measurements: Measurements, folds: Folds, estimate: Estimate, noise: float
+    measurements: Measurements,
+    folds: Folds,
+    estimate: Estimate,
+    alike: NDArray[np.generic],
+    groups: NDArray[np.generic],
+    new_source: bool,
 ) -> NDArray[np.float64]:
     """Interval factor of each row, from errors on rows of other folds: shape [rows].
 
-    Only rows with the same calibration count. `noise` is the standard deviation of the log of a
-    measurement.
+    Only rows with the same label in `alike` count. `groups` and `new_source` are those of
+    `Interval.of`.
     """
     factors = np.empty(len(measurements))
-    for calibration in np.unique(measurements.calibration):
-        here = measurements.calibration == calibration
+    for label in np.unique(alike):
+        here = alike == label
         for fold in np.unique(folds[here]):
             others, rows = here & (folds != fold), here & (folds == fold)
-            interval = Interval.of(rows_of(estimate, others), measurements.ms[others], noise)
+            interval = Interval.of(
+                rows_of(estimate, others), measurements.ms[others], groups[others], new_source
+            )
             factors[rows] = interval.factor(rows_of(estimate, rows))
     return factors

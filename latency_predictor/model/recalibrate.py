@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,10 @@ from latency_predictor.model.crossval import (
     folds_by_family,
     held_out,
     held_out_factors,
-    intervals,
-    rows_of,
 )
-from latency_predictor.model.interval import NOISE, SOURCE_SPREAD, Interval
 from latency_predictor.model.metrics import Scores, score_by
-from latency_predictor.model.priors import group_of, prior_of
-from latency_predictor.model.times import Estimate, Fitted, RooflineTimes
+from latency_predictor.model.times import Estimate, Fitted
+from latency_predictor.model.unseen import intervals, ratio_quantile, unseen_devices
 from latency_predictor.profiles import lowered
 from latency_predictor.profiles.measurements import Measurements, join_op_lists
 from latency_predictor.profiles.rows import op_lists, read_rows, usable_rows
@@ -87,8 +83,7 @@ def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
     measurements = join_op_lists(rows, op_lists(rows, known))
     _check_can_be_held_out(measurements)
     fitted = fit_calibrations(measurements)
-    unseen = held_out(measurements, folds_by_family(measurements), fit_rooflines)
-    calibrated = intervals(measurements, unseen.pooled)
+    calibrated = intervals(measurements, fit_rooflines)
     return Artefact(
         calibration_sha256=fingerprint(rows),
         calibration_rows=len(rows),
@@ -97,52 +92,9 @@ def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
         offsets=fitted.offsets,
         intervals=calibrated,
         unseen=unseen_devices(measurements, calibrated),
+        ratio_quantile=ratio_quantile(measurements),
         cross_validation=cross_validation(measurements),
     )
-
-
-def unseen_devices(
-    measurements: Measurements, calibrated: Mapping[str, Interval]
-) -> dict[str, Interval]:
-    """Interval of a device without measurements, for each group of more than one calibration.
-
-    Each device of a group is predicted as if it had not been measured (`from_others`). The
-    interval's `quantile` is that of the device with the largest errors, and its `checked` is the
-    largest among the intervals `calibrated` of the group.
-    """
-    groups = np.array([group_of(key) for key in measurements.calibration.tolist()])
-    found = {}
-    for group in np.unique(groups).tolist():
-        rows = measurements.where(groups == group)
-        keys = np.unique(rows.calibration).tolist()
-        if len(keys) > 1:
-            noise = float(np.hypot(NOISE, SOURCE_SPREAD))
-            alone = [
-                Interval.of(from_others(rows, key), rows.ms[rows.calibration == key], noise)
-                for key in keys
-            ]
-            quantile = max(interval.quantile for interval in alone)
-            checked = max(calibrated[key].checked for key in keys)
-            found[group] = Interval(noise, quantile, checked)
-    return found
-
-
-def from_others(measurements: Measurements, calibration: str) -> Estimate:
-    """Estimate the rows of one calibration as if its device had not been measured.
-
-    Each row is estimated after a fit to rows of other calibrations and other families of networks.
-    """
-    own = np.flatnonzero(measurements.calibration == calibration)
-    folds = folds_by_family(measurements)
-    found = Estimate(np.empty(len(own)), np.empty(len(own)))
-    for fold in np.unique(folds[own]):
-        known = (measurements.calibration != calibration) & (folds != fold)
-        common = fit_calibrations(measurements.where(known)).common
-        estimate = RooflineTimes(prior_of(calibration, common)).estimate(measurements.table)
-        here = folds[own] == fold
-        part = rows_of(estimate, measurements.program[own[here]])
-        found.ms[here], found.epistemic_std[here] = part.ms, part.epistemic_std
-    return found
 
 
 def _check_can_be_held_out(measurements: Measurements) -> None:
@@ -175,15 +127,16 @@ def scores(measurements: Measurements, folds: Folds, fit: Fit) -> dict[str, dict
     calibration, and `by_source` for each calibration and source.
     """
     unseen = held_out(measurements, folds, fit)
-    both = float(np.hypot(NOISE, SOURCE_SPREAD))
 
-    def scored(labels: Any, estimate: Estimate, noise: float) -> dict[str, Scores]:
-        factors = held_out_factors(measurements, folds, estimate, noise)
+    def scored(labels: Any, estimate: Estimate, new_source: bool) -> dict[str, Scores]:
+        factors = held_out_factors(
+            measurements, folds, estimate, measurements.calibration, measurements.family, new_source
+        )
         ms = estimate.ms
         return score_by(labels, ms, measurements.ms, ms / factors, ms * factors)
 
     return {
-        "pooled": scored(measurements.calibration, unseen.pooled, both),
-        "within_source": scored(measurements.calibration, unseen.within_source, NOISE),
-        "by_source": scored(measurements.source_key, unseen.within_source, NOISE),
+        "pooled": scored(measurements.calibration, unseen.pooled, True),
+        "within_source": scored(measurements.calibration, unseen.within_source, False),
+        "by_source": scored(measurements.source_key, unseen.within_source, False),
     }

@@ -19,14 +19,16 @@ _ROWS_AT_A_TIME = 1 << 14
 
 @dataclass(frozen=True)
 class Estimate:
-    """Estimated latency of programs; both arrays have shape [programs].
+    """Estimated latency of programs; all arrays have shape [programs].
 
     `ms` is the latency in milliseconds. `epistemic_std` is the standard deviation of the log of
     `ms` that is due to uncertain model constants, or 0 if the model does not estimate it.
+    `overhead_share` is the share of the fixed time per program in `ms`, or 0 likewise.
     """
 
     ms: NDArray[np.float64]
     epistemic_std: NDArray[np.float64]
+    overhead_share: NDArray[np.float64]
 
 
 class Times(Protocol):
@@ -36,11 +38,32 @@ class Times(Protocol):
 
 
 @dataclass(frozen=True)
+class Difference:
+    """Differences of the log times of pairs of programs; all arrays have shape [pairs].
+
+    `epistemic_std` is the standard deviation of the difference that is due to uncertain model
+    constants, and `overhead_share` the difference of `Estimate.overhead_share`. `distance` is the
+    Euclidean distance of the derivatives of both log times by the log constants. It is 0 for
+    programs that spend equal shares of their times on the same things. All are 0 if the model does
+    not estimate them.
+    """
+
+    epistemic_std: NDArray[np.float64]
+    overhead_share: NDArray[np.float64]
+    distance: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Fitted:
-    """The result of a fit: `times` by calibration, and log `offsets` by "calibration/source"."""
+    """The result of a fit: `times` by calibration, and effects of sources by "calibration/source".
+
+    `offsets` holds the log factor of a source's times, and `overheads` that of its fixed time per
+    program.
+    """
 
     times: Mapping[str, Times]
     offsets: Mapping[str, float]
+    overheads: Mapping[str, float]
 
 
 class AdditiveTimes(Times, Protocol):
@@ -55,6 +78,10 @@ class AdditiveTimes(Times, Protocol):
 
     def from_sums(self, sums: NDArray[np.float64]) -> Estimate:
         """Estimate latency from features summed over each program: `sums` [programs, features]."""
+        ...
+
+    def difference(self, sums: NDArray[np.float64], others: NDArray[np.float64]) -> Difference:
+        """Compare the two programs of each pair, whose summed features are [pairs, features]."""
         ...
 
 
@@ -105,10 +132,19 @@ class RooflineTimes:
         return np.column_stack([self.roofline.op_ms(table), self.roofline.op_gradient(table)])
 
     def from_sums(self, sums: NDArray[np.float64]) -> Estimate:
-        gradient = self._log_gradient(sums)
-        variance = ((gradient @ self.logs.covariance) * gradient).sum(axis=1)
         ms = self.roofline.floor_ms + sums[:, 0]
-        return Estimate(ms, np.sqrt(np.maximum(variance, 0)))
+        return Estimate(ms, self._std(self._log_gradient(sums)), self.roofline.floor_ms / ms)
+
+    def difference(self, sums: NDArray[np.float64], others: NDArray[np.float64]) -> Difference:
+        gradient = self._log_gradient(sums) - self._log_gradient(others)
+        # The derivative by the log of the fixed time per program is its share in the time.
+        share = gradient[:, CONSTANTS.index("program_ms")]
+        return Difference(self._std(gradient), share, np.linalg.norm(gradient, axis=1))
+
+    def _std(self, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard deviations along gradients by the log constants: [rows, constants] to [rows]."""
+        variance = ((gradient @ self.logs.covariance) * gradient).sum(axis=1)
+        return np.sqrt(np.maximum(variance, 0))
 
     def log_gradient(self, table: OpTable) -> NDArray[np.float64]:
         """Derivatives of each program's log time by the log constants: [programs, constants]."""

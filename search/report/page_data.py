@@ -21,6 +21,7 @@ from search.config.checks import read_config
 from search.config.paths import expanded
 from search.costs.breakdown import Breakdown, breakdowns
 from search.costs.costs import fallback_risks
+from search.costs.ranking import decode_ratios
 from search.data.table_file import read_table
 from search.metrics import KNOWN
 from search.report import sentences
@@ -111,6 +112,7 @@ def run_data(folder: Path, state: Overview, record: RunRecord) -> dict[str, Any]
         "anchors": rounded(classical_curves(folder)),
         "landmarks": rounded(landmarks(folder, record.metric)),
         "latency": _latency(folder, architectures, trials, record),
+        "decode_ratios": _decode_ratios(folder, [architectures[row] for row in best], record),
         "samples": _samples(folder, [trials["id"][row] for row in best], record),
         "progress": _progress(trials, record),
         "importance": rounded(parameter_importances(done, record.goal.objectives)),
@@ -222,6 +224,20 @@ def _latency(
         if not np.allclose(breakdown.total_ms, trials[f"{half}_ms"]):
             return None
     return {half: _parts(breakdown) for half, breakdown in halves.items()}
+
+
+def _decode_ratios(
+    folder: Path, best: Sequence[Architecture], record: RunRecord
+) -> dict[str, Any] | None:
+    """Ratios of the decode times of all pairs of the best candidates, in the order of `best`.
+
+    Returns None if the latency model cannot be read, or without any candidate.
+    """
+    try:
+        model = artefact.load(_latency_file(folder)).model()
+    except artefact.ArtefactError:
+        return None
+    return rounded(asdict(decode_ratios(best, model, record.device))) if best else None
 
 
 def _latency_file(folder: Path) -> Path:

@@ -118,7 +118,22 @@ function drawComparison() {
   const rows = columns.map((column) => element("tr", {}, element("th", { scope: "row" }, column.title),
     ...held.map(([, pin]) => element("td", {}, intervalText(RUNS[pin.run], pin.row, column))),
     ...(reference ? [element("td", {}, shown(reference.values[column.name], column))] : [])));
+  const relative = relativeTime(held.map(([, pin]) => pin));
+  if (relative) rows.push(element("tr", {}, element("th", { scope: "row" }, "decode time of A by that of B"),
+    element("td", { colspan: held.length }, relative)));
   table.replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
+}
+
+/** How much faster the first of two pinned candidates decodes, and how certain that is; null if unknown. */
+function relativeTime(held) {
+  if (held.length < 2 || held[0].run !== held[1].run) return null;
+  const { decode_ratios: ratios, best } = RUNS[held[0].run];
+  const [row, column] = held.map((pin) => best.indexOf(pin.row));
+  if (!ratios || row < 0 || column < 0) return null;
+  const [ratio, low, high] = ["ratio", "low", "high"].map((name) => ratios[name][row][column].toFixed(2));
+  const faster = ratios.faster[row][column];
+  const certainty = `${faster >= 0.5 ? "A" : "B"} is faster with ${Math.round(100 * Math.max(faster, 1 - faster))} %`;
+  return `${ratio} (${low}–${high}); ${certainty}`;
 }
 
 function intervalText(run, row, column) {

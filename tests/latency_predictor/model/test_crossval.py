@@ -63,6 +63,6 @@ def test_offsets_help_within_a_source(phones: Measurements) -> None:
 def test_intervals_of_held_out_families_cover_what_they_promise(phones: Measurements) -> None:
     folds = folds_by_family(phones)
     unseen = held_out(phones, folds, fit_rooflines).pooled
-    factors = held_out_factors(phones, folds, unseen, noise=0.08)
+    factors = held_out_factors(phones, folds, unseen, phones.calibration, phones.family, True)
     covered = np.abs(np.log(unseen.ms / phones.ms)) <= np.log(factors)
     assert 0.86 <= covered.mean() <= 0.94

@@ -68,11 +68,33 @@ def test_few_architectures_borrow_the_wider_interval(random_programs: Programs) 
     """Three architectures measured four times each are not twelve."""
     after, _ = calibrate_device(artefact.load(), slow_phone(random_programs(12), 12, 3), "")
     kin = [artefact.load().intervals[key] for key in ("a14-ane", "a15-ane")]
-    borrowed = after.intervals["a16-ane"]
-    assert borrowed.quantile * borrowed.noise >= max(one.quantile * one.noise for one in kin)
+    assert after.intervals["a16-ane"].quantile >= max(one.quantile for one in kin)
 
 
-@pytest.mark.parametrize(("rows", "families"), [(4, 1_000), (6, 1)])
+def test_rows_of_a_new_laboratory_move_and_narrow_what_others_measured(
+    random_programs: Programs,
+) -> None:
+    """A laboratory that measures everything 15 % slower than the published rows say."""
+    table, before = random_programs(60), artefact.load()
+    ms = 1.15 * RooflineTimes(before.devices["a15-ane"]).estimate(table).ms
+    own = Measurements(
+        table=table,
+        program=np.arange(5),
+        calibration=np.full(5, "a15-ane"),
+        source=np.full(5, "own"),
+        family=np.arange(5).astype(str),
+        ms=ms[:5],
+        sigma=np.full(5, 0.05),
+    )
+    after, _ = calibrate_device(before, own, "")
+    shipped, learned = (each.model().predict(table, "iphone13") for each in (before, after))
+    assert np.median(np.abs(learned.ms / ms - 1)) < 0.05
+    assert np.median(np.abs(shipped.ms / ms - 1)) > 0.1
+    widths = [np.median(each.high_ms / each.low_ms) for each in (shipped, learned)]
+    assert widths[1] < widths[0]
+
+
+@pytest.mark.parametrize(("rows", "families"), [(2, 1_000), (6, 1)])
 def test_too_little_is_refused(random_programs: Programs, rows: int, families: int) -> None:
     with pytest.raises(TooFewRows, match=f"{rows} usable rows of {min(rows, families)} "):
         calibrate_device(artefact.load(), slow_phone(random_programs(10), rows, families), "")

@@ -32,8 +32,8 @@ def fitted(fit: Fit, name: str) -> LatencyModel:
     rows = rows[rows["calibration"].isin(["a14-ane", "a15-ane"])]
     tables, _ = lowered.lower_all(rows["network"], lowered.load())
     times = fit(join_op_lists(rows, tables)).times
-    intervals = dict.fromkeys(times, Interval(noise=0.1, quantile=2, checked=0.1))
-    return CalibratedModel(name, times, intervals)  # type: ignore[arg-type]
+    intervals = dict.fromkeys(times, Interval(noise=0.1, overhead=0.2, quantile=2, checked=0.1))
+    return CalibratedModel(name, times, intervals, ratio_quantile=2.0)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module", params=["shipped", "roofline", "ridge", "macs_only"])
@@ -84,6 +84,25 @@ def test_a_program_may_be_priced_by_its_parts(model: LatencyModel, table: OpTabl
     priced, whole = model.from_sums(sums, "iphone13"), model.predict(table, "iphone13")
     for bound in ("ms", "low_ms", "high_ms"):
         np.testing.assert_allclose(getattr(priced, bound), getattr(whole, bound), rtol=1e-12)
+
+
+def test_ratios_are_those_of_the_predictions(model: LatencyModel, table: OpTable) -> None:
+    sums = feature_sums(model, table, "iphone13")
+    others = sums[::-1]
+    ms, ratios = model.from_sums(sums, "iphone13").ms, model.compare(sums, others, "iphone13")
+    np.testing.assert_allclose(ratios.ratio, ms / ms[::-1], rtol=1e-12)
+    assert (ratios.low <= ratios.ratio).all()
+    assert (ratios.ratio <= ratios.high).all()
+    swapped = model.compare(others, sums, "iphone13")
+    np.testing.assert_allclose(swapped.low, 1 / ratios.high, rtol=1e-9)
+
+
+def test_a_ratio_is_known_better_than_its_times(model: LatencyModel, table: OpTable) -> None:
+    """The less two programs differ, the narrower is the interval of their ratio."""
+    sums = feature_sums(model, table, "iphone13")
+    times = model.from_sums(sums, "iphone13")
+    ratios = model.compare(sums, sums * 1.01, "iphone13")
+    assert (ratios.high / ratios.low < times.high_ms / times.low_ms).all()
 
 
 def test_a_program_without_ops_costs_the_floor(model: LatencyModel, table: OpTable) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from latency_predictor import LatencyModel, OpTable, UnknownDevice, load_default
-from latency_predictor.interface import Prediction, feature_sums
+from latency_predictor.interface import Prediction, Ratio, feature_sums
 from latency_predictor.model.roofline import Cost
 from search.config.schema import CONFIGS
 from search.costs.breakdown import KINDS, STAGES, breakdowns
@@ -43,6 +43,10 @@ class MacModel:
 
     def predict(self, table: OpTable, device: str) -> Prediction:
         return self.from_sums(feature_sums(self, table, device), device)
+
+    def compare(self, sums: NDArray[np.float64], others: NDArray[np.float64], device: str) -> Ratio:
+        ratio = self.from_sums(sums, device).ms / self.from_sums(others, device).ms
+        return Ratio(ratio, ratio, ratio, (ratio < 1).astype(float))
 
 
 @pytest.mark.parametrize("model", [load_default(), MacModel(0.5)], ids=["shipped", "not additive"])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 import search.costs.costs
 from latency_predictor import LatencyModel, OpTable, UnknownDevice, load_default
-from latency_predictor.interface import Prediction, feature_sums
+from latency_predictor.interface import Prediction, Ratio, feature_sums
 from search.config.schema import CONFIGS
 from search.costs.codec_latency import TILES_12MP
 from search.costs.costs import (
@@ -45,6 +45,10 @@ class FiveFeatures:
 
     def predict(self, table: OpTable, device: str) -> Prediction:
         return self.from_sums(feature_sums(self, table, device), device)
+
+    def compare(self, sums: NDArray[np.float64], others: NDArray[np.float64], device: str) -> Ratio:
+        ratio = self.from_sums(sums, device).ms / self.from_sums(others, device).ms
+        return Ratio(ratio, ratio, ratio, (ratio < 1).astype(float))
 
 
 @pytest.mark.parametrize("loaded", [load_default, FiveFeatures])
