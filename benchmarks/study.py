@@ -4,7 +4,7 @@ Studies are simulated whose truth is known: how often do the 90 % intervals of `
 cover it, with and without variation over pictures and people, and how wide are they after how many
 answers to random and to active pairs? Prints the tables of `study.md`:
 
-    python benchmarks/study.py --studies 40 --seeds 7
+    python benchmarks/study.py --studies 30 --seeds 5
 """
 
 from __future__ import annotations
@@ -166,8 +166,8 @@ def saving(seeds: int) -> None:
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--studies", type=int, default=100)
-    parser.add_argument("--seeds", type=int, default=9)
+    parser.add_argument("--studies", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     if options.seeds:
         saving(options.seeds)
