@@ -156,8 +156,8 @@ def _summary(study: Study) -> list[str]:
     """Lines with the bytes of each condition against its target."""
     size = study.device_pixel
     lines = [
-        f"{len(study.pictures)} pictures of {size.width}x{size.height} pixels, "
-        f"{len(study.conditions)} conditions"
+        f"Pictures of {size.width}x{size.height} pixels: {len(study.pictures)}, "
+        f"under {len(study.conditions)} conditions"
     ]
     for condition in study.conditions:
         stimuli = [picture.shown()[condition.label] for picture in study.pictures]
