@@ -12,11 +12,14 @@ Main = Callable[[list[str]], int]
 COMMANDS = {
     "search": (
         "run", "pretrain", "report", "promote", "train", "encode", "decode", "export", "bench",
+        "study",
     ),
     "latency_predictor": (
         "predict", "evaluate", "calibrate", "suggest", "kit", "profile", "import",
     ),
 }  # fmt: skip
+GROUPS = {"study": ("create", "serve", "analyse", "simulate")}
+"""Commands that are called by two words."""
 MAIN: dict[str, Main] = {"search": search, "latency_predictor": predict}
 
 
@@ -33,19 +36,25 @@ def test_the_help_lists_every_command(package: str, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 @pytest.mark.parametrize(
     ("package", "command"),
-    [(package, command) for package, names in COMMANDS.items() for command in names],
+    [
+        (package, command)
+        for package, names in COMMANDS.items()
+        for name in names
+        for command in (f"{name} {word}".strip() for word in GROUPS.get(name, ("",)))
+    ],
 )
 def test_every_command_explains_itself(
     package: str, command: str, flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert MAIN[package]([command, flag]) == 0
+    assert MAIN[package]([*command.split(), flag]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"Usage: python -m {package} {command} ")
     examples = said.partition("Examples:\n")[2].partition("\n\n")[0].splitlines()
     assert examples
     for line in examples:
         words = shlex.split(line)
-        assert words[:4] == ["python", "-m", package, command]
+        called = ["python", "-m", package, *command.split()]
+        assert words[: len(called)] == called
         assert all(word in said for word in words if word.startswith("--"))
 
 
@@ -66,6 +75,10 @@ def test_every_command_explains_itself(
         ("search decode a b c --model d", "(c)"),
         ("search export", "MODEL"),
         ("search bench a --model", "'--model' requires an argument"),
+        ("search study crate", "No such command 'crate'"),
+        ("search study create photos", "--codecs"),
+        ("search study serve", "STUDY"),
+        ("search study serve a --comparisons 0", "'0' is not a whole number from 1 to 1000"),
         ("latency_predictor predcit", "unknown command 'predcit'; did you mean 'predict'?"),
         ("latency_predictor xyz", "expected one of predict, evaluate, calibrate, suggest, kit"),
         ("latency_predictor --bogus", "--bogus"),

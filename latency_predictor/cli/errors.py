@@ -102,7 +102,9 @@ def continuing() -> Iterator[None]:
 
 def _call(app: typer.Typer, arguments: list[str], program: str, complete_var: str) -> int | None:
     """Run a command. Returns its exit code, or None if it has none."""
-    _check_command(arguments[0], [str(command.name) for command in app.registered_commands])
+    known = [str(command.name) for command in app.registered_commands]
+    known += [str(group.name) for group in app.registered_groups]
+    _check_command(arguments[0], known)
     # Typer itself returns 130 after KeyboardInterrupt.
     return app(arguments, prog_name=program, complete_var=complete_var, standalone_mode=False)
 

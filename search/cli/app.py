@@ -21,10 +21,11 @@ from search.cli.pretrain import pretrain
 from search.cli.promote import promote
 from search.cli.report import report
 from search.cli.run import run
+from search.cli.study.app import app as study
 from search.cli.train import train
 
 CALL = "python -m search"
-SEVERAL = {"bench": "--model", "promote": "--id"}
+SEVERAL = {"bench": "--model", "promote": "--id", "study create": "--bpp"}
 """For each command that has an option with several values, the name of this option."""
 SINGLE_VALUED = ("--root", "--best-under-ms", "--shortlist")
 """The options of `promote` that take one value. The value may contain an equals sign."""
@@ -83,6 +84,7 @@ add_command(
     "~/Pictures --model light.safetensors mine.safetensors",
     "~/Pictures --codecs jpeg,webp --metrics psnr --anchor webp",
 )  # fmt: skip
+app.add_typer(study, name="study")
 
 
 def _is_override(before: str, word: str) -> bool:
@@ -101,7 +103,9 @@ def readable(arguments: Sequence[str]) -> list[str]:
     `--id A B` becomes `--id A --id B`. The overrides of `promote`, the only command with both
     overrides and other arguments, are moved to the end.
     """
-    command, *words = arguments or [""]
+    words = list(arguments)
+    named = 2 if words[:1] == ["study"] else 1
+    command, words = " ".join(words[:named]), words[named:]
     if command not in SEVERAL:
         return list(arguments)
     overrides = []
@@ -117,4 +121,4 @@ def readable(arguments: Sequence[str]) -> list[str]:
         elif repeats and before != option:
             read.append(option)
         read.append(word)
-    return [command, *read, *(["--", *overrides] if overrides else [])]
+    return [*command.split(), *read, *(["--", *overrides] if overrides else [])]

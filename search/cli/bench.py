@@ -88,7 +88,7 @@ def bench(
     from search.promotion.card import keep_bench
 
     models = model or [SHIPPED_MODEL]
-    listed = _names("--codecs", codecs), _names("--metrics", metrics)
+    listed = split_names("--codecs", codecs), split_names("--metrics", metrics)
     request = _request(photographs, models, _efforts(effort), *listed, anchor, out, workers)
     with continuing():
         report, summary = run.bench(request, make_console(stderr=True))
@@ -143,7 +143,7 @@ def _request(
     )
 
 
-def _names(option: str, text: str | None) -> tuple[str, ...]:
+def split_names(option: str, text: str | None) -> tuple[str, ...]:
     """Split the value of an option at commas and remove duplicates. Raises BadParameter."""
     names = tuple(dict.fromkeys(text.split(","))) if text is not None else ()
     if "" in names:

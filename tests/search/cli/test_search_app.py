@@ -21,6 +21,9 @@ from search.cli.app import readable
         ("promote r --best-under-ms=3", "promote r --best-under-ms=3"),
         ("encode --model m a b", "encode --model m a b"),
         ("run +space=a x=1", "run +space=a x=1"),
+        ("study create p --bpp 1 2 --out o", "study create p --bpp 1 --bpp 2 --out o"),
+        ("study serve s --port 1", "study serve s --port 1"),
+        ("study", "study"),
         ("", ""),
     ],
 )
