@@ -11,8 +11,8 @@ from search.__main__ import main as search
 Main = Callable[[list[str]], int]
 COMMANDS = {
     "search": (
-        "run", "pretrain", "report", "promote", "train", "encode", "decode", "export", "bench",
-        "study",
+        "run", "pretrain", "report", "promote", "train", "encode", "decode", "identify", "export",
+        "bench", "study",
     ),
     "latency_predictor": (
         "predict", "evaluate", "calibrate", "suggest", "kit", "profile", "import",

@@ -122,12 +122,14 @@ def measure_coding(task: CodingTask) -> Measured | str:
 def _codec_of_model(path: Path, effort: int = 0) -> BenchCodec:
     """A model that codes files in memory at its integer quality levels, on the CPU."""
     # This imports compressai, which takes seconds and is not needed for anchors.
+    import torch
+
     from search.encoding import effort_of
     from space.bitstream import files
     from space.bitstream.model_file import Model, ModelError
 
     try:
-        model = Model.load(path)
+        model = Model.load(path).to(torch.float32)
     except ModelError as error:
         raise CodecError(str(error)) from error
     with_effort = f" effort {effort}" if effort else ""

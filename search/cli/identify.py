@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from latency_predictor.cli.values import path
+from latency_predictor.errors import UserError
 from latency_predictor.printable import printable
 from search.cli.replacing import HEAD_BYTES, is_coded, is_model
 
@@ -25,7 +26,7 @@ def identify(
     elif is_model(head):
         print("\n".join([f"{printable(file)}: model", *_of_model(file)]))
     else:
-        raise ValueError(f"{file}: expected a file that encode, train or promote wrote")
+        raise UserError(f"{file}: expected a file that encode, train or promote wrote")
 
 
 def _of_photograph(file: Path) -> list[str]:
@@ -41,7 +42,7 @@ def _of_photograph(file: Path) -> list[str]:
     bpp = 8 * len(data) / (header.width * header.height)
     needs = "the shipped model" if shipped else "no model that is shipped: give it by --model"
     return [
-        f"  size      {header.width}x{header.height}, {len(payloads)} tiles",
+        f"  size      {header.width}x{header.height}, {len(payloads)} tile{'s' * (len(payloads) > 1)}",
         f"  bytes     {len(data):,} ({bpp:.3f} bpp)",
         f"  quality   {header.quality_steps / QUALITY_STEPS:g}",
         f"  model     {header.model_id.hex()}, {needs}",

@@ -16,12 +16,12 @@ SHIPPED_MODEL = Path(__file__).parents[1] / "shipped_codec" / "model.safetensors
 
 
 def load_model(path: Path) -> Model:
-    """Load a model, onto a GPU if there is one. Raises ModelError."""
+    """Load a model, onto a GPU if there is one, as float32. Raises ModelError."""
     import torch
 
     from space.bitstream.model_file import Model
 
-    return Model.load(path).to("cuda" if torch.cuda.is_available() else "cpu")
+    return Model.load(path).to("cuda" if torch.cuda.is_available() else "cpu", torch.float32)
 
 
 @contextmanager

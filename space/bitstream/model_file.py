@@ -98,9 +98,7 @@ class Model:
         # Files of earlier versions have no lambdas: all models had those of the search.
         low, high = json.loads(metadata.get("lambdas", f"[{LAMBDA_LOW}, {LAMBDA_HIGH}]"))
         tables, identity = Tables(**below("tables.")), bytes.fromhex(metadata["id"])
-        model = cls(codec, scales, tables, identity, (float(low), float(high)))
-        # Weights may be stored in half precision.
-        return model.to(torch.float32)
+        return cls(codec, scales, tables, identity, (float(low), float(high)))
 
     def save(self, path: Path) -> None:
         """Write the model to a safetensors file, atomically.
@@ -121,6 +119,12 @@ class Model:
         self.encoder.to(*where)
         self.decoder.to(*where)
         return self
+
+    def halved(self) -> Model:
+        """A copy whose weights have half precision, with an id of its own. Its file is smaller."""
+        model = copy.deepcopy(self).to(torch.float16)
+        model.id = _digest(model.architecture, model.tensors())[:ID_BYTES]
+        return model
 
     def rate_weight(self, levels: Tensor) -> Tensor:
         """Lambda [B] of images in [0, 1], for interpolation weights [B, LEVELS] of levels."""

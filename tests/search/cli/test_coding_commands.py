@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from latency_predictor.checksum import SUMS, check_listed
 from search.__main__ import main
+from search.cli.models import SHIPPED_MODEL
 from search.data.images import read_rgb
 from space.bitstream.model_file import FORMER_MODEL_KEY, MODEL_KEY, Model
 
@@ -135,6 +137,64 @@ class TestCoding:
         assert done.stdout == f"{there}: 600x520\n"
         a, b = (read_rgb(path).pixels.astype(int) for path in (here, there))
         assert np.abs(a - b).max() <= 1
+
+    def test_effort_changes_the_file_and_not_its_format(self, made: Path, tmp_path: Path) -> None:
+        words = [tmp_path / "a", "--model", made / "model", "--quality", 5, "--effort", 1]
+        assert main(["encode", str(made / "photo.png"), *map(str, words)]) == 0
+        assert decode(tmp_path / "a", tmp_path / "a.png", made / "model") == 0
+        assert (tmp_path / "a").read_bytes() != (made / "coded").read_bytes()
+        original = read_rgb(made / "photo.png").pixels
+        assert psnr(read_rgb(tmp_path / "a.png").pixels, original) >= 27
+
+
+class TestShippedModel:
+    """Without `--model`, a photograph is coded at once."""
+
+    def test_a_photograph_is_coded_and_identified(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        photo, coded, out = (tmp_path / name for name in ("photo.png", "photo.pcd", "out.png"))
+        PHOTO.crop((300, 200, 492, 328)).save(photo)
+        assert main(["encode", str(photo), str(coded)]) == 0
+        assert main(["decode", str(coded), str(out)]) == 0
+        assert psnr(read_rgb(out).pixels, read_rgb(photo).pixels) > 28
+        bpp = 8 * coded.stat().st_size / (192 * 128)
+        capsys.readouterr()
+        assert main(["identify", str(coded)]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(f"{coded}: compressed photograph\n  size      192x128, 1 tile")
+        assert f"({bpp:.3f} bpp)" in said
+        assert said.endswith(", the shipped model\n")
+
+    def test_every_higher_quality_is_better(self, tmp_path: Path) -> None:
+        photo, coded, out = (tmp_path / name for name in ("photo.png", "photo.pcd", "out.png"))
+        PHOTO.crop((300, 200, 428, 328)).save(photo)
+        scores = []
+        for quality in (0, 3, 7):
+            words = [str(photo), str(coded), "--quality", str(quality)]
+            assert main(["encode", *words]) == 0
+            assert main(["decode", str(coded), str(out)]) == 0
+            scores.append(psnr(read_rgb(out).pixels, read_rgb(photo).pixels))
+        assert (np.diff(scores) > 2).all()
+
+    def test_its_file_is_small_and_whole(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert SHIPPED_MODEL.stat().st_size < 12e6
+        check_listed(SHIPPED_MODEL, SHIPPED_MODEL.read_bytes())
+        assert (SHIPPED_MODEL.parent / SUMS).is_file()
+        assert main(["identify", str(SHIPPED_MODEL)]) == 0
+        assert f"  model     {Model.load(SHIPPED_MODEL).id.hex()}" in capsys.readouterr().out
+
+
+class TestIdentify:
+    def test_a_file_of_another_model(self, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["identify", str(made / "coded")]) == 0
+        said = capsys.readouterr().out
+        assert f"{Model.load(made / 'model').id.hex()}, no model that is shipped" in said
+
+    def test_other_files(self, refused: Callable[..., str]) -> None:
+        said = refused("identify", "photo.png")
+        assert "photo.png: expected a file that encode, train or promote wrote" in said
+        assert "No such file or directory" in refused("identify", "none")
 
 
 class TestErrors:

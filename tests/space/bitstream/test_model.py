@@ -68,6 +68,30 @@ def test_a_coarser_copy_reads_the_same_files(model: Model, tmp_path: Path) -> No
     assert next(half.decoder.parameters()).dtype == torch.float16
 
 
+def test_a_halved_model_is_another_in_half_the_bytes(model: Model, tmp_path: Path) -> None:
+    sizes = []
+    for number, saved in enumerate((model, model.halved())):
+        saved.save(tmp_path / f"{number}.safetensors")
+        sizes.append((tmp_path / f"{number}.safetensors").stat().st_size)
+    again = Model.load(tmp_path / "1.safetensors")
+    assert again.id != model.id
+    weights = sum(weight.numel() for weight in again.decoder.parameters())
+    assert sizes[0] - sizes[1] > 2 * weights
+    for one, other in zip(model.decoder.parameters(), again.decoder.parameters(), strict=True):
+        torch.testing.assert_close(other.float(), one, rtol=1e-3, atol=1e-6)
+
+
+def test_a_file_keeps_the_lambdas_of_the_training(
+    architecture: Architecture, tmp_path: Path
+) -> None:
+    model = Model.of(Codec(architecture), (1e-3, 0.4))
+    model.save(tmp_path / "m.safetensors")
+    again = Model.load(tmp_path / "m.safetensors")
+    assert again.lambdas == (1e-3, 0.4)
+    ends = again.rate_weight(torch.eye(LEVELS)[[0, -1]]) / 255**2
+    torch.testing.assert_close(ends, torch.tensor([1e-3, 0.4]))
+
+
 def forge(model: Model, path: Path, architecture: Architecture, **changes: torch.Tensor) -> None:
     """Write a model file of an earlier version with a valid digest and invalid content."""
     tensors = model.tensors() | {name.replace("__", "."): value for name, value in changes.items()}
