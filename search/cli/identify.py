@@ -41,8 +41,9 @@ def _of_photograph(file: Path) -> list[str]:
     shipped = Model.load(SHIPPED_MODEL).id == header.model_id
     bpp = 8 * len(data) / (header.width * header.height)
     needs = "the shipped model" if shipped else "no model that is shipped: give it by --model"
+    tiles = "1 tile" if len(payloads) == 1 else f"{len(payloads)} tiles"
     return [
-        f"  size      {header.width}x{header.height}, {len(payloads)} tile{'s' * (len(payloads) > 1)}",
+        f"  size      {header.width}x{header.height}, {tiles}",
         f"  bytes     {len(data):,} ({bpp:.3f} bpp)",
         f"  quality   {header.quality_steps / QUALITY_STEPS:g}",
         f"  model     {header.model_id.hex()}, {needs}",
