@@ -22,6 +22,8 @@ from latency_predictor.profiles.text_file import ProfileFileError, read_text
 from latency_predictor.profiles.text_table import FIGURES, Names, Table, plain, read_table
 
 SHIPPED_PROFILES = Path(__file__).parent / "models.csv"
+IMAGE_TO_IMAGE = SHIPPED_PROFILES.with_name("image_to_image.csv")
+"""Published rows of networks whose output is an image, with the columns of `SHIPPED_PROFILES`."""
 REQUIRED = (
     "source",
     "model",
@@ -40,6 +42,12 @@ _NAMES: Names = {
 
 class ProfileError(UserError):
     """A profile file cannot be used. The message names the file and the reason."""
+
+
+def shipped_profiles() -> pd.DataFrame:
+    """All rows of both shipped files of whole networks, as `read_profiles` returns them."""
+    rows = [read_profiles(path) for path in (SHIPPED_PROFILES, IMAGE_TO_IMAGE)]
+    return pd.concat(rows, ignore_index=True)
 
 
 def read_profiles(path: Path) -> pd.DataFrame:
