@@ -39,6 +39,7 @@ AMOUNTS: dict[Kind, list[str]] = {
     ],
     Promotion: [
         "recipe.trunk_lr", "recipe.branch_lr", "recipe.context_share", "recipe.critic_lr",
+        "recipe.lambda_low", "recipe.lambda_high",
         *(f"recipe.{phase}.{name}" for phase in ("mse", "perceptual")
           for name in ("rate", "tiling", "text", "gan")),
     ],
@@ -46,7 +47,7 @@ AMOUNTS: dict[Kind, list[str]] = {
 """Finite numbers of at least 0."""
 DECAYS: dict[Kind, list[str]] = {
     Config: ["pretrain.joint.average", "pretrain.entropy.average"],
-    Promotion: ["recipe.average"],
+    Promotion: ["recipe.average", "recipe.mse.hold", "recipe.perceptual.hold"],
 }
 """Numbers in [0, 1)."""
 OTHERS: dict[Kind, str] = {
