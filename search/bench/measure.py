@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
-from typing import NamedTuple
 
 from latency_predictor.printable import printable
 from search.bench.anchors import BenchCodec, CodecError, Pixels, anchor
@@ -17,16 +16,7 @@ from search.metrics import find_metric
 from space.architecture import LEVELS
 from space.pixels import to_batch
 
-
-class Refined(NamedTuple):
-    """A model that encodes with effort."""
-
-    path: Path
-    effort: int
-    """Level of effort, 1 to 3."""
-
-
-Source = str | Path | Refined
+Source = str | Path
 """Name of an anchor, or path of a model file or of a promoted model's folder."""
 
 
@@ -62,9 +52,7 @@ def codec_of(source: Source) -> BenchCodec:
     Raises CodecError if the anchor is unknown or cannot run on this machine, or if the path is not
     that of a model.
     """
-    if isinstance(source, str):
-        return anchor(source)
-    return _codec_of_model(*source) if isinstance(source, Refined) else _codec_of_model(source)
+    return _codec_of_model(source) if isinstance(source, Path) else anchor(source)
 
 
 def name_of(path: Path) -> str:
@@ -119,12 +107,11 @@ def measure_coding(task: CodingTask) -> Measured | str:
     )
 
 
-def _codec_of_model(path: Path, effort: int = 0) -> BenchCodec:
+def _codec_of_model(path: Path) -> BenchCodec:
     """A model that codes files in memory at its integer quality levels, on the CPU."""
     # This imports compressai, which takes seconds and is not needed for anchors.
     import torch
 
-    from search.encoding import effort_of
     from space.bitstream import files
     from space.bitstream.model_file import Model, ModelError
 
@@ -132,14 +119,13 @@ def _codec_of_model(path: Path, effort: int = 0) -> BenchCodec:
         model = Model.load(path).to(torch.float32)
     except ModelError as error:
         raise CodecError(str(error)) from error
-    with_effort = f" effort {effort}" if effort else ""
-    name = name_of(path) + with_effort
+    name = name_of(path)
     return BenchCodec(
         name,
         printable(name),
-        f"model {model.id.hex()}{with_effort}",
+        f"model {model.id.hex()}",
         tuple(float(level) for level in range(LEVELS)),
-        lambda pixels, quality: files.encode(pixels, model, quality, effort=effort_of(effort)),
+        lambda pixels, quality: files.encode(pixels, model, quality),
         lambda data: files.decode(data, model),
     )
 

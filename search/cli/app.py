@@ -70,7 +70,7 @@ add_command(
 )  # fmt: skip
 add_command(
     app, f"{CALL} encode", encode,
-    "photo.heic photo.pcd --quality 5 --effort 2",
+    "photo.heic photo.pcd --quality 5",
     "photo.heic photo.pcd --model light.safetensors",
 )  # fmt: skip
 add_command(

@@ -15,7 +15,6 @@ from latency_predictor.cli.values import path, whole_number
 from latency_predictor.printable import printable
 from search.cli.models import SHIPPED_MODEL
 from search.cli.options import path_or_default, path_text
-from search.encoding import EFFORT_STEPS
 
 if TYPE_CHECKING:
     from search.bench.run import Request
@@ -39,10 +38,6 @@ def bench(
             help="Models written by train or promote.",
         ),
     ] = None,
-    effort: Annotated[
-        str,
-        typer.Option(metavar="N,...", help="Levels of effort of models, separated by commas."),
-    ] = "0",
     codecs: Annotated[
         str | None,
         typer.Option(
@@ -89,7 +84,7 @@ def bench(
 
     models = model or [SHIPPED_MODEL]
     listed = split_names("--codecs", codecs), split_names("--metrics", metrics)
-    request = _request(photographs, models, _efforts(effort), *listed, anchor, out, workers)
+    request = _request(photographs, models, *listed, anchor, out, workers)
     with continuing():
         report, summary = run.bench(request, make_console(stderr=True))
         for path in model or []:
@@ -98,20 +93,9 @@ def bench(
     print("\n\n".join([*summary, f"Report: {printable(report)}"]))
 
 
-def _efforts(text: str) -> list[int]:
-    """The levels of effort in a list with commas. Raises BadParameter."""
-    known = [str(level) for level in range(len(EFFORT_STEPS))]
-    given = list(dict.fromkeys(word.strip() for word in text.split(",")))
-    for word in given:
-        if word not in known:
-            raise typer.BadParameter(f"--effort {text}: expected some of {', '.join(known)}")
-    return [int(word) for word in given]
-
-
 def _request(
     photographs: str,
     models: Sequence[Path],
-    efforts: Sequence[int],
     codecs: tuple[str, ...],
     metrics: tuple[str, ...],
     anchor: str,
@@ -120,13 +104,12 @@ def _request(
 ) -> Request:
     """The request of the arguments. Raises CodecError, MetricError or BenchError if invalid."""
     from search.bench.anchors import DEFAULT_CODECS
-    from search.bench.measure import Refined, name_of
+    from search.bench.measure import name_of
     from search.bench.run import BenchError, Request
     from search.metrics import METRICS, find_metric
 
     named = {name_of(path): path for path in models}
-    tried = [Refined(path, n) if n else path for path in models for n in efforts]
-    sources = [*(codecs or DEFAULT_CODECS), *tried]
+    sources = [*(codecs or DEFAULT_CODECS), *models]
     first = named.get(anchor, anchor)
     metrics = metrics or tuple(METRICS)
     for name in metrics:

@@ -10,12 +10,11 @@ import typer
 
 from latency_predictor.cli.places import check_file
 from latency_predictor.cli.progress import shown
-from latency_predictor.cli.values import path, whole_number
+from latency_predictor.cli.values import path
 from latency_predictor.printable import printable
 from search.cli.models import SHIPPED_MODEL, load_model, naming
 from search.cli.options import ModelPath
 from search.cli.replacing import Force, check_output, is_coded
-from search.encoding import EFFORT_STEPS
 
 
 def _quality(text: str) -> float:
@@ -44,14 +43,6 @@ def encode(
     quality: Annotated[
         float, typer.Option(metavar="Q", parser=_quality, help="Quality, 0 to 7.")
     ] = 4.0,
-    effort: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            parser=whole_number(0, len(EFFORT_STEPS) - 1),
-            help="0 to 3: more effort takes longer and saves bytes at equal quality.",
-        ),
-    ] = 0,
     force: Force = False,
 ) -> None:
     """Compress a photograph.
@@ -60,7 +51,6 @@ def encode(
     """
     from latency_predictor.writing import write_whole
     from search.data.images import read_rgb
-    from search.encoding import effort_of
     from space.bitstream import files
     from space.bitstream.container import BitstreamError
     from space.bitstream.model_file import ModelError
@@ -72,8 +62,7 @@ def encode(
     decoded = read_rgb(image)
     pixels = decoded.pixels
     with naming(image, BitstreamError), naming(model, ModelError):
-        progress = lambda tiles: shown(tiles, "Encoding")  # noqa: E731
-        data = files.encode(pixels, codec, quality, progress, effort_of(effort))
+        data = files.encode(pixels, codec, quality, lambda tiles: shown(tiles, "Encoding"))
     write_whole(out, data)
     height, width, _ = pixels.shape
     bpp = 8 * len(data) / (height * width)

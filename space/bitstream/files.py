@@ -14,14 +14,12 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE
 from space.bitstream import tiling
 from space.bitstream.container import Header, check_model, quality_steps, read, write
 from space.bitstream.model_file import Model, ModelError
 from space.codec.codec import level_weights
-from space.codec.effort import NO_EFFORT, Effort, refined
 from space.codec.payload import PayloadReader, Symbols, write_payload
 from space.pixels import to_batch, to_pixels
 
@@ -48,17 +46,16 @@ def encode(
     model: Model,
     quality: float,
     progress: TileProgress[tiling.Tile] = iter,
-    effort: Effort = NO_EFFORT,
 ) -> bytes:
     """Encode an image [H, W, 3] to the bytes of a compressed file.
 
     The image's sides are 1 to 65,535 px, and it has at most 2^28 pixels. `quality`, from 0 to 7, is
-    rounded to hundredths. `effort` saves bits and takes time. Raises BitstreamError if the size or
-    the quality is out of range, and ModelError if the model's symbols are NaN or too large.
+    rounded to hundredths. Raises BitstreamError if the size or the quality is out of range, and
+    ModelError if the model's symbols are NaN or too large.
     """
     height, width, _ = pixels.shape
     header = Header(width, height, quality_steps(quality), model.id)
-    coder = TileCoder(model, header.quality_steps, effort)
+    coder = TileCoder(model, header.quality_steps)
     tiles = progress(tiling.grid(height, width))
     return write(header, [coder.write(coder.analyse(tiling.cut(pixels, tile))) for tile in tiles])
 
@@ -87,26 +84,22 @@ def decode(
 class TileCoder:
     """Codes single tiles at one quality, with a model's networks and entropy coder."""
 
-    def __init__(self, model: Model, quality_steps: int, effort: Effort = NO_EFFORT) -> None:
+    def __init__(self, model: Model, quality_steps: int) -> None:
         """`quality_steps` is the quality level times QUALITY_STEPS."""
-        self._effort = effort
         self._model = model
         self._steps = torch.tensor([quality_steps])
         self._tables = model.tables.as_lists()
         self._like = next(model.decoder.parameters())
         self._levels = level_weights(self._steps).to(self._like)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def analyse(self, pixels: NDArray[np.uint8]) -> TileSymbols:
         """Run the encoder network on a tile [h, w, 3] whose sides are multiples of 64.
 
         Returns the tile's symbols. Raises ModelError if symbols are NaN or too large.
         """
         image = to_batch(pixels, self._like.device, self._like.dtype)
-        if self._effort.steps:
-            latent, z = self._refined(image)
-        else:
-            latent, z = self._model.encoder(image, self._levels)
+        latent, z = self._model.encoder(image, self._levels)
         for symbols in (latent, z):
             if not (symbols.abs() < LARGEST_SYMBOL).all():
                 raise ModelError(
@@ -114,17 +107,6 @@ class TileCoder:
                     f"their magnitude must be below {LARGEST_SYMBOL:,}"
                 )
         return TileSymbols(*(x[0].to("cpu", torch.int32).numpy() for x in (z, latent)))
-
-    def _refined(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Latent and hyper-latent symbols of a tile, after gradient steps on its latent."""
-        model, levels = self._model, self._levels
-        latent, z = model.encoder.analysis(image, levels)
-        z = z.round()
-        indexes = model.scales(z.long().cpu(), self._steps)
-        weight = model.rate_weight(levels)
-        with torch.enable_grad():
-            latent = refined(model.decoder, image, latent, z, levels, indexes, weight, self._effort)
-        return model.decoder.context.symbols(latent, z, levels), z
 
     @torch.inference_mode()
     def synthesise(self, symbols: TileSymbols) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from latency_predictor.errors import UserError
 from space.architecture import LEVELS, Architecture
-from space.codec.codec import LAMBDA_HIGH, LAMBDA_LOW, Codec, EncoderNetwork, rate_weights
+from space.codec.codec import LAMBDA_HIGH, LAMBDA_LOW, Codec, EncoderNetwork
 from space.codec.payload import Tables
 from space.codec.scales import IntegerScales, ScalePath
 from space.tensor_file import read_tensors, write_tensors
@@ -125,10 +125,6 @@ class Model:
         model = copy.deepcopy(self).to(torch.float16)
         model.id = _digest(model.architecture, model.tensors())[:ID_BYTES]
         return model
-
-    def rate_weight(self, levels: Tensor) -> Tensor:
-        """Lambda [B] of images in [0, 1], for interpolation weights [B, LEVELS] of levels."""
-        return torch.exp(levels @ rate_weights(*self.lambdas).log().to(levels))
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights and tables of the model, by name."""

@@ -8,7 +8,7 @@ grid, half of the checkerboard, a quarter of the channels or, without context, e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +29,6 @@ PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))
 
 The checkerboard decodes two phases in each step.
 """
-
-Choice = Callable[[Tensor, int], Tensor]
-"""Picks whole symbols near the residuals of a group, whose number comes second."""
 
 
 def split_groups(x: Tensor, pattern: str) -> Sequence[Tensor]:
@@ -87,19 +84,8 @@ class Context(nn.Module):
         `z` is the hyper-latent, which must already be rounded.
         """
         return join_groups(
-            [residual for residual, _, _ in self._coded(latent, z, levels)], self.pattern
+            [residual for residual, _ in self._coded(latent, z, levels)], self.pattern
         )
-
-    def symbols(
-        self, latent: Tensor, z: Tensor, levels: Tensor, choose: Choice | None = None
-    ) -> Tensor:
-        """The symbols [B, M, 4h, 4w] of `latent`, which `choose` picks group by group.
-
-        By default they are rounded. Symbols of later groups are relative to what a decoder knows of
-        the groups before, so that any choice can be decoded.
-        """
-        coded = self._coded(latent, z, levels, choose=choose)
-        return join_groups([symbols for _, _, symbols in coded], self.pattern)
 
     def residual_and_width(
         self, latent: Tensor, z: Tensor, levels: Tensor, fixed_width: Tensor | None = None
@@ -110,19 +96,14 @@ class Context(nn.Module):
         Symbols are quantised with the widths `fixed_width`. If `fixed_width` is None, they are
         quantised with the predicted widths.
         """
-        residuals, widths, _ = zip(*self._coded(latent, z, levels, fixed_width), strict=True)
+        residuals, widths = zip(*self._coded(latent, z, levels, fixed_width), strict=True)
         width = join_groups(widths, self.pattern) if self.log_width else None
         return join_groups(residuals, self.pattern), width
 
     def _coded(
-        self,
-        latent: Tensor,
-        z: Tensor,
-        levels: Tensor,
-        fixed_width: Tensor | None = None,
-        choose: Choice | None = None,
-    ) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        """Residual, predicted width and symbols of every group."""
+        self, latent: Tensor, z: Tensor, levels: Tensor, fixed_width: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Residual and predicted width of every group."""
         decoded: list[Tensor] = []
         groups = split_groups(latent / self.step.vector(levels), self.pattern)
         fixed = (
@@ -132,9 +113,9 @@ class Context(nn.Module):
             mean, predicted = self._predict(prior, decoded)
             used = predicted if width is None else width
             residual = group - mean if used is None else (group - mean) / used
-            symbols = choose(residual, len(decoded)) if choose else self._round(residual)
-            yield residual, predicted, symbols
-            decoded.append(_dequantise(symbols, mean, used))
+            yield residual, predicted
+            if len(decoded) + 1 < len(groups):
+                decoded.append(_dequantise(self._round(residual), mean, used))
 
     def forward(self, symbols: Tensor, z: Tensor, levels: Tensor) -> Tensor:
         """The dequantised latent [B, M, 4h, 4w] of `symbols`."""

@@ -138,14 +138,6 @@ class TestCoding:
         a, b = (read_rgb(path).pixels.astype(int) for path in (here, there))
         assert np.abs(a - b).max() <= 1
 
-    def test_effort_changes_the_file_and_not_its_format(self, made: Path, tmp_path: Path) -> None:
-        words = [tmp_path / "a", "--model", made / "model", "--quality", 5, "--effort", 1]
-        assert main(["encode", str(made / "photo.png"), *map(str, words)]) == 0
-        assert decode(tmp_path / "a", tmp_path / "a.png", made / "model") == 0
-        assert (tmp_path / "a").read_bytes() != (made / "coded").read_bytes()
-        original = read_rgb(made / "photo.png").pixels
-        assert psnr(read_rgb(tmp_path / "a.png").pixels, original) >= 27
-
 
 class TestShippedModel:
     """Without `--model`, a photograph is coded at once."""
@@ -343,8 +335,6 @@ class TestErrors:
             ("encode a b --model m --quality 9", "'--quality': '9' is not a number from 0 to 7"),
             ("encode a b --model m --quality -1", "'--quality': '-1' is not a number from 0 to 7"),
             ("encode a b --model m --quality high", "'high' is not a number from 0 to 7"),
-            ("encode a b", "--model"),
-            ("decode a b.png", "--model"),
             ("decode a --model m", "OUT"),
         ],
     )

@@ -86,10 +86,7 @@ def test_a_file_keeps_the_lambdas_of_the_training(
 ) -> None:
     model = Model.of(Codec(architecture), (1e-3, 0.4))
     model.save(tmp_path / "m.safetensors")
-    again = Model.load(tmp_path / "m.safetensors")
-    assert again.lambdas == (1e-3, 0.4)
-    ends = again.rate_weight(torch.eye(LEVELS)[[0, -1]]) / 255**2
-    torch.testing.assert_close(ends, torch.tensor([1e-3, 0.4]))
+    assert Model.load(tmp_path / "m.safetensors").lambdas == (1e-3, 0.4)
 
 
 def forge(model: Model, path: Path, architecture: Architecture, **changes: torch.Tensor) -> None:
