@@ -5,7 +5,8 @@
 It takes about half an hour on one thread. The protocols are: a source, a source and a family, a
 device, or a source and a device left out with all rows; held-out families of networks and a random
 split (ten folds each); and a held-out device, of which 0, 5, 10 or 20 rows are given. All models
-see equal data.
+see equal data. Phones with fewer than 10 rows are left out of all tables and fits;
+`image_to_image.md` has predictions for them.
 `benchmarks/local_cpu.jsonl` holds measurements of `local_cpu`: 60 architectures, spread evenly over
 predicted time among 4,000 draws. These commands measure others:
 
@@ -35,6 +36,7 @@ from latency_tables.scores import PHONES
 
 from latency_predictor.model.crossval import folds_at_random, folds_by_family
 from latency_predictor.model.recalibrate import calibration_rows
+from latency_predictor.model.unseen import has_few_rows
 from latency_predictor.profiles import lowered
 from latency_predictor.profiles.measurements import join_op_lists
 from latency_predictor.profiles.rows import rows_of_device
@@ -49,6 +51,8 @@ def main() -> None:
     rows, _ = calibration_rows(None)
     tables, _ = lowered.lower_all(rows["network"], lowered.load())
     whole = join_op_lists(rows, tables)
+    few = has_few_rows(whole)
+    whole, rows = whole.where(~few), rows[~few]
     engines = np.isin(whole.calibration, list(PHONES))
     phones, phone_rows = whole.where(engines), rows[engines]
     folds = {name: split(whole)[engines] for name, split in PROTOCOLS.items()}

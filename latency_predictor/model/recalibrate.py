@@ -25,12 +25,19 @@ from latency_predictor.model.crossval import (
     held_out_factors,
 )
 from latency_predictor.model.metrics import Scores, score_by
+from latency_predictor.model.priors import group_of
 from latency_predictor.model.times import Estimate, Fitted
-from latency_predictor.model.unseen import intervals, ratio_quantile, unseen_devices
+from latency_predictor.model.unseen import (
+    has_few_rows,
+    intervals,
+    ratio_quantile,
+    unseen_devices,
+)
 from latency_predictor.profiles import lowered
 from latency_predictor.profiles.measurements import Measurements, join_op_lists
 from latency_predictor.profiles.rows import op_lists, read_rows, usable_rows
 from latency_predictor.profiles.table import (
+    IMAGE_TO_IMAGE,
     SHIPPED_PROFILES,
     ProfileError,
     fingerprint,
@@ -63,7 +70,8 @@ def calibration_rows(added: Path | None) -> tuple[pd.DataFrame, lowered.Lowered]
     The column `added` tells the rows of the file from the shipped ones. Raises `ProfileError`
     if the file cannot be used or has no row that can calibrate a device.
     """
-    rows = usable(read_profiles(SHIPPED_PROFILES)).assign(added=False)
+    shipped = [usable(read_profiles(path)) for path in (SHIPPED_PROFILES, IMAGE_TO_IMAGE)]
+    rows = pd.concat(shipped, ignore_index=True).assign(added=False)
     if added is None:
         return rows, {}
     found, tables = read_rows(added)
@@ -77,23 +85,29 @@ def calibration_rows(added: Path | None) -> tuple[pd.DataFrame, lowered.Lowered]
 def recalibrate(rows: pd.DataFrame, known: lowered.Lowered) -> Artefact:
     """Fit and cross-validate the rooflines of all calibrations in usable rows.
 
-    Networks that are not in `known` are traced. Raises `ProfileError` if a network cannot be
-    rebuilt, or if a calibration has too few rows or families of networks for cross-validation.
+    Calibrations that `has_few_rows` selects are fitted too, but have the interval of a device
+    without rows and take no part in cross-validation. Networks that are not in `known` are traced.
+    Raises `ProfileError` if a network cannot be rebuilt, or if another calibration has too few rows
+    or families of networks for cross-validation.
     """
     measurements = join_op_lists(rows, op_lists(rows, known))
-    _check_can_be_held_out(measurements)
+    few = has_few_rows(measurements)
+    validated = measurements.where(~few)
+    _check_can_be_held_out(validated)
     fitted = fit_calibrations(measurements)
-    calibrated = intervals(measurements, fit_rooflines)
+    calibrated = intervals(validated, fit_rooflines)
+    unseen = unseen_devices(validated, calibrated)
+    sparse = np.unique(measurements.calibration[few]).tolist()
     return Artefact(
         calibration_sha256=fingerprint(rows),
         calibration_rows=len(rows),
         devices=fitted.devices,
         common=fitted.common,
         offsets=fitted.offsets,
-        intervals=calibrated,
-        unseen=unseen_devices(measurements, calibrated),
-        ratio_quantile=ratio_quantile(measurements),
-        cross_validation=cross_validation(measurements),
+        intervals=calibrated | {key: unseen[group_of(key)] for key in sparse},
+        unseen=unseen,
+        ratio_quantile=ratio_quantile(validated),
+        cross_validation=cross_validation(validated),
     )
 
 

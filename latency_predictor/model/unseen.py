@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latency_predictor.devices import NEURAL_ENGINES
 from latency_predictor.model.calibration import fit_calibrations
 from latency_predictor.model.crossval import (
     Fit,
@@ -25,6 +26,9 @@ from latency_predictor.model.priors import common_spread, group_of, prior_of, un
 from latency_predictor.model.times import Estimate, Posterior, RooflineTimes, summed
 from latency_predictor.profiles.measurements import Measurements
 
+_FEWEST_CHECKED = 10
+"""Smallest number of rows with which a Neural Engine has an interval from its own errors."""
+
 
 def cells_of(measurements: Measurements) -> NDArray[np.str_]:
     """Label of each row's calibration, source and family: shape [rows].
@@ -32,6 +36,19 @@ def cells_of(measurements: Measurements) -> NDArray[np.str_]:
     Errors of rows with the same label are correlated.
     """
     return np.char.add(np.char.add(measurements.source_key, "/"), measurements.family)
+
+
+def has_few_rows(measurements: Measurements) -> NDArray[np.bool_]:
+    """Whether each row is of a phone's Neural Engine with fewer than 10 rows: shape [rows].
+
+    Intervals cannot be checked on so few rows. The engine is predicted without rows, too.
+    """
+    keys, number, counts = np.unique(
+        measurements.calibration, return_inverse=True, return_counts=True
+    )
+    of_phones = np.isin(keys, [f"{chip}-ane" for chip in NEURAL_ENGINES])
+    few: NDArray[np.bool_] = (of_phones & (counts < _FEWEST_CHECKED))[number]
+    return few
 
 
 def groups_of(measurements: Measurements) -> NDArray[np.str_]:

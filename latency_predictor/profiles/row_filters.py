@@ -19,6 +19,7 @@ Rule = tuple[str, str, Callable[[Row], bool]]
 
 CALIBRATE, CHECK, FALLBACK, UNFIT = USES = ("calibrate", "check", "fallback", "unfit")
 
+UNLIKE_A_MAC = "five times slower per MAC than on a Mac, unit not stated"
 DILATED = "dilated convolutions, which op lists do not record"
 _DILATED_NETWORKS = "published:(fcn|deeplabv3|lraspp)_"
 
@@ -59,6 +60,7 @@ RULES: tuple[Rule, ...] = (
         "five times slower than on the next chip",
         _model("EfficientFormerV2 (Snap)", "MobileViT|MobileFormer"),
     ),
+    (CHECK, UNLIKE_A_MAC, _model("ExecuTorch", "EDSR")),
     (UNFIT, "not a Core ML compute unit", lambda row: unit_of(row["compute_unit"]) is None),
     (CHECK, DILATED, lambda row: bool(re.match(_DILATED_NETWORKS, row["timm_name_if_any"]))),
     (CHECK, "not an iPhone", lambda row: slug(row["device"]) not in CHIPS),

@@ -22,6 +22,8 @@ from latency_predictor.profiles.text_file import ProfileFileError, read_text
 from latency_predictor.profiles.text_table import FIGURES, Names, Table, plain, read_table
 
 SHIPPED_PROFILES = Path(__file__).parent / "models.csv"
+IMAGE_TO_IMAGE = SHIPPED_PROFILES.with_name("image_to_image.csv")
+"""Published rows of networks whose output is an image, with the columns of `SHIPPED_PROFILES`."""
 REQUIRED = (
     "source",
     "model",

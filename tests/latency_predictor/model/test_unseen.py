@@ -8,6 +8,7 @@ from latency_predictor.model.unseen import (
     factors_of_new_devices,
     factors_of_new_sources,
     from_others,
+    has_few_rows,
     has_several_sources,
     intervals,
     ratios_of_new_sources,
@@ -21,7 +22,8 @@ from latency_predictor.profiles.measurements import Measurements, join_op_lists
 def whole() -> Measurements:
     rows, _ = calibration_rows(None)
     tables, _ = lowered.lower_all(rows["network"], lowered.load())
-    return join_op_lists(rows, tables)
+    data = join_op_lists(rows, tables)
+    return data.where(~has_few_rows(data))
 
 
 def test_a_device_that_is_left_out_is_not_seen(whole: Measurements) -> None:
@@ -103,3 +105,13 @@ def test_ratios_are_of_one_source_and_their_intervals_cover(whole: Measurements)
         half = relatives.quantile(~here) * relatives.spread[here]
         covered[here] = np.abs(relatives.errors[here]) <= half
     assert 0.88 <= covered.mean() <= 0.92
+
+
+def test_only_a_phone_with_few_rows_is_fitted_without_an_interval_of_its_own(
+    whole: Measurements,
+) -> None:
+    rows = np.flatnonzero(whole.calibration == "a14-ane")
+    for some, few in ((rows[:9], True), (rows[:10], False)):
+        assert (has_few_rows(whole.where(some)) == few).all()
+    cpu = np.flatnonzero(whole.calibration == "a13-cpu")[:3]
+    assert not has_few_rows(whole.where(cpu)).any()

@@ -6,10 +6,12 @@ import pytest
 
 from latency_predictor.errors import InputWarning
 from latency_predictor.model import artefact
+from latency_predictor.model.recalibrate import calibration_rows
 from latency_predictor.networks.names import lower_network
 from latency_predictor.profiles import lowered
 from latency_predictor.profiles.row_filters import CALIBRATE, USES, filter_row
 from latency_predictor.profiles.table import (
+    IMAGE_TO_IMAGE,
     SHIPPED_PROFILES,
     ProfileError,
     fingerprint,
@@ -45,9 +47,11 @@ def test_shipped_filters_are_complete_and_follow_the_rules(name: str, uses: set[
     assert filtered == list(zip(rows["use"], rows["why"], strict=True))
 
 
-def test_image_to_image_rows_did_not_calibrate_the_model() -> None:
-    held_out = read_profiles(SHIPPED_PROFILES.parent / "image_to_image.csv")
-    assert set(held_out["source"]).isdisjoint(read_profiles(SHIPPED_PROFILES)["source"])
+def test_a_place_of_publication_has_one_source() -> None:
+    """Sources are left out by their names, which must not differ between or within the files."""
+    rows = pd.concat(map(read_profiles, (SHIPPED_PROFILES, IMAGE_TO_IMAGE)))
+    used = rows[(rows["use"] == CALIBRATE) & rows["source_ref"].str.startswith("github ")]
+    assert (used.groupby("source_ref")["source"].nunique() == 1).all()
 
 
 def test_a_file_without_use_and_why_is_filtered(tmp_path: Path) -> None:
@@ -64,12 +68,15 @@ def test_a_file_may_restrict_but_not_release(written: Written) -> None:
 
 
 def test_shipped_artefact_was_fitted_to_the_shipped_rows() -> None:
-    rows = usable(read_profiles(SHIPPED_PROFILES))
+    rows, _ = calibration_rows(None)
     shipped = artefact.load()
     assert shipped.calibration_sha256 == fingerprint(rows)
     assert shipped.calibration_rows == len(rows)
     assert set(shipped.devices) == set(rows["calibration"]) == set(shipped.intervals)
     assert set(rows["network"]) <= set(lowered.load())
+    few = rows["calibration"].value_counts().loc[lambda counts: counts < 10].index
+    assert set(few) == {"a16-ane", "a17pro-ane", "a19-ane", "a19pro-ane"}
+    assert all(shipped.intervals[key] == shipped.unseen["ane"] for key in few)
 
 
 def test_shipped_op_lists_are_those_of_today() -> None:
