@@ -34,6 +34,14 @@ def predict(
         str, typer.Option(metavar="DEVICE", help="A phone, with -gpu or -cpu for other units.")
     ] = DEFAULT_DEVICE,
     model: ModelFile = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Another model, such as MODEL, whose time on the same device is compared. "
+            "--input applies to both.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every op.")] = False,
     name: Annotated[
         str | None,
@@ -48,11 +56,12 @@ def predict(
 
     It prints milliseconds with a 90 % interval, the numbers of multiply-accumulates and parameters
     of the network, the peak memory of its activations, the ops that cost most, and for a Neural
-    Engine which ops are likely to leave it and why. No weights are downloaded.
+    Engine which ops are likely to leave it and why. No weights are downloaded. With --against it
+    also prints the ratio of both networks' times, and the probability that MODEL is faster.
     """
     from latency_predictor.cli.console import make_console
-    from latency_predictor.forecast.network import forecast
-    from latency_predictor.forecast.terminal import print_forecast
+    from latency_predictor.forecast.network import compared, forecast
+    from latency_predictor.forecast.terminal import print_comparison, print_forecast
     from latency_predictor.model import artefact
     from latency_predictor.networks.model_source import read_model
 
@@ -64,11 +73,16 @@ def predict(
     predictor = artefact.load(model or artefact.SHIPPED_MODEL).model()
     ops = read_model(network or _model_named(str(name)), shapes)
     found = forecast(ops, predictor, device)
+    ratio = compared(ops, read_model(against, shapes), predictor, device) if against else None
     shape = ", ".join("x".join(map(str, one)) for one in ops.input_shapes)
     if as_json or name is not None:
         size = {"resolution": resolution} if name is not None else {"input": shape}
-        return {"network": network or name, **size, **found.as_dict()}
-    print_forecast(f"{network}, input {shape}, on {device}", found, make_console())
+        relative = {"against": {"network": against, **ratio.as_dict()}} if ratio else {}
+        return {"network": network or name, **size, **found.as_dict(), **relative}
+    console = make_console()
+    print_forecast(f"{network}, input {shape}, on {device}", found, console)
+    if ratio:
+        print_comparison(str(against), ratio, console)
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from latency_predictor.devices import calibration_key
-from latency_predictor.interface import LatencyModel, Prediction
+from latency_predictor.interface import LatencyModel, Prediction, feature_sums
 from latency_predictor.networks.package_ops import MAX_RANK
 from latency_predictor.networks.recorder import NetworkOps
 from latency_predictor.ops import Kind
@@ -117,6 +117,35 @@ def forecast(network: NetworkOps, model: LatencyModel, device: str) -> Forecast:
         ops=ops,
         unknown=Counter(source.operator for source in network.sources if not source.known),
         risk=risk,
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The time of a network divided by that of another one, with a 90 % interval.
+
+    `faster_probability` is the probability that the first network is the faster one. See
+    `latency_predictor.interface.Ratio`.
+    """
+
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    faster_probability: float
+
+    def as_dict(self) -> dict[str, float]:
+        """The comparison as JSON, rounded."""
+        return {name: round(value, 4) for name, value in asdict(self).items()}
+
+
+def compared(
+    network: NetworkOps, other: NetworkOps, model: LatencyModel, device: str
+) -> Comparison:
+    """Compare the times of two networks on one device. Raises `UnknownDevice`."""
+    sums, others = (feature_sums(model, ops.table, device) for ops in (network, other))
+    found = model.compare(sums, others, device)
+    return Comparison(
+        *(float(values[0]) for values in (found.ratio, found.low, found.high, found.faster))
     )
 
 

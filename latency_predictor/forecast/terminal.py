@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from latency_predictor.forecast.network import Forecast, OpForecast
+from latency_predictor.forecast.network import Comparison, Forecast, OpForecast
 from latency_predictor.ops import BYTES_PER_VALUE
 from latency_predictor.placement.op_placement import EXPECTED
 
@@ -33,6 +33,17 @@ def print_forecast(title: str, found: Forecast, console: Console) -> None:
         console.print(left, highlight=False)
     for line in (*_placement(found), *_unknown(found)):
         console.print(line, highlight=False)
+
+
+def print_comparison(other: str, found: Comparison, console: Console) -> None:
+    """Print how the network's time compares with that of another one, by name."""
+    certainty = max(found.faster_probability, 1 - found.faster_probability)
+    word = "faster" if found.faster_probability >= 0.5 else "slower"
+    console.print(
+        f"Time by that of {other}: {found.ratio:.3g} (90 % interval {found.ratio_low:.3g} to "
+        f"{found.ratio_high:.3g}). It is {word} with a probability of {certainty:.0%}.",
+        highlight=False,
+    )
 
 
 def _totals(found: Forecast) -> list[tuple[str, str]]:

@@ -14,11 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from latency_predictor.errors import InputWarning
-from latency_predictor.model import artefact
 from search.bench.anchors import anchor
 from search.bench.image_data import QUALITIES
-from search.config.checks import read_config
-from search.config.paths import expanded
 from search.costs.breakdown import Breakdown, breakdowns
 from search.costs.costs import fallback_risks
 from search.costs.ranking import decode_ratios
@@ -32,6 +29,7 @@ from search.report.analysis.progress import progress_curve
 from search.report.columns import PARAMETER, Column, columns_of
 from search.report.json_document import knee_id
 from search.report.landmarks import classical_curves, landmarks
+from search.report.relative_times import latency_model
 from search.report.sample_crops import data_uri, read_samples
 from search.study.goal import Band
 from search.study.objectives import BD_RATE
@@ -215,9 +213,8 @@ def _latency(
     Returns None if they do not add up to the trials' predicted times. The latency model is then
     another one than when the run began.
     """
-    try:
-        model = artefact.load(_latency_file(folder)).model()
-    except artefact.ArtefactError:
+    model = latency_model(folder)
+    if model is None:
         return None
     halves = breakdowns(architectures, model, record.device)
     for half, breakdown in halves.items():
@@ -233,17 +230,10 @@ def _decode_ratios(
 
     Returns None if the latency model cannot be read, or without any candidate.
     """
-    try:
-        model = artefact.load(_latency_file(folder)).model()
-    except artefact.ArtefactError:
+    model = latency_model(folder)
+    if model is None or not best:
         return None
-    return rounded(asdict(decode_ratios(best, model, record.device))) if best else None
-
-
-def _latency_file(folder: Path) -> Path:
-    """The file of the latency model that a run was begun with."""
-    named = read_config(folder)["latency_model"]
-    return artefact.SHIPPED_MODEL if named is None else expanded(named)
+    return rounded(asdict(decode_ratios(best, model, record.device)))
 
 
 def _parts(breakdown: Breakdown) -> dict[str, Any]:

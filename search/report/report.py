@@ -13,6 +13,7 @@ from search.data.table_file import table_bytes
 from search.report import plots, sentences
 from search.report.html_page import html_page
 from search.report.page_data import page_run
+from search.report.relative_times import with_ratios
 from search.report.sample_crops import read_samples
 from search.study.folders import TRIALS, read_study
 from search.study.records import (
@@ -42,8 +43,10 @@ def write_report(folder: Path) -> Path:
     page = html_page(
         title, record.goal.title, [data], record.goal.measure, sentences.notes(state, record)
     )
-    write_whole(folder / TRIALS, table_bytes(state.trials))
-    write_whole(folder / "front.csv", state.best.to_csv(index=False).encode())
+    trials = with_ratios(folder, state.trials, record)
+    best = trials.loc[state.best.index]
+    write_whole(folder / TRIALS, table_bytes(trials))
+    write_whole(folder / "front.csv", best.to_csv(index=False).encode())
     if len(state.best):
         _draw(folder, state, record)
     path = folder / PAGE

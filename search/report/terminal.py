@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.report.json_document import knee_id
+from search.report.relative_times import faster_than_next
 from search.study.folders import read_study
 from search.study.goal import Band
 from search.study.objectives import BD_RATE, COSTS
@@ -28,8 +29,9 @@ NARROWEST_PLOT = 40
 """Width in columns of the narrowest terminal in which a plot can be read."""
 TICKS = 6
 """Number of ticks of the axis of decode times."""
-INTERVAL, COMPUTE = "90 % interval", "kMAC/px"
-"""Headers of the columns that a narrow terminal lacks first."""
+FASTER, INTERVAL, COMPUTE = "faster than next", "90 % interval", "kMAC/px"
+"""Headers of the columns that a narrow terminal lacks first. The first one has the probability that
+a candidate decodes faster than that of the next row, on a phone on which both are measured."""
 SHOWN = (BD_RATE, "decode_ms", "kmac_per_px")
 """Objectives that are in the table of every run."""
 OTHER, BEST, KNEE, REFERENCE = "·", "●", "◆", "★"
@@ -50,7 +52,9 @@ def print_best(folder: Path, console: Console) -> None:
     if state.best.empty:
         return
     knee = knee_id(state.best, record)
-    _print_table(state.best, knee, record, console)
+    rows = _spread(state.best, knee)
+    columns = _columns(rows, knee, record, faster_than_next(folder, rows, record))
+    _print_table(columns, len(state.best), record, console)
     # An encoding such as ASCII has no characters for the plot.
     if console.width >= NARROWEST_PLOT and not console.options.ascii_only:
         reference = None if isinstance(record.goal, Band) else ReferenceRecord.read(folder)
@@ -66,22 +70,32 @@ def _heading(state: Overview, record: RunRecord) -> str:
     return f"{record.name}: {best}{done} evaluated candidates, {state.standing}."
 
 
-def _print_table(best: pd.DataFrame, knee: str | None, record: RunRecord, console: Console) -> None:
+def _print_table(columns: Columns, best: int, record: RunRecord, console: Console) -> None:
     """Print the table, and a sentence on each kind of figures that it lacks."""
-    objectives = [name for name in record.goal.objectives if name not in SHOWN]
-    columns = _columns(_spread(best, knee), knee, objectives)
-    fitting = _fitting(columns, (INTERVAL, COMPUTE, *map(_header, objectives[::-1])), console)
+    objectives = [_header(name) for name in _others(record)]
+    droppable = [name for name in (FASTER, INTERVAL, COMPUTE, *objectives[::-1]) if name in columns]
+    fitting = _fitting(columns, droppable, console)
     console.print(_table(fitting), soft_wrap=False, highlight=False)
     missing = [header for header in columns if header not in fitting]
     if missing:
         console.print(f"Left out for lack of width: {', '.join(missing)}.", highlight=False)
-    if len(best) > MAX_ROWS:
-        others = f"{len(best) - MAX_ROWS} others of the {record.goal.noun}"
+    if best > MAX_ROWS:
+        others = f"{best - MAX_ROWS} others of the {record.goal.noun}"
         console.print(f"Left out for length: {others}, which front.csv lists.", highlight=False)
 
 
-def _columns(rows: pd.DataFrame, knee: str | None, objectives: Sequence[str]) -> Columns:
-    """The columns of the table. The last one marks the knee."""
+def _others(record: RunRecord) -> list[str]:
+    """Objectives of a run that are not in the table of every run."""
+    return [name for name in record.goal.objectives if name not in SHOWN]
+
+
+def _columns(
+    rows: pd.DataFrame, knee: str | None, record: RunRecord, faster: Sequence[float] | None
+) -> Columns:
+    """The columns of the table. The last one marks the knee.
+
+    `faster` are the probabilities that each row decodes faster than the next, if they are known.
+    """
     ends = zip(rows["decode_low_ms"], rows["decode_high_ms"], strict=True)
     columns = {
         "id": rows["id"].tolist(),
@@ -90,7 +104,9 @@ def _columns(rows: pd.DataFrame, knee: str | None, objectives: Sequence[str]) ->
         INTERVAL: [f"{low:.1f} to {high:.1f}" for low, high in ends],
         COMPUTE: [f"{kmac:.1f}" for kmac in rows["kmac_per_px"]],
     }
-    for name in objectives:
+    if faster is not None:
+        columns[FASTER] = [*(f"{share:.0%}" for share in faster), ""]
+    for name in _others(record):
         form = ".4g" if name in COSTS else "+z.2f"
         columns[_header(name)] = [f"{value:{form}}" for value in rows[name]]
     return columns | {"": ["knee" if id == knee else "" for id in rows["id"]]}

@@ -41,6 +41,7 @@ def test_predict_as_a_user_runs_it() -> None:
         (["--network", "resnet18", "--model", "nowhere.json"], "nowhere.json"),
         (["timm:resnet18", "--network", "resnet18"], "expected one MODEL"),
         (["timm:resnet_18"], "did you mean 'resnet18'"),
+        (["timm:resnet18", "--against", "timm:resnet_34"], "did you mean 'resnet34'"),
         (["torchvision:resnt18"], "did you mean 'resnet18'"),
         (["resnet18"], "did you mean timm:resnet18?"),
         (["model.pth"], "'model.pth' may hold pickled code"),
@@ -70,6 +71,21 @@ def test_json_lists_every_op(output: Output) -> None:
     gates = [op for op in ops if op["engine"] == "in doubt"]
     assert gates
     assert all("squeeze-and-excitation" in op["reasons"][0] for op in gates)
+
+
+def test_two_networks_are_compared(output: Output, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = ["timm:resnet18", "--input", "1x3x64x64"], "timm:resnet34"
+    found = output("predict", *one, "--against", other, "--json")
+    ms = output("predict", other, *one[1:], "--json")["ms"]
+    relative = found["against"]
+    assert relative["network"] == other
+    assert relative["ratio"] == pytest.approx(found["ms"] / ms, rel=1e-2)
+    assert relative["ratio_low"] < relative["ratio"] < relative["ratio_high"] < 1
+    assert 0.95 < relative["faster_probability"] <= 1
+    assert main(["predict", *one, "--against", other]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"Time by that of {other}: {relative['ratio']:.3g} (90 % interval ")
+    assert "It is faster with a probability of" in last
 
 
 def test_a_gpu_has_no_placement(output: Output) -> None:

@@ -13,7 +13,7 @@ Programs = Callable[..., OpTable]
 
 
 def slow_phone(table: OpTable, rows: int, families: int = 1_000) -> Measurements:
-    """An iPhone 16, which no row describes, that takes twice an iPhone 13's time, measured with 2 % noise."""
+    """An iPhone 16, a phone without rows, that takes twice an iPhone 13's time, with 2 % noise."""
     ms = 2 * RooflineTimes(artefact.load().devices["a15-ane"]).estimate(table).ms[:rows]
     rng = np.random.default_rng(0)
     return Measurements(

@@ -7,7 +7,7 @@ import yaml
 from latency_predictor import load_default
 from search.config.schema import CONFIGS
 from search.costs.costs import costs_of
-from search.costs.ranking import decode_ratios
+from search.costs.ranking import decode_ratios, decode_ratios_to, decode_ratios_to_next
 from space.architecture import Architecture
 from space.search_space import SearchSpace
 
@@ -46,3 +46,16 @@ def test_two_codecs_are_compared_more_precisely_than_each_is_predicted(
     absolute = np.log([each["decode_high_ms"] / each["decode_low_ms"] for each in costs])
     ratios = decode_ratios(architectures, model, DEVICE)
     assert np.median(np.log(ratios.high / ratios.low)) < 0.8 * np.median(absolute)
+
+
+def test_ratios_to_one_and_to_the_next_are_those_of_all_pairs(
+    architectures: list[Architecture],
+) -> None:
+    model = load_default()
+    every = decode_ratios(architectures, model, DEVICE)
+    to_first = decode_ratios_to(architectures[0], architectures[1:], model, DEVICE)
+    to_next = decode_ratios_to_next(architectures, model, DEVICE)
+    for name in ("ratio", "low", "high", "faster"):
+        pairs = getattr(every, name)
+        np.testing.assert_allclose(getattr(to_first, name), pairs[1:, 0])
+        np.testing.assert_allclose(getattr(to_next, name), np.diagonal(pairs, offset=1))

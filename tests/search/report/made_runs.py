@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from search.study.journal import Journal
 from search.study.records import SCREEN_FILE, ReferenceRecord, RunRecord
 from search.study.study import Costs, Proposer, objective_values, open_study
 from space.architecture import Architecture
-from space.search_space import SearchSpace
+from space.search_space import SearchSpace, from_architecture
 
 DEVICE = "iphone13"
 CROP = np.ascontiguousarray(load_sample_image("china.jpg")[100:164, 200:264])
@@ -60,7 +60,7 @@ def make_run(
         seed=0, **facts,
     )  # fmt: skip
     record.write(folder)
-    write_config(Config(), folder)
+    write_config(Config(space=space_config(space)), folder)
     costs = costs_of(space.reference, model, DEVICE)
     ReferenceRecord(space.reference.id, costs, **OUTCOME).write(folder)
     write_originals(folder, CROP.transpose(2, 0, 1)[None])
@@ -76,6 +76,25 @@ def make_run(
         study.tell(candidate.trial, objective_values(study, -float(number), candidate.costs))
         write_samples(folder, candidate.architecture.id, (Sample(CROP, 4000.0, 3.0),))
     pd.DataFrame(priced).to_parquet(folder / SCREEN_FILE)
+
+
+def space_config(space: SearchSpace) -> dict[str, Any]:
+    """The content of the file of a space."""
+    values = {name: list(choices) for name, choices in space.parameters.items()}
+    reference = nested(from_architecture(space.reference))
+    return {"name": space.name, **nested(values), "reference": reference}
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping with the names of its entries split at the dots."""
+    found: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, last = name.split(".")
+        place = found
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return found
 
 
 def page_data(page: str) -> Any:

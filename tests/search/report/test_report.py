@@ -131,3 +131,18 @@ def test_tables_without_their_study_are_left_alone(
     with pytest.raises(RecordError, match=r"study.journal is missing"):
         write_report(tmp_path)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_the_tables_have_times_relative_to_the_reference(tiny: SearchSpace, tmp_path: Path) -> None:
+    make_run(tmp_path, tiny, 6)
+    write_report(tmp_path)
+    trials, front = (
+        pd.read_parquet(tmp_path / "trials.parquet"), pd.read_csv(tmp_path / "front.csv")
+    )  # fmt: skip
+    reference_ms = ReferenceRecord.read(tmp_path).costs["decode_ms"]
+    assert trials["decode_ratio"].tolist() == pytest.approx(trials["decode_ms"] / reference_ms)
+    assert (trials["decode_ratio_low"] <= trials["decode_ratio"]).all()
+    assert (trials["decode_ratio_high"] >= trials["decode_ratio"]).all()
+    faster = trials["decode_faster_probability"]
+    assert ((faster > 0.5) == (trials["decode_ms"] < reference_ms)).all()
+    assert "decode_faster_probability" in front.columns

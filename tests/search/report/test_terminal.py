@@ -128,6 +128,26 @@ def test_every_objective_has_a_column(costs: Costs, tiny: SearchSpace, tmp_path:
     assert [row[7] for row in rows_of(said)] == ["7.25", "6.25", "5.25"]
 
 
+def test_each_row_says_how_surely_it_is_faster_than_the_next(
+    tiny: SearchSpace, tmp_path: Path
+) -> None:
+    make_run(tmp_path, tiny, 12, band={"target_ms": 20.0, "tolerance": 1e3})
+    said = printed(tmp_path, width=200)
+    rows = rows_of(said)
+    shares = [int(row[7].rstrip("%")) for row in rows[:-1]]
+    assert len(rows) == 12
+    assert len(rows[-1]) == 7
+    for (one, other), share in zip(pairwise(float(row[2]) for row in rows), shares, strict=True):
+        assert (share > 50) == (one < other)
+
+
+def test_times_of_another_latency_model_are_not_compared(
+    costs: Costs, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    said = printed(run_of(tmp_path, tiny, costs, [10, 11]), width=200)
+    assert "faster than next" not in said
+
+
 def test_a_band_has_no_knee(costs: Costs, tiny: SearchSpace, tmp_path: Path) -> None:
     given = [costs | {"decode_ms": 20.0 + n / 10} for n in range(4)]
     make_run(tmp_path, tiny, given, band={"target_ms": 20.0, "tolerance": 0.1})
