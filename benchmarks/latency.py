@@ -70,7 +70,7 @@ def main() -> None:
     section("Label noise", label_noise(phone_rows))
     section("What each term buys: held-out families, within the source", ablations(phones, folds))
     section("A device that was held out", held_out_devices(whole))
-    section("local_cpu: architectures of pico_large, measured here", local_cpu(local))
+    section("local_cpu: architectures of pico_large on the processor of a server", local_cpu(local))
 
 
 def section(title: str, text: str) -> None:

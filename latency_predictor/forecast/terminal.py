@@ -38,10 +38,11 @@ def print_forecast(title: str, found: Forecast, console: Console) -> None:
 def print_comparison(other: str, found: Comparison, console: Console) -> None:
     """Print how the network's time compares with that of another one, by name."""
     certainty = max(found.faster_probability, 1 - found.faster_probability)
+    share = "more than 99%" if certainty > 0.995 else f"{certainty:.0%}"
     word = "faster" if found.faster_probability >= 0.5 else "slower"
     console.print(
         f"Time by that of {other}: {found.ratio:.3g} (90 % interval {found.ratio_low:.3g} to "
-        f"{found.ratio_high:.3g}). It is {word} with a probability of {certainty:.0%}.",
+        f"{found.ratio_high:.3g}). It is {word} with a probability of {share}.",
         highlight=False,
     )
 

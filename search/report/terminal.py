@@ -105,7 +105,7 @@ def _columns(
         COMPUTE: [f"{kmac:.1f}" for kmac in rows["kmac_per_px"]],
     }
     if faster is not None:
-        columns[FASTER] = [*(f"{share:.0%}" for share in faster), ""]
+        columns[FASTER] = [*(">99%" if p > 0.995 else f"{p:.0%}" for p in faster), ""]
     for name in _others(record):
         form = ".4g" if name in COSTS else "+z.2f"
         columns[_header(name)] = [f"{value:{form}}" for value in rows[name]]
