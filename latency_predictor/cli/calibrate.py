@@ -40,7 +40,7 @@ def calibrate(
     from latency_predictor.model import artefact
     from latency_predictor.placement import placement
     from latency_predictor.profiles import lowered
-    from latency_predictor.profiles.table import SHIPPED_PROFILES, ProfileError
+    from latency_predictor.profiles.table import IMAGE_TO_IMAGE, SHIPPED_PROFILES, ProfileError
 
     if device is not None and (profiles is None or out is None):
         raise ProfileError(
@@ -53,7 +53,7 @@ def calibrate(
             "device only, add --device"
         )
     before = model or artefact.SHIPPED_MODEL
-    inputs = [SHIPPED_PROFILES, lowered.SHIPPED_OP_LISTS, placement.SHIPPED_RULES]
+    inputs = [SHIPPED_PROFILES, IMAGE_TO_IMAGE, lowered.SHIPPED_OP_LISTS, placement.SHIPPED_RULES]
     inputs += [profiles] if profiles else []
     inputs += [before] if device is not None else []
     written = out or artefact.SHIPPED_MODEL

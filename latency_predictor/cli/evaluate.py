@@ -32,10 +32,10 @@ def evaluate(
     from latency_predictor.profiles import lowered
     from latency_predictor.profiles.plausible import warn_of_units
     from latency_predictor.profiles.rows import read_rows, usable_rows
-    from latency_predictor.profiles.table import SHIPPED_PROFILES
+    from latency_predictor.profiles.table import shipped_profiles
 
     loaded = artefact.load(model or artefact.SHIPPED_MODEL)
-    rows, tables = read_rows(profiles or SHIPPED_PROFILES)
+    rows, tables = read_rows(profiles) if profiles else (shipped_profiles(), {})
     usable = usable_rows(rows)
     known, _ = lowered.lower_all(usable["network"], {**lowered.load(), **tables})
     if profiles is not None:

@@ -37,11 +37,9 @@ from latency_predictor.profiles import lowered
 from latency_predictor.profiles.measurements import Measurements, join_op_lists
 from latency_predictor.profiles.rows import op_lists, read_rows, usable_rows
 from latency_predictor.profiles.table import (
-    IMAGE_TO_IMAGE,
-    SHIPPED_PROFILES,
     ProfileError,
     fingerprint,
-    read_profiles,
+    shipped_profiles,
     usable,
 )
 
@@ -70,8 +68,7 @@ def calibration_rows(added: Path | None) -> tuple[pd.DataFrame, lowered.Lowered]
     The column `added` tells the rows of the file from the shipped ones. Raises `ProfileError`
     if the file cannot be used or has no row that can calibrate a device.
     """
-    shipped = [usable(read_profiles(path)) for path in (SHIPPED_PROFILES, IMAGE_TO_IMAGE)]
-    rows = pd.concat(shipped, ignore_index=True).assign(added=False)
+    rows = usable(shipped_profiles()).assign(added=False)
     if added is None:
         return rows, {}
     found, tables = read_rows(added)

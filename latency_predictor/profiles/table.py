@@ -44,6 +44,12 @@ class ProfileError(UserError):
     """A profile file cannot be used. The message names the file and the reason."""
 
 
+def shipped_profiles() -> pd.DataFrame:
+    """All rows of both shipped files of whole networks, as `read_profiles` returns them."""
+    rows = [read_profiles(path) for path in (SHIPPED_PROFILES, IMAGE_TO_IMAGE)]
+    return pd.concat(rows, ignore_index=True)
+
+
 def read_profiles(path: Path) -> pd.DataFrame:
     """Read all rows of a table as text, with `use` and `why` from the row filters.
 
