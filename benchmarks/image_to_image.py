@@ -111,10 +111,10 @@ def models_without(known: pd.DataFrame) -> Callable[[str], LatencyModel]:
         }
         return replace(
             shipped,
-            devices={key: shipped.devices[key] for key in others} | fitted.devices,
-            common=shipped.common | fitted.common,
-            intervals={key: shipped.intervals[key] for key in others} | intervals,
-            unseen=shipped.unseen | unseen,
+            devices={**{key: shipped.devices[key] for key in others}, **fitted.devices},
+            common={**shipped.common, **fitted.common},
+            intervals={**{key: shipped.intervals[key] for key in others}, **intervals},
+            unseen={**shipped.unseen, **unseen},
         ).model()
 
     return cache(without)
