@@ -58,7 +58,7 @@ def analyse(request: Request, say: Callable[[str], None]) -> Analysis:
     used = kept(answers, people) if request.exclude else answers
     numbered = number(used, known)
     if not len(numbered.first):
-        raise AnswersError(f"{request.answers}: has no comparisons by participants who are kept")
+        raise AnswersError(f"{request.answers}: {_nothing_kept(people)}")
     say(f"{len(numbered.first)} answers")
     codecs = pd.factorize(known["codec"])[0].astype(np.int64)
     rng = np.random.default_rng(request.seed)
@@ -75,6 +75,17 @@ def analyse(request: Request, say: Callable[[str], None]) -> Analysis:
     )
     _write(result, request)
     return result
+
+
+def _nothing_kept(people: pd.DataFrame) -> str:
+    """Why there is no comparison to analyse."""
+    compared = people[people["answers"] > 0]
+    if compared.empty:
+        return "has no comparisons; expected answers of kind comparison"
+    reasons = "; ".join(
+        f"{row['participant']}: {row['excluded']}" for row in compared.to_dict("records")
+    )
+    return f"all participants are excluded ({reasons}); --keep-all keeps them"
 
 
 def _conditions(request: Request, study: Study | None, answers: pd.DataFrame) -> pd.DataFrame:
