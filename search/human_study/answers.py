@@ -134,6 +134,6 @@ def _check_rows(rows: pd.DataFrame, right: NDArray[np.bool_], path: Path) -> Non
     )
 
 
-def _shown(value: object) -> str:
+def _shown(value: str | float) -> str:
     """A cell of a table for a message."""
     return "''" if pd.isna(value) else f"{value!r}" if isinstance(value, str) else f"{value:g}"
