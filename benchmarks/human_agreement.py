@@ -54,8 +54,9 @@ class People:
     @classmethod
     def of(cls, table: pd.DataFrame) -> People:
         """People's answers from the columns of elo.csv."""
-        error = (table["p99Hi"] - table["p99Low"]) / (2 * PUBLISHED_HALF)
-        elo, error, bpp = (column.to_numpy(float) for column in (table[ELO], error, table["bpp"]))
+        names = (ELO, "p99Low", "p99Hi", "bpp")
+        elo, low, high, bpp = (table[name].to_numpy(float) for name in names)
+        error = (high - low) / (2 * PUBLISHED_HALF)
         return cls(list(table["method"]), elo, error, bpp, list(table["label"]))
 
     def draws(self, seed: int = 0) -> Vector:
@@ -195,10 +196,10 @@ def bd_rate_by_metric(
 
     None if the curves have no BD-rate.
     """
-    curves = (
+    reference, candidate = (
         {"bpp": bpp[:, places], "quality": quality[:, places]}
         for places in (people.curve(anchor), people.curve(test))
     )
     with suppress(CurveError):
-        return bd_rate_over_photographs(*curves, "quality")
+        return bd_rate_over_photographs(reference, candidate, "quality")
     return None

@@ -129,12 +129,12 @@ def _bd_rate_errors(
     for pair, expected in by_elo.items():
         if not any(codec.startswith(encoder) for codec in pair):
             continue
-        curves = (
+        reference, candidate = (
             {"bpp": rate[places].tolist(), ELO: points[places].tolist()}
             for places in map(people.curve, pair)
         )
         try:
-            errors.append(abs(bd_rate_percent(*curves, ELO) - expected))
+            errors.append(abs(bd_rate_percent(reference, candidate, ELO) - expected))
         except CurveError:
             errors.append(np.nan)
     return errors

@@ -37,8 +37,10 @@ def encode(image: Image.Image, setting: str) -> bytes:
     """
     encoder, quality, subsampling = parts(setting)
     if encoder == "jpegli":
-        options = {"quality": quality, "subsampling": subsampling, "progressive": 2}
-        return bytes(ajpegli.encode(np.asarray(image), **options))
+        pixels = np.asarray(image)
+        return bytes(
+            ajpegli.encode(pixels, quality=quality, subsampling=subsampling, progressive=2)
+        )
     if encoder == "libjpeg-turbo":
         file = BytesIO()
         form = f"{subsampling[0]}:{subsampling[1]}:{subsampling[2]}"
@@ -147,7 +149,7 @@ def complete(folder: Path, path: Path) -> None:
     for start in ROUNDS:
         for group, scorers in GROUPS:
             for name in names[start :: len(ROUNDS)]:
-                if table.loc[name, list(group)].isna().any(axis=None):
+                if table.loc[name, list(group)].isna().to_numpy().any():
                     fill(table, folder / f"{name}.png", list(group), scorers)
                     write_whole(path, table.reset_index().to_parquet(index=False))
 
@@ -156,7 +158,7 @@ def fill(table: pd.DataFrame, file: Path, columns: list[str], scorers: tuple[Sco
     """Measure one picture at all settings by one group of scorers."""
     original = Image.open(file).convert("RGB")
     rows = table.loc[file.stem]
-    for setting in rows.index[rows[columns].isna().any(axis=1)]:
+    for setting in rows.index[rows[columns].isna().to_numpy().any(axis=1)]:
         coded = encode(original, setting)
         reconstruction = Image.open(BytesIO(coded)).convert("RGB")
         scores = {"bytes": float(len(coded))}

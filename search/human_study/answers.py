@@ -6,7 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
@@ -105,19 +107,33 @@ def _typed(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
         if name not in rows:
             rows[name] = COMPARISON if name == "kind" else pd.NA
     rows["kind"] = rows["kind"].fillna(COMPARISON)
+    named = rows[["picture", "first", "second"]].notna().all(axis=1).to_numpy()
     for name in ("preferred", "repeat_of", "response_ms"):
-        rows[name] = pd.to_numeric(rows[name], errors="coerce")
-    rows = rows.astype(
-        {"preferred": "float64", "repeat_of": "Int64", "response_ms": "Int64"}
-    ).astype(dict.fromkeys(["participant", "picture", "first", "second"], "str"))
+        rows[name] = pd.to_numeric(rows[name], errors="coerce").astype("Float64")
+    earlier = rows["repeat_of"].isna() | rows["repeat_of"].isin(range(len(rows)))
     given = rows["preferred"].isin([0.0, 1.0]).to_numpy()
     known = rows["kind"].isin([COMPARISON, TRAINING, CATCH]).to_numpy()
-    wrong = ~(given & known & rows["first"].ne(rows["second"]).to_numpy())
-    if wrong.any():
-        row = int(wrong.argmax())
-        found = [rows[name].iloc[row] for name in ("first", "second", "preferred", "kind")]
-        raise AnswersError(
-            f"{path}: answer {row + 1} is {found}; "
-            f"expected two different conditions, preferred 1 or 0, and a known kind"
-        )
-    return rows[list(COLUMNS)]
+    right = given & known & named & rows["first"].ne(rows["second"]).fillna(False).to_numpy()
+    _check_rows(rows, right & earlier.to_numpy(), path)
+    rows["response_ms"] = rows["response_ms"].round()
+    types = {"preferred": "float64", "repeat_of": "Int64", "response_ms": "Int64"}
+    names = dict.fromkeys(["participant", "picture", "first", "second"], "str")
+    return rows.astype(types | names)[list(COLUMNS)]
+
+
+def _check_rows(rows: pd.DataFrame, right: NDArray[np.bool_], path: Path) -> None:
+    """Raise AnswersError for the first row that is not right."""
+    if right.all():
+        return
+    row = int(right.argmin())
+    names = ("picture", "first", "second", "preferred", "kind", "repeat_of")
+    found = ", ".join(f"{name} {_shown(rows[name].iloc[row])}" for name in names)
+    raise AnswersError(
+        f"{path}: answer {row + 1} is {found}; expected a picture, two different conditions, "
+        "preferred 1 or 0, a known kind, and no repeat_of or the number of a row from 0"
+    )
+
+
+def _shown(value: str | float) -> str:
+    """A cell of a table for a message."""
+    return "''" if pd.isna(value) else f"{value!r}" if isinstance(value, str) else f"{value:g}"

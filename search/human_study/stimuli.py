@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from search.data.own_folders import mark
 from search.data.photographs import find_photographs
 from search.human_study.crops import crop
 from search.human_study.manifest import Picture, Size, Stimulus, Study
-from search.human_study.rates import Coding, Fitted
+from search.human_study.rates import SETTINGS, Coding, Fitted
 
 CATCH_QUALITY = 5
 """Quality of the JPEG in training and catch trials. Its blocks are plain to see at a glance."""
@@ -118,7 +119,7 @@ def _check_names(sources: Sequence[Source]) -> None:
     seen: set[str] = set()
     for source in sources:
         name = codec_of(source).name
-        if name in seen:
+        if name in seen or (isinstance(source, Path) and name in SETTINGS):
             raise CreateError(f"{source}: another codec is called '{name}'; rename the model")
         seen.add(name)
 
@@ -126,10 +127,13 @@ def _check_names(sources: Sequence[Source]) -> None:
 def _ids(photographs: Sequence[Path]) -> dict[Path, str]:
     """Ids of photographs: their names as far as they are plain letters and digits, all distinct."""
     ids: dict[Path, str] = {}
+    # Some file systems take upper and lower case for the same.
+    taken: set[str] = set()
     for path in photographs:
         plain = _plain(path.stem)
-        taken = set(ids.values())
-        ids[path] = plain if plain not in taken else f"{plain}-{len(ids)}"
+        names = chain([plain], (f"{plain}-{number}" for number in count(2)))
+        ids[path] = next(name for name in names if name.lower() not in taken)
+        taken.add(ids[path].lower())
     return ids
 
 

@@ -116,7 +116,7 @@ def simulate(
     )
     widths = simulate_study(request, make_console(stderr=True).print)
     write_whole(out / "widths.csv", widths.to_csv(index=False).encode())
-    rows = widths.round(1).itertuples(index=False)
+    rows = widths.round(1).astype(object).fillna("none").itertuples(index=False)
     headers = ("pairs", "answers", "Elo", "difference at equal rate", "BD-rate (%)")
     print(markdown_table(headers, rows))
     print(f"\nMean widths of 90 % intervals. Answers: {printable(out)}")

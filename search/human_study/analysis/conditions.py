@@ -38,8 +38,21 @@ def read_conditions(path: Path) -> pd.DataFrame:
             f"{path}: has the columns {', '.join(map(str, table.columns))}; expected condition, "
             f"codec and bpp"
         )
-    types = {"condition": "str", "codec": "str", "bpp": "float64"}
-    return table.reindex(columns=list(COLUMNS)).astype(types)
+    given = table.reindex(columns=list(COLUMNS))
+    table = given.copy()
+    wrong = table[["condition", "codec"]].isna().any(axis=1) | table["condition"].duplicated()
+    for name in ("target_bpp", "bpp"):
+        rates = pd.to_numeric(given[name], errors="coerce")
+        wrong |= given[name].notna() & ~rates.gt(0)
+        table[name] = rates
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        found = ", ".join(f"{name} {value}" for name, value in given.iloc[row].dropna().items())
+        raise AnswersError(
+            f"{path}: row {row + 1} is {found}; expected a condition that no other row has, its "
+            "codec, and rates in bpp above 0, or empty ones"
+        )
+    return table.astype({"condition": "str", "codec": "str"})
 
 
 def of_answers(answers: pd.DataFrame) -> pd.DataFrame:

@@ -69,8 +69,9 @@ def _judge(answers: pd.DataFrame, name: str, places: Mapping[str, int]) -> dict[
     predicted = _predicted(others, compared, places)
     agreed = np.where(predicted > 0.5, compared["preferred"], 1 - compared["preferred"])
     clear = np.maximum(predicted, 1 - predicted)
-    row["agreement"] = float(agreed.mean()) if len(others) and len(own) else np.nan
-    row["expected_agreement"] = float(clear.mean()) if len(others) and len(own) else np.nan
+    comparable = len(others) and len(compared)
+    row["agreement"] = float(agreed.mean()) if comparable else np.nan
+    row["expected_agreement"] = float(clear.mean()) if comparable else np.nan
     row["excluded"] = "" if name == NOBODY else _reason(row, clear, _milliseconds(compared))
     return row
 

@@ -19,7 +19,7 @@ from search.human_study.analysis.participants import kept, screen
 from search.human_study.analysis.results import Analysis
 from search.human_study.analysis.scale import bd_rates, differences, elo_draws, elo_table, number
 from search.human_study.analysis.section import section
-from search.human_study.answers import AnswersError, read_answers
+from search.human_study.answers import COMPARISON, AnswersError, read_answers
 from search.human_study.manifest import FILE, Study
 from search.human_study.population import sample_population
 from search.human_study.preference import PRIOR_STD, FloatArray
@@ -51,6 +51,10 @@ def analyse(request: Request, say: Callable[[str], None]) -> Analysis:
     and MetricError.
     """
     answers = read_answers(request.answers)
+    if not (answers["kind"] == COMPARISON).any():
+        raise AnswersError(
+            f"{request.answers}: has no comparisons; expected answers of kind {COMPARISON}"
+        )
     folder = request.answers
     study = Study.read(folder) if (folder / FILE).is_file() else None
     known = _conditions(request, study, answers)
@@ -58,7 +62,10 @@ def analyse(request: Request, say: Callable[[str], None]) -> Analysis:
     used = kept(answers, people) if request.exclude else answers
     numbered = number(used, known)
     if not len(numbered.first):
-        raise AnswersError(f"{request.answers}: has no comparisons by participants who are kept")
+        raise AnswersError(
+            f"{request.answers}: all participants are excluded ({_exclusions(people)}); "
+            "--keep-all keeps them"
+        )
     say(f"{len(numbered.first)} answers")
     codecs = pd.factorize(known["codec"])[0].astype(np.int64)
     rng = np.random.default_rng(request.seed)
@@ -75,6 +82,13 @@ def analyse(request: Request, say: Callable[[str], None]) -> Analysis:
     )
     _write(result, request)
     return result
+
+
+def _exclusions(people: pd.DataFrame) -> str:
+    """Why each participant is excluded."""
+    return "; ".join(
+        f"{row['participant']}: {row['excluded']}" for row in people.to_dict("records")
+    )
 
 
 def _conditions(request: Request, study: Study | None, answers: pd.DataFrame) -> pd.DataFrame:

@@ -105,6 +105,8 @@ def _metric_rows(metrics: pd.DataFrame) -> str:
     """Table of the agreement of metrics with people, the best at equal rate first."""
 
     def with_interval(row: dict[Hashable, Any], name: str) -> str:
+        if pd.isna(row[name]):
+            return "none"
         return f"{row[name]:.2f} ({row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f})"
 
     rows = [
@@ -113,7 +115,7 @@ def _metric_rows(metrics: pd.DataFrame) -> str:
             with_interval(row, "equal_rate"),
             with_interval(row, "kendall"),
             f"{row['spearman']:.2f}",
-            f"{row['answers_equal_rate']:.0%}",
+            "none" if pd.isna(row["answers_equal_rate"]) else f"{row['answers_equal_rate']:.0%}",
             f"{row['answers']:.0%}",
         )
         for row in metrics.sort_values("equal_rate", ascending=False).to_dict("records")

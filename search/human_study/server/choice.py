@@ -11,11 +11,7 @@ import numpy as np
 from search.human_study.answers import CATCH, COMPARISON, TRAINING
 from search.human_study.manifest import Study
 from search.human_study.pairs import next_pair
-from search.human_study.server.database import (
-    ORIGINAL,
-    SPOILT,
-    Answer,
-)
+from search.human_study.server.database import ORIGINAL, SPOILT, Answer
 from search.human_study.server.schedule import REPEAT
 from search.human_study.server.strengths import Strengths
 

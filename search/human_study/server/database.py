@@ -147,10 +147,12 @@ class Database:
                 change, done = self._waiting.get()
                 try:
                     with session.begin_nested():
-                        made.append((done, change(session)))
+                        result = change(session)
                 # It belongs to the thread that asked for the change.
                 except Exception as error:
                     done.set_exception(error)
+                else:
+                    made.append((done, result))
             try:
                 session.commit()
             except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import urlsplit
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -94,8 +93,8 @@ class RateLimits:
 
 def check_origin(request: Request) -> None:
     """Raise HTTPException 403 unless a page of this server sent the request."""
-    origin = request.headers.get("origin", "")
-    if not origin or urlsplit(origin).netloc != request.headers.get("host"):
+    host = request.headers.get("host")
+    if request.headers.get("origin") not in (f"http://{host}", f"https://{host}"):
         raise HTTPException(403, "the request does not come from a page of this study")
 
 

@@ -69,7 +69,7 @@ def _person(person: Participant, given: list[Answer], comparisons: int) -> dict[
         "joined": person.joined,
         "answered": sum(answer.kind == COMPARISON for answer in given),
         "comparisons": comparisons,
-        "finished": len(given) == len(schedule(person.seed, comparisons)),
+        "finished": len(given) >= len(schedule(person.seed, comparisons)),
         "screen": _share(person.grey_plates, len(GREY_KINDS)),
         "colours": _share(person.colour_plates, len(KINDS) - len(GREY_KINDS)),
         "training": _passed(given, TRAINING),

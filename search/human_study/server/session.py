@@ -164,7 +164,7 @@ class Sessions:
         with self.database.reading() as session:
             participant = session.get_one(Participant, participant_id)
             for kind in KINDS:
-                if secrets.compare_digest(self.plate(participant, kind), name):
+                if secrets.compare_digest(self.plate(participant, kind).encode(), name.encode()):
                     return kind, plate_number(participant, kind)
         return None
 
@@ -198,7 +198,7 @@ class Sessions:
         done = list(session.scalars(query.order_by(Answer.number)))
         if len(done) >= len(kinds):
             self._files.pop(participant.id, None)
-            return {"stage": "done", "answered": len(done) - TRAINING_TRIALS}
+            return {"stage": "done"}
         trial = choose(kinds[len(done)], done, self.study, self.strengths)
         trial.id, trial.participant_id, trial.number = new_token(), participant.id, len(done)
         session.add(trial)

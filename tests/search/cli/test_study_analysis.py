@@ -98,13 +98,14 @@ def test_the_apps_database_and_pictures_are_read_from_the_studys_folder(
     answers = read_answers(simulated / "active")
     database = Database(study)
     names = list(answers["participant"].unique())
-    with database.writing() as session:
-        session.add_all(
+    database.write(
+        lambda session: session.add_all(
             Participant(id=number, token_hash=name, seed=0, joined="2026-01-01T00:00:00+00:00")
             for number, name in enumerate(names)
         )
-        session.flush()
-        session.add_all(
+    )
+    database.write(
+        lambda session: session.add_all(
             Answer(
                 id=str(row.Index), participant_id=names.index(row.participant), number=row.Index,
                 kind="comparison", picture=row.picture, first=row.first, second=row.second,
@@ -112,7 +113,8 @@ def test_the_apps_database_and_pictures_are_read_from_the_studys_folder(
                 answered="2026-01-01T00:00:00+00:00",
             )
             for row in answers.itertuples()
-        )  # fmt: skip
+        )
+    )  # fmt: skip
     database.close()
     out = tmp_path / "out"
     assert main(["study", "analyse", str(study), "--metrics", "psnr", "--out", str(out)]) == 0
@@ -137,6 +139,8 @@ def test_without_conditions_only_elo_is_reported(tmp_path: Path) -> None:
     [
         (["analyse", "nowhere"], "nowhere"),
         (["analyse", "STUDY", "--metrics", "vibes"], "'vibes' is unknown"),
+        (["analyse", "FEW"], "all participants are excluded (a: fewer than 10 answers)"),
+        (["analyse", "TRAINED"], "has no comparisons"),
         (["simulate", "nowhere", "--participants", "2", "--answers", "2"], "study.json"),
         (["simulate", "STUDY", "--participants", "2", "--answers", "31"], "asked 30 different"),
         (
@@ -150,9 +154,14 @@ def test_without_conditions_only_elo_is_reported(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_request_is_one_line(
-    study: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    study: Path, tmp_path: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    named = [str(study) if word == "STUDY" else word for word in words]
+    few, trained = tmp_path / "few.csv", tmp_path / "trained.csv"
+    header = "participant,picture,first,second,preferred,kind\n"
+    few.write_text(header + "a,sea,good,poor,1,comparison\n")
+    trained.write_text(header + "a,sea,original,catch,1,training\n")
+    places = {"STUDY": study, "FEW": few, "TRAINED": trained}
+    named = [str(places.get(word, word)) for word in words]
     assert main(["study", *named]) == 2
     error = capsys.readouterr().err
     assert message in error

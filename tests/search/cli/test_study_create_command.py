@@ -1,6 +1,7 @@
 """The command `study create`, with real encoders."""
 
 import json
+import shutil
 from io import BytesIO
 from pathlib import Path
 
@@ -104,6 +105,17 @@ def test_a_model_is_one_of_the_codecs(photos: Path, tmp_path: Path) -> None:
         assert len(file) == stimulus.bytes == pytest.approx(0.6 * SIDE**2 / 8, rel=0.02)
         shown = np.asarray(Image.open(out / stimulus.file))
         assert np.array_equal(shown, files.decode(file, model))
+
+
+def test_photographs_of_equal_names_have_different_ids(photos: Path, tmp_path: Path) -> None:
+    """The second `a` cannot be `a-2`, because the photograph `a-2` has this id already."""
+    for place in ("one/A-2.png", "one/a.png", "two/a.png"):
+        (tmp_path / "photos" / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / "a.png", tmp_path / "photos" / place)
+    out = tmp_path / "mine"
+    words = ("--codecs", "jpeg", "--bpp", "1", "2", "--choose", "central")
+    assert create(tmp_path / "photos", out, *words) == 0
+    assert [picture.id for picture in Study.read(out).pictures] == ["A-2", "a", "a-3"]
 
 
 def test_a_study_is_not_replaced_and_its_pictures_are_no_photographs(

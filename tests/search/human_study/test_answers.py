@@ -23,6 +23,13 @@ def test_exported_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     assert table["preferred"].tolist() == [0.0, 1.0, 1.0] * 2
 
 
+def test_times_are_rounded_to_whole_milliseconds(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text(ROWS.replace("2100", "2099.7"))
+    times = read_answers(tmp_path / "one.csv")["response_ms"]
+    assert times.tolist()[:2] == [2100, 1500]
+    assert times.isna().tolist() == [False, False, True]
+
+
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text(ROWS)
     table = read_answers(tmp_path / "one.csv")
@@ -71,6 +78,12 @@ def test_only_given_answers_of_a_database_are_read(tmp_path: Path) -> None:
         (ROWS.replace(",0,comparison", ",0.4,comparison"), "answer 1 is"),
         (ROWS.replace("jpeg 0.5,avif 0.5", "jpeg 0.5,jpeg 0.5"), "answer 1 is"),
         (ROWS.replace("catch,,,", "chat,,,"), "answer 3 is"),
+        (ROWS.replace("sea,jpeg 0.5", "sea,"), "answer 1 is picture 'sea', first ''"),
+        (ROWS.replace("a,sea,original", "a,,original"), "answer 3 is picture ''"),
+        *(
+            (ROWS.replace("comparison,0,", f"comparison,{row},"), f"answer 2 .*repeat_of {row};")
+            for row in (7, -1, 1.5)
+        ),
         ("methodA,methodB,originalName,answerValue\na,b,c,C\n", "expected A or B"),
         ("", "readable CSV"),
     ],

@@ -75,6 +75,14 @@ def test_somebody_who_prefers_a_side_repeats_no_answer() -> None:
     assert row["excluded"] == "repeated 0 of 12 answers"
 
 
+@pytest.mark.filterwarnings("error")
+def test_somebody_who_left_during_practice_has_no_agreement() -> None:
+    left = session("left", n=0).assign(kind="training")
+    row = screen(pd.concat([left, *STEADY], ignore_index=True), LABELS).iloc[0]
+    assert row["excluded"] == "fewer than 10 answers"
+    assert np.isnan(row["agreement"])
+
+
 def test_only_answers_of_kept_participants_are_kept() -> None:
     answers = pd.concat([*STEADY, session("odd", failed=4)], ignore_index=True)
     assert "odd" not in set(kept(answers, screen(answers, LABELS))["participant"])

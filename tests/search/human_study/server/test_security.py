@@ -89,6 +89,7 @@ def test_what_is_no_report_is_refused(served: Served) -> None:
 STRANGE: list[tuple[dict[str, str], int]] = [
     ({"Origin": "http://elsewhere.example"}, 403),
     ({"Origin": "null"}, 403),
+    ({"Origin": "http://["}, 403),
     ({"Origin": ""}, 403),
     ({"Origin": "http://127.0.0.1:8400.elsewhere.example"}, 403),
     ({"X-CSRF-Token": ""}, 403),
@@ -138,7 +139,7 @@ def test_an_oversize_body_is_refused(served: Served, chunked: bool) -> None:
 
 ELSEWHERE = (
     "../secret.key", "..%2fsecret.key", "%2e%2e/%2e%2e/study.json", "..%5c..%5cstudy.json",
-    "....//study.json", "%2fetc%2fpasswd", "0/original", "original", "%00", "a" * 5000,
+    "....//study.json", "%2fetc%2fpasswd", "0/original", "original", "%00", "%C3%A9", "a" * 5000,
 )  # fmt: skip
 
 

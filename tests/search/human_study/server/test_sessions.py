@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 from served_study import HEIGHT, WIDTH, Person, Served
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from search.human_study.server.database import Participant
 
 
 def table(served: Served) -> pd.DataFrame:
@@ -162,6 +165,30 @@ def test_the_organiser_sees_progress_ranking_and_all_answers(served: Served) -> 
     repeated = exported[exported["repeat_of"].notna()]
     earlier = exported.loc[repeated["repeat_of"].astype(int)]
     assert repeated["first"].tolist() == earlier["first"].tolist()
+
+
+def test_a_shorter_session_keeps_who_finished_a_longer_one(served: Served) -> None:
+    finish(served.join())
+    served.comparisons = 10
+    served.start()
+    link = f"/organiser/{served.keys.organiser()}"
+    assert served.client.get(f"{link}/progress").json()["finished"] == 1
+
+
+def test_a_change_that_fails_harms_no_other_change(served: Served) -> None:
+    served.join()
+    with served.database.reading() as session:
+        taken = session.execute(text("select token_hash from participant")).scalar_one()
+
+    def join(token_hash: str) -> None:
+        joined = Participant(token_hash=token_hash, seed=0, joined="2026-01-01T00:00:00+00:00")
+        served.database.write(lambda session: session.add(joined))
+
+    with pytest.raises(IntegrityError):
+        join(taken)
+    join("free")
+    with served.database.reading() as session:
+        assert session.execute(text("select count(*) from participant")).scalar_one() == 2
 
 
 @pytest.mark.parametrize("comparisons", [1, 7, 10])
