@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from latency_predictor.devices import UnknownDevice, calibration_key, devices_of
 from latency_predictor.model.interval import COVERAGE, Interval, ratio_spread
@@ -144,6 +143,9 @@ class CalibratedModel:
 
         Both are [pairs, features], as for `from_sums`. Raises `UnknownDevice`.
         """
+        # Models are loaded by commands that need no scipy, whose import takes long.
+        from scipy.special import ndtr, ndtri
+
         times = self._times[self._key(device)]
         ratio = times.from_sums(sums).ms / times.from_sums(others).ms
         half = self._ratio_quantile * ratio_spread(times.difference(sums, others))
