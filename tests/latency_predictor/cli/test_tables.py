@@ -161,7 +161,7 @@ def test_rows_without_a_time_are_named(
         f"Warning: profiles '{path}', line 3: latency_ms 'soon' is not a positive number of "
         "milliseconds (1e-06 to 1e+09); the row is not used; nor are 1 more: line 4\n"
     )
-    path.write_text(text().replace("1.60", "soon").replace("1.50", "").replace("1.05", ""))
+    path.write_text(text().replace("1.60", "soon").replace("1.50", "").replace("0.55", ""))
     argv = ["--device", "iphone15", "--profiles", path, "--out", tmp_path / "own.json"]
     assert "2 usable rows" in (said := failure("calibrate", *argv))
     assert "line 3: latency_ms 'soon'" in said
