@@ -13,10 +13,10 @@ import typer
 
 from latency_predictor.cli.help import APP, add_command
 from search.cli.bench import bench
-from search.cli.decode import decode
-from search.cli.encode import encode
+from search.cli.coding.decode import decode
+from search.cli.coding.encode import encode
+from search.cli.coding.identify import identify
 from search.cli.export import export
-from search.cli.identify import identify
 from search.cli.pretrain import pretrain
 from search.cli.promote import promote
 from search.cli.report import report

@@ -29,11 +29,11 @@ from search.report.analysis.progress import progress_curve
 from search.report.columns import PARAMETER, Column, columns_of
 from search.report.json_document import knee_id
 from search.report.landmarks import classical_curves, landmarks
-from search.report.relative_times import latency_model
 from search.report.sample_crops import data_uri, read_samples
 from search.study.goal import Band
 from search.study.objectives import BD_RATE
 from search.study.records import SCREEN_FILE, Overview, ReferenceRecord, RunRecord, evaluated
+from search.study.relative_times import latency_model
 from space.architecture import CHOICES, Architecture
 from space.search_space import PARAMETERS, from_architecture
 

@@ -13,7 +13,6 @@ from search.data.table_file import table_bytes
 from search.report import plots, sentences
 from search.report.html_page import html_page
 from search.report.page_data import page_run
-from search.report.relative_times import with_ratios
 from search.report.sample_crops import read_samples
 from search.study.folders import TRIALS, read_study
 from search.study.records import (
@@ -23,6 +22,7 @@ from search.study.records import (
     evaluated,
     overview,
 )
+from search.study.relative_times import with_ratios
 
 PAGE = "report.html"
 

@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from search.report.json_document import knee_id
-from search.report.relative_times import faster_than_next
 from search.study.folders import read_study
 from search.study.goal import Band
 from search.study.objectives import BD_RATE, COSTS
 from search.study.records import Overview, ReferenceRecord, RunRecord, evaluated, overview
+from search.study.relative_times import faster_than_next
 
 MAX_ROWS = 20
 """Largest number of candidates in the table."""
