@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from latency_predictor.checksum import read_json
 from search.config.schema import ConfigError
 from search.data.photographs import Crops, load_photographs
 from search.promotion.start import find_start
@@ -35,7 +36,7 @@ def test_models_start_from_the_supernet_of_their_run(run: Path, crops: Crops) ->
 
 
 def test_without_that_supernet_it_is_said_where_it_was_looked_for(run: Path, crops: Crops) -> None:
-    record = json.loads((run / "run.json").read_text()) | {"supernet": "0123456789abcdef"}
+    record = read_json((run / "run.json").read_bytes()) | {"supernet": "0123456789abcdef"}
     (run / "run.json").write_text(json.dumps(record))
     with pytest.raises(
         ConfigError, match=r"supernet 0123456789abcdef .* expected start=initialisation"
@@ -45,7 +46,7 @@ def test_without_that_supernet_it_is_said_where_it_was_looked_for(run: Path, cro
 
 
 def test_a_run_without_a_supernet_promotes_from_its_initialisation(run: Path, crops: Crops) -> None:
-    record = json.loads((run / "run.json").read_text()) | {"supernet": None}
+    record = read_json((run / "run.json").read_bytes()) | {"supernet": None}
     (run / "run.json").write_text(json.dumps(record))
     assert isinstance(find_start("inherit", run, crops)[0], Initialisation)
 
