@@ -10,13 +10,13 @@ import pandas as pd
 
 from latency_predictor import LatencyModel
 from latency_predictor.model import artefact
-from search.config.checks import read_config
+from search.config.checks import CONFIG_FILE, read_config
 from search.config.paths import expanded
 from search.costs.costs import costs_of
 from search.costs.ranking import decode_ratios_to, decode_ratios_to_next
-from search.study.records import RunRecord
+from search.study.records import RecordError, RunRecord
 from space.architecture import Architecture
-from space.search_space import SearchSpace
+from space.search_space import SearchSpace, SpaceError
 
 RATIO, RATIO_LOW, RATIO_HIGH, FASTER = RELATIVE = (
     "decode_ratio", "decode_ratio_low", "decode_ratio_high", "decode_faster_probability",
@@ -42,7 +42,7 @@ def with_ratios(folder: Path, trials: pd.DataFrame, record: RunRecord) -> pd.Dat
     model = latency_model(folder)
     if model is None or trials.empty:
         return trials
-    reference = SearchSpace.from_config(read_config(folder)["space"]).reference
+    reference = _reference(folder)
     found = decode_ratios_to(reference, _architectures(trials), model, record.device)
     reference_ms = costs_of(reference, model, record.device)["decode_ms"]
     if not np.allclose(found.ratio * reference_ms, trials["decode_ms"]):
@@ -65,6 +65,14 @@ def faster_than_next(folder: Path, trials: pd.DataFrame, record: RunRecord) -> l
     if not np.allclose(found.ratio, ms[:-1] / ms[1:]):
         return None
     return [float(value) for value in found.faster]
+
+
+def _reference(folder: Path) -> Architecture:
+    """The reference of a run's space. Raises RecordError if the space in its file is damaged."""
+    try:
+        return SearchSpace.from_config(read_config(folder)["space"]).reference
+    except SpaceError as error:
+        raise RecordError(f"{folder / CONFIG_FILE}: {error}") from error
 
 
 def _architectures(trials: pd.DataFrame) -> list[Architecture]:
