@@ -41,7 +41,7 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class People:
-    """What elo.csv says of each setting, in one order."""
+    """The rows of elo.csv, one per setting, in one order."""
 
     settings: list[str]
     elo: Vector

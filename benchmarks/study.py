@@ -1,4 +1,4 @@
-"""What a study's intervals are worth, and how many answers active pairs save.
+"""Coverage of a study's intervals, and the number of answers that active pairs save.
 
 Studies are simulated whose truth is known: how often do the 90 % intervals of `study analyse`
 cover it, with and without variation over pictures and people, and how wide are they after how many

@@ -44,7 +44,7 @@ STATIC = ("study.css", "session.js", "requests.js", "screen.js", "trial.js")
 
 @dataclass
 class Load:
-    """What all participants measured and sent."""
+    """The response times of all participants, and the answers that they sent."""
 
     think_s: tuple[float, float]
     times_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))

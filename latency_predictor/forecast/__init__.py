@@ -1,1 +1,1 @@
-"""What is predicted of a whole network: its time, sizes and placement, op by op."""
+"""Prediction of a whole network: its time, sizes and placement, op by op."""

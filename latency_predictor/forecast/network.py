@@ -1,4 +1,4 @@
-"""What is predicted of a whole network on one device, op by op."""
+"""Prediction of a whole network on one device, op by op."""
 
 from __future__ import annotations
 

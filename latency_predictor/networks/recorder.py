@@ -38,7 +38,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Source:
-    """Where an op comes from: its `layer` and its `operator`, by their names in the network.
+    """The origin of an op: its `layer` and its `operator`, by their names in the network.
 
     `reads` holds the storages (see `Value`) of its operands. `known` is False for an operator
     without a rule; it is recorded as a move of its bytes, and its arithmetic is not counted.

@@ -33,7 +33,7 @@ class OpPlacement:
 
 
 def place_ops(network: NetworkOps, placement: Placement) -> list[OpPlacement]:
-    """What is known of the placement of each op of a network, in the order of its ops."""
+    """The expected placement of each op of a network, in the order of its ops."""
     table = network.table
     reasons: list[list[str]] = [_of_operator(source) for source in network.sources]
     refused: set[int] = set()

@@ -1,1 +1,1 @@
-"""What the answers of a study say about codecs, participants and quality metrics."""
+"""Analysis of a study's answers: codecs, participants and quality metrics."""

@@ -312,10 +312,10 @@ def test_import_names_what_it_cannot_read(
             "line 2: '1,234' is read as 1.234 milliseconds, because line",
         ),
         ('"1,234" 0.5', (1234, 0.5), "is read as 1234 milliseconds, because line 3 has '0.5'"),
-        ("0.0003 0.0004", (0.0003, 0.0004), "2 of 2 times on iphone16pro are about "),
+        ("0.0003 0.0004", (0.0003, 0.0004), "2 of 2 times on iphone16pro are about 7"),
         ("0.0003 0.0004", (0.0003, 0.0004), "shorter than predicted and probably in seconds"),
         ("300 400", (300, 400), "longer than predicted and probably in microseconds"),
-        ("0.3 400", (0.3, 400), "1 of 2 times on iphone16pro are about 1,"),
+        ("0.3 400", (0.3, 400), "1 of 2 times on iphone16pro are about 1,4"),
     ],
 )
 def test_import_says_how_it_read_doubtful_times(
