@@ -26,6 +26,7 @@ from search.training.learning_rates import optimiser
 from search.training.update import Update, synchronised
 from space.architecture import LEVELS
 from space.codec.codec import Codec, Coded, rate_weights
+from space.codec.precision import branches_in
 
 CURVE = ("loss", "bpp", "mse", "tiling", "text", "gan", "critic")
 """Names of the values recorded at every step. The value of a term is NaN in a phase that does not
@@ -83,7 +84,8 @@ class FullTraining:
         """
         phase, done = self._recipe.at(self.step)
         image, level, mask = self._batch(phase)
-        coded = self._synchronised(image, level.float())
+        with branches_in(self._recipe.branch_dtype):
+            coded = self._synchronised(image, level.float())
         errors = self._errors(phase, done, image, coded, mask)
         error = cast("Tensor", sum(errors.values()))
         loss = losses.rate_distortion(error, coded, level, self._lambdas)

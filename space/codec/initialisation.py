@@ -31,7 +31,7 @@ from space.codec.scales import ScalePath
 
 MID_GREY = 0.5
 """Value that the initialised analysis transform subtracts from images in [0, 1]."""
-MAX_LATENT = 256
+MAX_LATENT = 320
 """Number of principal components kept at stride 16. Further latent channels start at zero."""
 INITIALISATION_CROPS = 128
 """Number of training crops that suffice to fit the initialisation."""

@@ -22,7 +22,6 @@ from latency_predictor.errors import UserError
 from space.architecture import CHOICES, Architecture
 from space.codec.codec import ENTROPY, Codec, Coded, EntropyModel
 from space.codec.initialisation import (
-    MAX_LATENT,
     Components,
     Initialisation,
     start_from,
@@ -65,8 +64,9 @@ These convolutions are most of a supernet, and they tolerate the rounding.
 INITIALISATION_SHAPES = {
     "stride4.basis": (48, 48), "stride4.sigma": (48,),
     "stride8.basis": (192, 192), "stride8.sigma": (192,),
-    "stride16.basis": (MAX_LATENT, 768), "stride16.sigma": (MAX_LATENT,),
+    "stride16.basis": (None, 768), "stride16.sigma": (None,),
 }  # fmt: skip
+"""Shapes of an initialisation's tensors. None is the number of components kept at stride 16."""
 
 
 class SupernetError(UserError):
@@ -327,7 +327,9 @@ class Supernet:
                 raise ValueError(f"{name} has shape {found}, expected {expected.get(name)}")
             if not self.weights[name].isfinite().all():
                 raise ValueError(f"{name} contains NaN or infinite values")
+        kept = len(self.initialisation.stride16.sigma)
         for name, tensor in self._initialisation_tensors().items():
-            shape = INITIALISATION_SHAPES[name.removeprefix("skeleton.")]
+            sizes = INITIALISATION_SHAPES[name.removeprefix("skeleton.")]
+            shape = tuple(size or kept for size in sizes)
             if tensor.shape != shape:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected {shape}")

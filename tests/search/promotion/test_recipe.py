@@ -65,6 +65,10 @@ def test_a_step_belongs_to_its_phase() -> None:
         ("recipe.lambda_low=0.2", "lambda_low=0.2 and recipe.lambda_high=0.1: expected 0 < lambda"),
         ("recipe.perceptual.hold=1", "recipe.perceptual.hold=1: expected less than 1"),
         ("recipe.average=1", "recipe.average=1: expected less than 1"),
+        (
+            "recipe.branch_dtype=half",
+            "recipe.branch_dtype=half: expected float32 or bfloat16",
+        ),
         ("recipe.perceptual.steps=0", "recipe.perceptual.steps=0: expected at least one step"),
         ("recipe.perceptual.loss.psnr=-1", "recipe.perceptual.loss: weight -1.0 of metric psnr"),
         ("recipe.branch_lr=inf", "recipe.branch_lr=inf: expected a finite number"),
