@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 from scipy.stats import kendalltau, norm, pearsonr, spearmanr
 
+from search.human_study.analysis.scale import TAILS
 from search.metrics.rate_distortion import (
-    INTERVAL_COVERAGE,
     RESAMPLES,
     BdRate,
     CurveError,
@@ -33,7 +33,6 @@ EQUAL_RATE = 1.10
 """Two settings have equal rate if the larger mean bpp is at most this times the smaller one."""
 PUBLISHED_HALF = float(norm.ppf(0.995))
 """Half the width of a published 99 % interval of Elo, in standard errors."""
-TAILS = ((1 - INTERVAL_COVERAGE) / 2, (1 + INTERVAL_COVERAGE) / 2)
 ELO = "elo"
 
 Vector = NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit
 
 from search.human_study.manifest import Condition
-from search.human_study.pairs import interest, next_pair
+from search.human_study.pairs import interest, next_question
 from search.human_study.population import Answers
 from search.human_study.preference import PRIOR_STD, FloatArray, fit
 
@@ -73,7 +73,7 @@ class _Choice:
         self.active, self.rng = active, rng
         pictures, self.items = observers.strengths.shape
         self.pairs = list(combinations(range(self.items), 2))
-        self.asked = np.zeros((len(self.pairs), pictures))
+        self.asked = np.zeros((len(self.pairs), pictures), dtype=np.int64)
         self.interests = interest(observers.conditions)
         self.answers: list[tuple[int, int, float]] = []
 
@@ -88,11 +88,9 @@ class _Choice:
                 table = np.array(self.answers).reshape(-1, 3)
                 first, second = table[:, :2].astype(np.int64).T
                 self.posterior = fit(first, second, table[:, 2], self.items, PRIOR_STD)
-            open_pairs = np.flatnonzero(~self.seen.all(axis=1))
-            allowed = [self.pairs[k] for k in open_pairs]
-            k = self.pairs.index(next_pair(self.posterior, allowed, self.rng, self.interests))
-            times = np.where(self.seen[k], np.inf, self.asked[k])
-            picture = int(self.rng.choice(np.flatnonzero(times == times.min())))
+            k, picture = next_question(
+                self.posterior, self.pairs, self.seen, self.asked, self.rng, self.interests
+            )
         else:
             k, picture = divmod(
                 int(self.rng.choice(np.flatnonzero(~self.seen))), self.seen.shape[1]

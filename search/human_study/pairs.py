@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from search.human_study.manifest import Condition
-from search.human_study.preference import FloatArray, IntArray, Posterior
+from search.human_study.preference import BoolArray, FloatArray, IntArray, Posterior
 
 NEAR_BEST = 0.95
 """A pair is drawn among those of at least this share of the largest expected information, so that
@@ -68,6 +68,27 @@ def next_pair(
     value = information(posterior, np.asarray(allowed), interests)
     near = np.flatnonzero(value >= NEAR_BEST * value.max())
     return allowed[int(rng.choice(near))]
+
+
+def next_question(
+    posterior: Posterior,
+    pairs: Sequence[tuple[int, int]],
+    seen: BoolArray,
+    asked: IntArray,
+    rng: np.random.Generator,
+    interests: FloatArray | None = None,
+) -> tuple[int, int]:
+    """The indices of the pair in `pairs` and of the picture to ask a participant about next.
+
+    The pair is drawn by `next_pair` among those that the participant has not `seen` [pairs,
+    pictures] in every picture; there must be one. The picture is one of those where the participant
+    has not seen it, and of these one for which the pair was asked least, as counted by `asked`
+    [pairs, pictures].
+    """
+    open_pairs = np.flatnonzero(~seen.all(axis=1))
+    k = pairs.index(next_pair(posterior, [pairs[k] for k in open_pairs], rng, interests))
+    times = np.where(seen[k], np.inf, asked[k])
+    return k, int(rng.choice(np.flatnonzero(times == times.min())))
 
 
 def _expected_weight(mean: FloatArray, variance: FloatArray) -> FloatArray:

@@ -21,6 +21,7 @@ from scipy.special import expit, log_expit
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 PRIOR_STD = 3.0
 """Usual standard deviation of strengths a priori, in log odds: 521 Elo. The 31 JPEG settings of

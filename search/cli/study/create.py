@@ -149,6 +149,11 @@ def _sources(text: str) -> tuple[Source, ...]:
 
 
 def _is_path(word: str) -> bool:
+    """Whether a word of `--codecs` is a path. A codec's name is not, even if a folder has it."""
+    from search.bench.anchors import DEFAULT_CODECS, OPTIONAL_CODECS
+
+    if word in DEFAULT_CODECS | OPTIONAL_CODECS:
+        return False
     return word.endswith(".safetensors") or os.sep in word or Path(word).is_dir()
 
 

@@ -62,6 +62,16 @@ def of_answers(answers: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"condition": labels, "codec": ""}).reindex(columns=list(COLUMNS))
 
 
+def check_pictures(answers: pd.DataFrame, study: Study) -> None:
+    """Raise AnswersError if the answers compare in a picture that is not in the study."""
+    known = [picture.id for picture in study.pictures]
+    unknown = sorted(set(answers.loc[answers["kind"] == COMPARISON, "picture"]) - set(known))
+    if unknown:
+        raise AnswersError(
+            f"answers name the picture '{unknown[0]}'; expected one of {', '.join(known)}"
+        )
+
+
 def check_known(answers: pd.DataFrame, conditions: pd.DataFrame) -> None:
     """Raise AnswersError if the answers compare a condition that is not in the table."""
     unknown = sorted(set(of_answers(answers)["condition"]) - set(conditions["condition"]))

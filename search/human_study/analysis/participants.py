@@ -8,7 +8,8 @@ The rules do not look at what a study is to show. A participant is excluded who
 4. repeated fewer answers than chance would, when asked the same again with exchanged sides, with a
    probability below RARE: the mark of somebody who prefers a side, or
 5. agrees less with what the others' answers predict than RARE permits, given how clear the
-   predictions are: the mark of random or reversed answers.
+   predictions are: the mark of random or reversed answers. This needs at least LEAST_OTHERS others,
+   because of two people who disagree nobody knows which one is wrong.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from search.human_study.preference import PRIOR_STD, FloatArray, IntArray, fit
 LEAST_ANSWERS = 10
 LEAST_CATCH, MOST_FAILED = 2, 0.25
 HASTY_MS = 500
+LEAST_OTHERS = 2
 RARE = 0.005
 """Probability below which an observation counts as no accident. Of 200 participants who answer as
 the others do, one is excluded by each of the rules 4 and 5."""
@@ -72,7 +74,13 @@ def _judge(answers: pd.DataFrame, name: str, places: Mapping[str, int]) -> dict[
     comparable = len(others) and len(compared)
     row["agreement"] = float(agreed.mean()) if comparable else np.nan
     row["expected_agreement"] = float(clear.mean()) if comparable else np.nan
-    row["excluded"] = "" if name == NOBODY else _reason(row, clear, _milliseconds(compared))
+    judged = (
+        others["participant"].eq(NOBODY).any() or others["participant"].nunique() >= LEAST_OTHERS
+    )
+    excluded = "" if name == NOBODY else _reason(row, _milliseconds(compared))
+    if name != NOBODY and not excluded and judged:
+        excluded = _disagreement(row, clear)
+    row["excluded"] = excluded
     return row
 
 
@@ -108,8 +116,8 @@ def _numbers(answers: pd.DataFrame, places: Mapping[str, int]) -> list[IntArray]
     ]
 
 
-def _reason(row: dict[str, Any], clear: FloatArray, response_ms: pd.Series[float]) -> str:
-    """Why a participant is excluded by the rules of this module; empty if by none."""
+def _reason(row: dict[str, Any], response_ms: pd.Series[float]) -> str:
+    """Why a participant is excluded by the rules 1 to 4; empty if by none."""
     if row["answers"] < LEAST_ANSWERS:
         return f"fewer than {LEAST_ANSWERS} answers"
     failed = row["catch"] - row["catch_right"]
@@ -120,6 +128,11 @@ def _reason(row: dict[str, Any], clear: FloatArray, response_ms: pd.Series[float
     alike, repeated = row["repeated_alike"], row["repeated"]
     if repeated and binom.cdf(alike, repeated, 0.5) < RARE:
         return f"repeated {alike} of {repeated} answers"
+    return ""
+
+
+def _disagreement(row: dict[str, Any], clear: FloatArray) -> str:
+    """Why a participant is excluded by rule 5; empty if not."""
     spread = np.sqrt((clear * (1 - clear)).sum())
     if norm.cdf((row["agreement"] - row["expected_agreement"]) * len(clear) / spread) < RARE:
         return f"agrees with the others in {row['agreement']:.0%}, expected {clear.mean():.0%}"

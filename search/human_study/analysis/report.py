@@ -58,6 +58,8 @@ def analyse(request: Request, say: Callable[[str], None]) -> Analysis:
     folder = request.answers
     study = Study.read(folder) if (folder / FILE).is_file() else None
     known = _conditions(request, study, answers)
+    if study:
+        conditions_of.check_pictures(answers, study)
     people = screen(answers, list(known["condition"]))
     used = kept(answers, people) if request.exclude else answers
     numbered = number(used, known)

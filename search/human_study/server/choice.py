@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
 from search.human_study.answers import CATCH, COMPARISON, TRAINING
 from search.human_study.manifest import Study
-from search.human_study.pairs import next_pair
+from search.human_study.pairs import next_question
 from search.human_study.server.database import ORIGINAL, SPOILT, Answer
 from search.human_study.server.schedule import REPEAT
 from search.human_study.server.strengths import Strengths
-
-T = TypeVar("T")
 
 
 def choose(kind: str, done: Sequence[Answer], study: Study, strengths: Strengths) -> Answer:
@@ -29,7 +26,7 @@ def choose(kind: str, done: Sequence[Answer], study: Study, strengths: Strengths
         return _known(kind, done, study, rng)
     if kind == REPEAT:
         return _repetition(compared, rng)
-    return _comparison(compared, study, strengths, rng)
+    return _comparison(compared, strengths, rng)
 
 
 def _known(kind: str, done: Sequence[Answer], study: Study, rng: np.random.Generator) -> Answer:
@@ -37,7 +34,7 @@ def _known(kind: str, done: Sequence[Answer], study: Study, rng: np.random.Gener
     seen = Counter(answer.picture for answer in done)
     return Answer(
         kind=kind,
-        picture=_least([picture.id for picture in study.pictures], lambda id: seen[id], rng),
+        picture=_rarest([picture.id for picture in study.pictures], seen, rng),
         first=ORIGINAL,
         second=SPOILT,
         first_on_left=bool(rng.integers(2)),
@@ -60,29 +57,28 @@ def _repetition(compared: Sequence[Answer], rng: np.random.Generator) -> Answer:
 
 
 def _comparison(
-    compared: Sequence[Answer], study: Study, strengths: Strengths, rng: np.random.Generator
+    compared: Sequence[Answer], strengths: Strengths, rng: np.random.Generator
 ) -> Answer:
-    """The most informative pair of conditions, on a picture where the participant has not seen it.
-
-    Among such pictures, it is one for which fewest people were asked about this pair.
-    """
-    seen = {(answer.picture, strengths.pair(answer)) for answer in compared}
-    times = Counter(pair for _, pair in seen)
-    allowed = [pair for pair in strengths.pairs if times[pair] < len(study.pictures)]
-    pair = next_pair(strengths.posterior(), allowed, rng, strengths.wanted)
-    unseen = [picture.id for picture in study.pictures if (picture.id, pair) not in seen]
-    first, second = rng.permutation(pair)
+    """The most informative comparison that the participant has not seen, by `next_question`."""
+    asked = strengths.asked()
+    seen = np.zeros(asked.shape, dtype=bool)
+    for answer in compared:
+        seen[strengths.place(answer)] = True
+    k, picture = next_question(
+        strengths.posterior(), strengths.pairs, seen, asked, rng, strengths.wanted
+    )
+    first, second = rng.permutation(strengths.pairs[k])
     return Answer(
         kind=COMPARISON,
-        picture=_least(unseen, lambda id: strengths.asked(id, pair), rng),
+        picture=strengths.pictures[picture],
         first=strengths.labels[first],
         second=strengths.labels[second],
         first_on_left=bool(rng.integers(2)),
     )
 
 
-def _least(items: Sequence[T], count: Callable[[T], int], rng: np.random.Generator) -> T:
-    """One of the items with the smallest count, at random."""
-    least = min(map(count, items))
-    rarest = [item for item in items if count(item) == least]
+def _rarest(pictures: Sequence[str], seen: Counter[str], rng: np.random.Generator) -> str:
+    """One of the pictures that were seen least, at random."""
+    least = min(seen[picture] for picture in pictures)
+    rarest = [picture for picture in pictures if seen[picture] == least]
     return rarest[int(rng.integers(len(rarest)))]

@@ -12,7 +12,7 @@ import numpy as np
 
 from search.human_study.manifest import Study
 from search.human_study.pairs import interest
-from search.human_study.preference import PRIOR_STD, Posterior, fit
+from search.human_study.preference import PRIOR_STD, IntArray, Posterior, fit
 from search.human_study.server.database import Answer
 
 REFIT_S = 1.0
@@ -29,20 +29,21 @@ class Strengths:
         self.labels = [condition.label for condition in study.conditions]
         self._index = {label: number for number, label in enumerate(self.labels)}
         self.wanted = interest(study.conditions)
-        """What the study is to find out, for `next_pair`."""
+        """What the study is to find out, for `next_question`."""
         self.pairs = list(combinations(range(len(self.labels)), 2))
         self._answers: list[tuple[int, int, float]] = []
-        self._asked: Counter[tuple[str, int, int]] = Counter()
+        self.pictures = [picture.id for picture in study.pictures]
+        self._asked = np.zeros((len(self.pairs), len(self.pictures)), dtype=np.int64)
         self._lock = threading.Lock()
         self._fitted, self._fitted_at = -1, 0.0
         self._posterior = self._fit()
         for answer in answers:
             self.add(answer)
 
-    def pair(self, answer: Answer) -> tuple[int, int]:
-        """The indices of a comparison's conditions, the smaller one first."""
+    def place(self, answer: Answer) -> tuple[int, int]:
+        """The indices of a comparison's pair in `pairs`, and of its picture in `pictures`."""
         first, second = sorted((self._index[answer.first], self._index[answer.second]))
-        return first, second
+        return self.pairs.index((first, second)), self.pictures.index(answer.picture)
 
     def add(self, answer: Answer) -> None:
         """Take an answered comparison into account."""
@@ -50,11 +51,12 @@ class Strengths:
         assert answer.preferred is not None
         with self._lock:
             self._answers.append((first, second, answer.preferred))
-            self._asked[answer.picture, *self.pair(answer)] += 1
+            self._asked[self.place(answer)] += 1
 
-    def asked(self, picture: str, pair: tuple[int, int]) -> int:
-        """How often a pair was answered on a picture."""
-        return self._asked[picture, *pair]
+    def asked(self) -> IntArray:
+        """How often each pair was answered on each picture: [pairs, pictures]."""
+        with self._lock:
+            return self._asked.copy()
 
     def shown(self) -> list[int]:
         """How often each condition was part of an answered comparison."""

@@ -40,6 +40,15 @@ def create(photos: Path, out: Path, *words: str) -> int:
     return main(["study", "create", str(photos), *common, *words])
 
 
+def test_a_folder_with_the_name_of_a_codec_is_no_model(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "jpeg").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert create(photos, tmp_path / "mine", "--codecs", "jpeg", "--bpp", "1", "2") == 0
+    assert {each.codec for each in read_study(tmp_path / "mine").conditions} == {"jpeg"}
+
+
 def test_from_photographs_to_a_study(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,8 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from search.human_study.analysis.conditions import read_conditions
-from search.human_study.answers import AnswersError
+from search.human_study.analysis.conditions import check_pictures, read_conditions
+from search.human_study.answers import CATCH, COMPARISON, AnswersError
+from search.human_study.manifest import Picture, Size, Study
 
 ROWS = "condition,codec,bpp\ngood,x,1.5\npoor,x,\n"
 
@@ -32,3 +33,11 @@ def test_unusable_conditions_are_refused(tmp_path: Path, text: str, message: str
     (tmp_path / "conditions.csv").write_text(text)
     with pytest.raises(AnswersError, match=message):
         read_conditions(tmp_path / "conditions.csv")
+
+
+def test_answers_about_unknown_pictures_are_refused() -> None:
+    study = Study("small", 0, Size(8, 8), (Picture("sea", "sea.png", ()),))
+    answers = pd.DataFrame({"picture": ["sea", "lake"], "kind": [COMPARISON, CATCH]})
+    check_pictures(answers, study)
+    with pytest.raises(AnswersError, match="the picture 'lake'; expected one of sea"):
+        check_pictures(answers.assign(kind=COMPARISON), study)

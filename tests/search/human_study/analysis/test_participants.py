@@ -57,6 +57,11 @@ def test_odd_participants_are_excluded_with_the_reason(odd: pd.DataFrame, reason
     assert set(found.values()) == {""}
 
 
+def test_of_two_who_disagree_neither_is_excluded() -> None:
+    found = reasons(STEADY[0], session("odd", n=60, random=1.0))
+    assert set(found.values()) == {""}
+
+
 def test_somebody_who_prefers_a_side_repeats_no_answer() -> None:
     """The same questions with exchanged sides, and always the first is preferred."""
     odd = session("odd", n=24, failed=0)
