@@ -56,7 +56,6 @@ def changes() -> dict[str, AbstractContextManager[Any]]:
         "no effects of laboratories": patch.multiple(
             calibration, LEVEL_SPREAD=CERTAIN, OVERHEAD_SPREAD=CERTAIN
         ),
-        "no effects of families": patch.object(calibration, "MISFIT_SPREAD", CERTAIN),
         "chips not tied to each other": patch.object(priors, "group_of", lambda key: key),
         "chips equal but for absolute constants": patch.object(
             priors, "deviation_spread", with_entries(priors.deviation_spread, RELATIVE, 1e-3)

@@ -1,6 +1,6 @@
 """The latency model of version 0.1, whose intervals knew neither laboratories nor devices.
 
-A laboratory had one effect, on the level of its times; families had none. The interval of a
+A laboratory had one effect, on the level of its times. The interval of a
 calibration followed from the errors for families that were left out, each row counting once, and
 that of an unseen device from the worst device of the same compute unit.
 """
@@ -39,7 +39,6 @@ def previous_fit() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(calibration, "LEVEL_SPREAD", LEVEL))
         stack.enter_context(patch.object(calibration, "OVERHEAD_SPREAD", NONE))
-        stack.enter_context(patch.object(calibration, "MISFIT_SPREAD", NONE))
         stack.enter_context(patch.object(priors, "_PHONE_DEVIATION", 0.1))
         stack.enter_context(patch.object(priors, "_DRAM_GB_PER_S", bandwidths))
         yield

@@ -3,13 +3,11 @@
 The fit works with logarithms, so that constants stay positive and errors are relative. The estimate
 is the mode of the posterior under the priors of `priors`, and its uncertainty is the normal
 distribution around the mode (Laplace's approximation). A constant that affects no measurement
-therefore keeps its prior width. Three random effects, each shrunk towards zero by its own spread
-(`interval`), keep what is peculiar to some rows out of the constants. The harness and the operating
-system of a laboratory multiply all its times by a factor, and its fixed time per program by
-another. On Neural Engines, the roofline describes a family of networks with an error that all its
-networks share. (On CPUs and GPUs, of which one laboratory measured all rows, a fit with this effect
-has larger errors for families that were left out.) Predictions leave these effects out, and
-intervals include their spread.
+therefore keeps its prior width. Two random effects, each shrunk towards zero by its own spread
+(`interval`), keep what is peculiar to a laboratory out of the constants: its harness and operating
+system multiply all its times by a factor, and its fixed time per program by another. Predictions
+leave these effects out, and intervals include their spread. Families of networks have no effect in
+the fit: with one, errors for laboratories that were left out are larger.
 """
 
 from __future__ import annotations
@@ -22,14 +20,12 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from latency_predictor.model import priors
-from latency_predictor.model.interval import LEVEL_SPREAD, MISFIT_SPREAD, OVERHEAD_SPREAD
+from latency_predictor.model.interval import LEVEL_SPREAD, OVERHEAD_SPREAD
 from latency_predictor.model.roofline import CONSTANTS, Roofline
 from latency_predictor.model.times import Fitted, Posterior, RooflineTimes
 from latency_predictor.profiles.measurements import Measurements, distinct_ops
 
 _SIZE = len(CONSTANTS)
-_WITH_FAMILIES = ("ane",)
-"""Groups of calibrations whose fit has an effect of each family of networks."""
 
 
 @dataclass(frozen=True)
@@ -68,26 +64,23 @@ def fit_calibrations(measurements: Measurements) -> Calibrations:
 
 
 def _fit_group(group: str, data: Measurements) -> Calibrations:
-    """Fit the common part, the deviations and the effects of sources and families as one vector."""
+    """Fit the common part, the deviations and the effects of sources as one vector."""
     keys = np.unique(data.calibration).tolist()
     sources, source_of_row = np.unique(data.source_key, return_inverse=True)
-    families, family_of_row = np.unique(data.family, return_inverse=True)
     spread = [priors.common_spread(), *(priors.deviation_spread(key) for key in keys)]
     spread += [np.full(len(sources), LEVEL_SPREAD), np.full(len(sources), OVERHEAD_SPREAD)]
-    spread.append(np.full(len(families), MISFIT_SPREAD))
     columns = np.eye(sum(map(len, spread)))
     common, effects = columns[:_SIZE], columns[_SIZE * (1 + len(keys)) :]
-    levels, overheads, misfits = np.split(effects, [len(sources), 2 * len(sources)])
+    levels, overheads = np.split(effects, 2)
     maps = {
         key: common + columns[_SIZE * (1 + place) : _SIZE * (2 + place)]
         for place, key in enumerate(keys)
     }
-    shared = group in _WITH_FAMILIES
     problem = _Problem(
         data=data,
         centres={key: priors.centre(key) for key in keys},
         maps=maps,
-        levels=levels[source_of_row] + shared * misfits[family_of_row],
+        levels=levels[source_of_row],
         overheads=overheads[source_of_row],
         whiten=np.diag(1 / np.concatenate(spread)),
     )
@@ -103,7 +96,7 @@ def _fit_group(group: str, data: Measurements) -> Calibrations:
 def adapt(prior: Posterior, data: Measurements) -> Posterior:
     """Fit the log constants of one calibration, whose prior is `prior`, to all its measurements.
 
-    No effects of sources or families are fitted. The measurements should come from one source.
+    No effects of sources are fitted. The measurements should come from one source.
     """
     (key,) = np.unique(data.calibration).tolist()
     problem = _Problem(

@@ -1,6 +1,7 @@
 """The command `predict`, as a user meets it."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,7 +85,9 @@ def test_two_networks_are_compared(output: Output, capsys: pytest.CaptureFixture
     assert 0.95 < relative["faster_probability"] <= 1
     assert main(["predict", *one, "--against", other]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith(f"Time by that of {other}: {relative['ratio']:.3g} (90 % interval ")
+    printed = re.match(rf"Time by that of {other}: ([\d.]+) \(90 % interval ", last)
+    assert printed
+    assert float(printed[1]) == pytest.approx(relative["ratio"], abs=1e-3)
     assert "It is faster with a probability of" in last
 
 

@@ -38,7 +38,7 @@ def synthetic(
 
 
 def test_known_constants_are_recovered_in_their_predictions(random_programs: Programs) -> None:
-    measurements, truth = synthetic(random_programs(120), noise=0.02)
+    measurements, truth = synthetic(random_programs(200), noise=0.02, programs=200)
     predicted = estimates(fit_calibrations(measurements).fitted(), measurements).ms
     errors = np.abs(predicted / truth - 1)
     assert np.median(errors) < 0.02
