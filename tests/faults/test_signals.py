@@ -293,8 +293,12 @@ def trials(folder: Path) -> dict[int, bool]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("processes", [1, 2])
-def test_promoted_models_keep_their_steps(processes: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("processes", "numbers"), [(1, (signal.SIGTERM, signal.SIGHUP)), (2, (signal.SIGTERM,))]
+)
+def test_promoted_models_keep_their_steps(
+    processes: int, numbers: tuple[signal.Signals, ...], tmp_path: Path
+) -> None:
     shutil.copytree(ROOT / "results/reference", tmp_path / "results/reference")
     id = pd.read_csv(tmp_path / "results/reference/front.csv")["id"].iloc[0]
     words = [
@@ -308,7 +312,7 @@ def test_promoted_models_keep_their_steps(processes: int, tmp_path: Path) -> Non
         return (model / STATE).exists() and (model / STATE).read_text() == TRAINING
 
     steps = [0]
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in numbers:
         process = started(tmp_path, *words)
         wait_for(training, process)
         time.sleep(6)

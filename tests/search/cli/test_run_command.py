@@ -339,7 +339,7 @@ def busy_workers(driver: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("victim", ["worker", pytest.param("driver", marks=pytest.mark.slow)])
 def test_a_run_survives_kill_9(victim: str, tmp_path: Path) -> None:
-    words = [*TINY, "search.trials=8", "proxy.steps=20"]
+    words = [*TINY, f"search.trials={TRIALS}", "proxy.steps=20"]
     driver = subprocess.Popen(command(*words), cwd=tmp_path, stdout=subprocess.DEVNULL)
     wait_for(lambda: len(evaluated(tmp_path)) >= 2)
     if victim == "worker":
@@ -351,12 +351,12 @@ def test_a_run_survives_kill_9(victim: str, tmp_path: Path) -> None:
         os.kill(driver.pid, signal.SIGKILL)
         psutil.wait_procs(family, timeout=30)
         before = evaluated(tmp_path)
-        assert len(before) < 8
+        assert len(before) < TRIALS
         assert call(tmp_path, *words).returncode == 0
         after = evaluated(tmp_path)
         assert {number: after[number] for number in before} == before
     trials = pd.read_parquet(tmp_path / "results/pico_tiny/trials.parquet")
-    assert len(trials) == trials["id"].nunique() == 8
+    assert len(trials) == trials["id"].nunique() == TRIALS
     assert trials["error"].isna().all()
 
 
