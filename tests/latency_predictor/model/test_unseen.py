@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from latency_predictor.model import artefact
 from latency_predictor.model.recalibrate import calibration_rows, fit_rooflines
 from latency_predictor.model.unseen import (
     factors_of_new_devices,
@@ -10,7 +11,6 @@ from latency_predictor.model.unseen import (
     from_others,
     has_few_rows,
     has_several_sources,
-    intervals,
     ratios_of_new_sources,
     sources_and_families_left_out,
 )
@@ -82,9 +82,8 @@ def test_intervals_of_devices_that_were_left_out_cover_what_they_promise(
     assert 0.86 <= covered.mean() <= 0.94
 
 
-@pytest.mark.slow
-def test_calibrations_with_several_sources_share_their_quantile(whole: Measurements) -> None:
-    found = intervals(whole, fit_rooflines)
+def test_calibrations_with_several_sources_share_their_quantile() -> None:
+    found = artefact.load().intervals
     assert found["a14-ane"].quantile == found["a15-ane"].quantile
     assert found["a10-cpu"].quantile != found["a10-gpu"].quantile
 
