@@ -163,7 +163,7 @@ def _tables(model: Model) -> dict[str, Any]:
 
 
 def _facts(model: Model) -> dict[str, Any]:
-    """Constants that an app needs besides the files; see docs/export.md."""
+    """Constants that an app needs besides the files; see docs/reference/export.md."""
     return {
         "format": EXPORT_FORMAT,
         "model": {

@@ -77,7 +77,7 @@ class TestFolder:
         assert manifest["model"]["id"] == model.id.hex()
         assert Architecture.from_json(json.dumps(manifest["model"]["architecture"])) == SMALL
         assert manifest["tile"]["side_px"] == 512
-        documented = (Path(__file__).parents[3] / "docs/export.md").read_text()
+        documented = (Path(__file__).parents[3] / "docs/reference/export.md").read_text()
         for name in (*WRITTEN, *manifest, *manifest["entropy_coding"]):
             assert f"`{name}`" in documented, name
 
