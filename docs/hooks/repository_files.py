@@ -2,7 +2,8 @@
 
 Pages link to other files of the repository as they lie there, such as `../../benchmarks/proxy.md`.
 Every file that is linked, and every page of benchmarks/, gets its own path in the site, and links
-are made to fit. A link to a folder becomes plain text.
+are made to fit. A link to a folder becomes plain text. SVG images become part of the page, so that
+they take its colours.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         target = posixpath.normpath(posixpath.join(folder, link["target"]))
         if (ROOT / target).is_dir():
             return link["text"].strip("![]")
+        if target.endswith(".svg"):
+            return f"<div>\n{(ROOT / target).read_text()}</div>"
         uri = START.get(target, target).removeprefix(DOCS)
         if files.get_file_from_path(uri) is None:
             return link[0]
