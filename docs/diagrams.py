@@ -58,7 +58,7 @@ class Drawing:
         self.parts.append(f'<text class="{kind}" x="{x}" y="{y}">{escape(line)}</text>')
 
     def arrow(self, *points: Point) -> None:
-        """A line through points, with a head at the last, which lies straight from the one before."""
+        """A line through points, with a head at the last. The last part is level or upright."""
         (x0, y0), (x, y) = points[-2:]
         way = "M" + " L".join(f"{a} {b}" for a, b in points)
         dx, dy = (x > x0) - (x < x0), (y > y0) - (y < y0)
@@ -92,7 +92,9 @@ def data_flow() -> Drawing:
     d.box(100, 154, 240, ["Screen", "bounds on time, size and memory"])
     d.arrow((125, 200), (125, 220))
     d.box(40, 220, 170, ["Sampler, in Optuna", "largest expected", "hypervolume improvement"], h=64)
-    d.box(250, 220, 185, ["Ray workers", "code held-out crops with", "a slice of the supernet"], h=64)
+    d.box(
+        250, 220, 185, ["Ray workers", "code held-out crops with", "a slice of the supernet"], h=64
+    )
     d.arrow((210, 240), (250, 240))
     d.arrow((250, 266), (210, 266))
     d.text(230, 234, "ask")
@@ -115,7 +117,7 @@ def data_flow() -> Drawing:
 
 def codec() -> Drawing:
     """The networks and integer parts of encoder and decoder."""
-    d = Drawing("The codec: networks and integer parts of encoder and decoder", 532)
+    d = Drawing("The codec: networks and integer parts of encoder and decoder", 496)
     d.box(150, 5, 140, ["Tile 512x512"], "data")
     d.arrow((220, 35), (220, 58))
     d.box(110, 58, 220, ["Analysis", "chains at strides 4, 8, 16"], "network")
@@ -126,23 +128,23 @@ def codec() -> Drawing:
     d.box(300, 130, 135, ["Hyper-encoder", "stride 64"], "network")
     d.arrow((300, 153), (260, 153))
     d.text(281, 146, "z")
-    d.arrow((160, 176), (160, 252))
-    d.text(112, 218, "symbols")
-    d.arrow((367, 176), (367, 252))
-    d.text(355, 218, "z")
-    d.box(290, 252, 145, ["Scale path", "integers: a table", "for each symbol"])
-    d.box(60, 252, 200, ["rANS", "integers"], h=62)
-    d.arrow((290, 283), (260, 283))
-    d.arrow((160, 314), (160, 340))
-    d.box(60, 340, 375, ["Payload of the tile, in the file"], "data")
-    d.arrow((160, 370), (160, 392))
-    d.box(5, 392, 430, ["rANS and scale path, backwards", "the same integers on every machine"])
-    d.arrow((110, 438), (110, 462))
-    d.text(160, 454, "symbols, z")
-    d.box(5, 462, 210, ["Context loop", "symbols to latent"], "network")
-    d.arrow((215, 485), (240, 485))
-    d.box(240, 462, 195, ["Synthesis", "chains at strides 16, 8, 4"], "network")
-    d.text(220, 527, "Thick frames: networks on the Neural Engine. Others: integers on the CPU.")
+    d.arrow((160, 176), (160, 216))
+    d.text(128, 199, "symbols")
+    d.arrow((367, 176), (367, 216))
+    d.text(355, 199, "z")
+    d.box(290, 216, 145, ["Scale path", "integers: a table", "for each symbol"])
+    d.box(60, 216, 200, ["rANS", "integers"], h=62)
+    d.arrow((290, 247), (260, 247))
+    d.arrow((160, 278), (160, 304))
+    d.box(60, 304, 375, ["Payload of the tile, in the file"], "data")
+    d.arrow((160, 334), (160, 356))
+    d.box(5, 356, 430, ["rANS and scale path, backwards", "the same integers on every machine"])
+    d.arrow((110, 402), (110, 426))
+    d.text(160, 418, "symbols, z")
+    d.box(5, 426, 210, ["Context loop", "symbols to latent"], "network")
+    d.arrow((215, 449), (240, 449))
+    d.box(240, 426, 195, ["Synthesis", "chains at strides 16, 8, 4"], "network")
+    d.text(220, 491, "Thick frames: networks on the Neural Engine. Others: integers on the CPU.")
     return d
 
 

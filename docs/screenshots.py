@@ -2,8 +2,8 @@
 
     python docs/screenshots.py
 
-It needs Chromium and the extra `study`. The report is made from the tables in results/reference. The
-study's pictures are crops of CC0 photographs in the package, coded by JPEG and WebP.
+It needs Chromium and the extra `study`. The report is made from the tables in results/reference.
+The study's pictures are crops of CC0 photographs in the package, coded by JPEG and WebP.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def report(browser: Browser, path: Path) -> None:
-    """The report of the reference run with two pinned candidates: its front, and where time goes."""
+    """The report of the reference run with two pinned candidates."""
     record = RunRecord.read(REFERENCE)
     trials = pd.read_parquet(REFERENCE / "trials.parquet")
     done = evaluated(trials)
@@ -72,7 +72,7 @@ def report(browser: Browser, path: Path) -> None:
 
 
 def study(browser: Browser, folder: Path) -> None:
-    """The study app: a comparison of two copies, and the organiser's page."""
+    """The study app: a comparison of two copies."""
     make_study(folder)
     keys = Keys.of(folder)
     with served(folder) as address:
@@ -83,7 +83,6 @@ def study(browser: Browser, folder: Path) -> None:
         page.wait_for_selector("#screen:not([hidden])")
         page.keyboard.press("Enter")
         page.wait_for_selector("#plates:not([hidden])")
-        save(page, "study_plates")
         for _ in range(4):
             page.keyboard.type("26")
             page.keyboard.press("Tab")

@@ -42,7 +42,9 @@ def page() -> str:
         group: Any = typer.main.get_command(app)
         commands = list(leaves(f"python -m {name}", group))
         parts.append(f"\n## `python -m {name}`\n\n{group.help}\n\n| command | |\n|---|---|")
-        parts += [f"| [`{call}`](#{anchor(call)}) | {first(command)} |" for call, command in commands]
+        parts += [
+            f"| [`{call}`](#{anchor(call)}) | {first(command)} |" for call, command in commands
+        ]
         parts += ["", *(section(call, command) for call, command in commands)]
     return "\n".join(parts)
 
@@ -71,7 +73,7 @@ def section(call: str, command: Any) -> str:
     rows = [row(parameter) for parameter in command.params if not getattr(parameter, "hidden", 0)]
     examples = re.sub(r"^\s*\x08?\s*Examples:\n", "", command.epilog or "")
     examples = "\n".join(line.strip() for line in examples.splitlines())
-    table = ["| argument or option | default | meaning |", "|---|---|---|", *rows] if rows else []
+    table = ["| argument or option | meaning | default |", "|---|---|---|", *rows] if rows else []
     return "\n".join(
         [
             f"### `{call}` {{ #{anchor(call)} }}",
@@ -93,7 +95,7 @@ def row(parameter: Any) -> str:
         written = metavar or parameter.name.upper()
     else:
         written = " ".join([", ".join([*parameter.opts, *parameter.secondary_opts]), metavar])
-    cells = (f"`{written.strip()}`", default(parameter), parameter.help or "")
+    cells = (f"`{written.strip()}`", parameter.help or "", default(parameter))
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 

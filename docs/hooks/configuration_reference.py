@@ -24,9 +24,9 @@ description: Every key of a search, of a supernet's training and of a promotion,
 ---
 # Which keys can I set?
 
-This page is made from `search/config/schema.py` and `search/promotion/recipe.py`. A key is set on the
-command line as `KEY=VALUE`, such as `search.trials=200`; unknown keys are errors. Values of defaults
-are those of the schema; `proxy=NAME`, `recipe=NAME` and `+space=NAME` take the values of a file in
+This page is made from `search/config/schema.py` and `search/promotion/recipe.py`. A key is set on
+the command line as `KEY=VALUE`, such as `search.trials=200`; unknown keys are errors. Defaults are
+those of the schema; `proxy=NAME`, `recipe=NAME` and `+space=NAME` take the values of a file in
 `configs/`. `python -m search run +space=NAME --cfg job` prints the whole configuration.
 """
 SECTIONS = (
@@ -57,7 +57,11 @@ def page() -> str:
 
 def group(schema: type, prefix: str) -> Iterator[str]:
     """The keys below a prefix, with those of nested groups after them."""
-    yield from ("", f"### `{prefix}` {{ #{prefix.replace('.', '-')}-{schema.__name__.lower()} }}", "")
+    yield from (
+        "",
+        f"### `{prefix}` {{ #{prefix.replace('.', '-')}-{schema.__name__.lower()} }}",
+        "",
+    )
     yield from (inspect.cleandoc(schema.__doc__ or ""), "")
     own = [field for field in fields(schema) if not is_dataclass(types(schema)[field.name])]
     yield from table(schema, own, f"{prefix}.")
@@ -82,10 +86,10 @@ def table(schema: type, own: list[Field[Any]], prefix: str) -> Iterator[str]:
     if not own:
         return
     said = docstrings(schema)
-    yield from ("| key | type | default | meaning |", "|---|---|---|---|")
+    yield from ("| key | meaning | type | default |", "|---|---|---|---|")
     for field in own:
         meaning = re.sub(r"\s+", " ", said.get(field.name, ""))
-        cells = (f"`{prefix}{field.name}`", kind_of(schema, field), default(field), meaning)
+        cells = (f"`{prefix}{field.name}`", meaning, kind_of(schema, field), default(field))
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""
 
@@ -104,18 +108,20 @@ def kind_of(schema: type, field: Field[Any]) -> str:
     bounds = ""
     if get_origin(kind) is Annotated:
         kind, *notes = get_args(kind)
-        bounds = "".join(bound(note) for info in notes for note in info.metadata)
+        bounds = ", ".join(bound(note) for info in notes for note in info.metadata)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return " or ".join(f"`{member.name}`" for member in kind)
     name = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
-    return f"{name}{bounds}{', or null' if optional else ''}"
+    name = name.replace("typing.", "")
+    return f"{name} {bounds}".strip() + (", or null" if optional else "")
 
 
 def bound(note: Any) -> str:
-    """A bound of a number, such as ` >= 1`."""
+    """A bound of a number, such as `>= 1`."""
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     found = ((sign, getattr(note, name, None)) for name, sign in signs.items())
-    return "".join(f" {sign} {limit:,}" for sign, limit in found if limit is not None)
+    said = [f"{sign} {limit}" for sign, limit in found if limit is not None]
+    return ", ".join(said).replace(str(2**63 - 1), "2^63 - 1")
 
 
 def default(field: Field[Any]) -> str:
@@ -137,6 +143,8 @@ def docstrings(schema: type) -> dict[str, str]:
         body = ast.parse(inspect.cleandoc(inspect.getsource(base))).body[0]
         for before, after in pairwise(body.body):  # type: ignore[attr-defined]
             match before, after:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=text)):
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                    value=ast.Constant(value=text)
+                ):
                     found[name] = str(text)
     return found

@@ -26,7 +26,7 @@ LINK = re.compile(r"(?P<text>!?\[[^\]]*\])\((?P<target>[^)\s#:]+)(?P<rest>[^)]*)
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the pages of benchmarks/, and all files that pages of the site link to."""
     pages = [Path(file.abs_src_path) for file in files.documentation_pages() if file.abs_src_path]
-    pages += sorted((ROOT / "benchmarks").glob("*.md")) + [ROOT / "CONTRIBUTING.md"]
+    pages += [*sorted((ROOT / "benchmarks").glob("*.md")), ROOT / "CONTRIBUTING.md"]
     added: set[Path] = set()
     while pages:
         page = pages.pop()
@@ -67,9 +67,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 def _outside(page: Path) -> list[Path]:
     """Files outside docs/ that a page links to, except those that a page of the site stands for."""
-    targets = (
-        (page.parent / link["target"]).resolve() for link in LINK.finditer(page.read_text())
-    )
+    targets = ((page.parent / link["target"]).resolve() for link in LINK.finditer(page.read_text()))
     stood_for = {ROOT / name for name in START}
     return [
         target

@@ -60,6 +60,7 @@ class RunConfig:
     root: str = "results"
     """Folder that holds all runs."""
     seed: Seed = 0
+    """Seed of all random draws."""
 
 
 @dataclass
@@ -111,6 +112,7 @@ class PhaseConfig:
     """One phase of supernet training."""
 
     steps: Natural = 0
+    """Training steps of the phase."""
     subnets: Count = 1
     """Random subnets trained per step, each on its own crops."""
     batch: Count = 2
@@ -216,19 +218,31 @@ class Limits:
     """
 
     decode_ms: float | None = None
+    """Time of the decoder's network for 12 megapixels, in ms."""
     encode_ms: float | None = None
+    """Time of the encoder's network for 12 megapixels, in ms."""
     decode_high_ms: float | None = None
     """Upper end of the 90 % interval of the decode time. Bound it if a phone should hardly ever
     decode more slowly than the bound."""
     encode_high_ms: float | None = None
+    """Upper end of the 90 % interval of the encode time."""
     decode_total_ms: float | None = None
+    """Decode time end to end, with entropy coding on the CPU."""
     encode_total_ms: float | None = None
+    """Encode time end to end, with entropy coding on the CPU. If no encode time is bounded, at most
+    230 ms, which is PICO's time, or that of the reference if it is longer."""
     decode_distance: float | None = None
+    """Distance of the decoder from the measurements of the latency model; above 1, measure it."""
     kmac_per_px: float | None = None
+    """Thousands of multiply-accumulates of the decoder per pixel."""
     encoder_kmac_per_px: float | None = None
+    """Thousands of multiply-accumulates of the encoder per pixel."""
     parameters_m: float | None = None
+    """Parameters of the decoder."""
     peak_mb: float | None = None
+    """Peak memory of the decoder's weights and activations."""
     size_mb: float | None = None
+    """Size of the decoder on disk."""
 
 
 @dataclass
@@ -244,8 +258,11 @@ class Config:
     """Complete configuration of `python -m search run` and `python -m search pretrain`."""
 
     space: dict[str, Any] = field(default_factory=dict)
+    """Value sets of all parameters, which `+space=NAME` takes from a file in `configs/space`."""
     run: RunConfig = field(default_factory=RunConfig)
     device: str = DEFAULT_DEVICE
+    """Phone whose times are predicted; a suffix `-gpu` or `-cpu` selects that unit instead of the
+    Neural Engine."""
     latency_model: str | None = None
     """Model file written by `python -m latency_predictor calibrate`; by default the shipped one."""
     supernet: str | None = None
@@ -255,6 +272,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     sampler: Sampler = Sampler.grey_box
+    """Sampler that proposes candidates: `grey_box` is ours, the others are Optuna's."""
     search: SearchConfig = field(default_factory=SearchConfig)
     constraints: ConstraintConfig = field(default_factory=ConstraintConfig)
 

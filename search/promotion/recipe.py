@@ -34,6 +34,7 @@ class RecipePhase:
     """
 
     steps: Natural = 0
+    """Training steps of the phase."""
     rate: NonNegative = 1.0
     """Peak learning rates of this phase, as a fraction of the recipe's learning rates."""
     hold: Decay = 0.0
@@ -55,6 +56,7 @@ class Recipe:
     """Full training in PICO's two phases (arXiv 2605.05148): MSE, then perceptual."""
 
     name: str = "quick"
+    """Name of the recipe, which is that of its file in `configs/recipe`."""
     crops: Count = 2000
     """Number of training crops, which are cut once and kept in memory, 0.2 MB each."""
     batch: Count = 2
@@ -141,6 +143,7 @@ class Promotion:
     `initialisation` uses no trained weights. Any other value is the path of a supernet file, or of
     the folder of an earlier promotion of the same architecture."""
     seed: Seed = 0
+    """Seed of all random draws."""
     data: Photos = field(default_factory=Photos)
     at_once: Count | None = None
     """Number of models trained in parallel; by default one per GPU, or per CPU if there is none."""

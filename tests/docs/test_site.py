@@ -75,7 +75,9 @@ def test_the_site_has_every_command_and_key_and_asks_nobody_else(site: Path) -> 
     hook = loaded("hooks/configuration_reference.py")
     for key in [*hook.keys(Config), *hook.keys(Promotion)]:
         assert key in reference["configuration"], key
-    loads = re.compile(r"<(?:script|link|img|iframe|source)[^>]+(?:src|href)=\"?(?:https?:)?//[^>]+")
+    loads = re.compile(
+        r"<(?:script|link|img|iframe|source)[^>]+(?:src|href)=\"?(?:https?:)?//[^>]+"
+    )
     for page in site.rglob("*.html"):
         assert loads.findall(page.read_text()) == [], page
     for name in ("results/reference/front.png", "benchmarks/proxy.html"):
@@ -104,10 +106,9 @@ def test_every_option_and_key_is_explained_by_the_generated_pages() -> None:
     assert "| `--quality" in commands
     configuration = loaded("hooks/configuration_reference.py").page()
     row = next(line for line in configuration.splitlines() if line.startswith("| `search.trials`"))
-    assert row == (
-        "| `search.trials` | int >= 1 | `100` | Number of candidates to evaluate, including the "
-        "reference. |"
-    )
+    assert row.split(" | ")[1:] == [
+        "Number of candidates to evaluate, including the reference.", "int >= 1", "`100` |"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

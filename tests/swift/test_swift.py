@@ -31,7 +31,9 @@ from tree_sitter import Tree
 
 ROOT = Path(__file__).parents[2]
 RUNNER = (ROOT / "latency_predictor/burst_runner/BurstRunner.swift").read_text()
-SNIPPETS = re.findall(r"^```swift\n(.*?)^```", (ROOT / "docs/reference/export.md").read_text(), re.S | re.M)
+SNIPPETS = re.findall(
+    r"^```swift\n(.*?)^```", (ROOT / "docs/reference/export.md").read_text(), re.S | re.M
+)
 SOURCES = {"runner": RUNNER, **{f"snippet {n}": text for n, text in enumerate(SNIPPETS, 1)}}
 TARGET = (17, 0)
 """The oldest iOS that the runner and the exported packages are for."""
