@@ -44,7 +44,6 @@ PROMOTE = (
     "recipe.crops=8", "recipe.batch=1", "recipe.perceptual.steps=2", "recipe.validate_every=2",
     "data.select_crops=2",
 )  # fmt: skip
-SPACES = {"+space=pico_large": "+space=pico_small", "pico_large": "pico_tiny"}
 SMALL = {
     "search run": Small(SEARCH, words={"+space=pico_large": "+space=pico_small"}, trains=True),
     "search promote": Small(PROMOTE, trains=True),
@@ -56,7 +55,7 @@ SMALL = {
     "search bench": Small(options={"--codecs": "jpeg", "--metrics": "psnr", "--workers": "1"}),
     "search train": Small(options={"--steps": "1"}),
     "search study create": Small(options={"--crop": "128x128", "--workers": "1"}),
-    "latency_predictor kit": Small(options={"--n": "1"}, words={"pico_large": "pico_tiny"}),
+    "latency_predictor kit": Small(options={"--n": "2"}, words={"pico_large": "pico_tiny"}),
     "latency_predictor profile": Small(),
     "latency_predictor calibrate": Small(),
     "latency_predictor evaluate": Small(),
@@ -68,12 +67,12 @@ SMALL = {
 SKIPPED = {
     r"pip install ": "needs a network; the tests run where the package is installed",
     r"git clone ": "needs a network",
-    r"python -m venv ": "makes the environment in which the tests run",
+    r"(python -m venv|source) ": "makes the environment in which the tests run",
     r"pytest": "is this suite of tests",
     r"ray start": "needs several machines",
     r"(ssh|rsync|sbatch|srun) ": "needs another machine",
     r"(xcrun|xcodebuild|open) ": "needs a Mac",
-    r"python -m latency_predictor (profile|evaluate) (?!.*local)": "needs a Mac and a phone",
+    r"python -m latency_predictor profile ": "needs a Mac and a phone; made-up times stand in",
     r"python -m search .*address=(?!local)": "needs a cluster; tests/faults has one",
     r"python -m search report .*--serve": "serves until it is stopped",
     r"python -m search study (serve|analyse)": "needs people; tests/search/human_study has them",

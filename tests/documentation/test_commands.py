@@ -13,14 +13,16 @@ from documented import OURS, ROOT, SKIPPED, SMALL, Command, blocks
 from PIL import Image
 
 from latency_predictor.__main__ import main as predict
+from latency_predictor.measure import kit as kits
 from search.__main__ import main as search
 from space.architecture import Architecture, Chain
 from space.bitstream.model_file import Model
 from space.codec.codec import Codec
+from space.lowering.programs import randomise
 
 MAIN = {"search": search, "latency_predictor": predict}
 BLOCKS = blocks()
-FASTEST = "936c5cd8116d"
+REFERENCE = ROOT / "results/reference"
 RUNS = ("pico_large", "mine", "try")
 """Runs that the pages take for granted. The tests take the reference run for them."""
 SMALLEST = Architecture(
@@ -41,18 +43,21 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("reader")
     crops = sorted((ROOT / "search/held_out").glob("*.webp"))
-    for name, chosen in (("Pictures", crops[:8]), ("Others", crops[8:9])):
+    for name, chosen in (("Pictures", crops[:5]), ("Others", crops[5:6])):
         (folder / name).mkdir()
         for path in chosen:
             Image.open(path).convert("RGB").save(folder / name / f"{path.stem}.png")
     pillow_heif.from_pillow(Image.open(crops[0]).convert("RGB")).save(folder / "photo.heic")
-    torch.manual_seed(0)
     model = Model.of(Codec(SMALLEST))
+    # No converter merges such weights, as it does those of an untrained codec.
+    randomise(model.decoder, 0)
+    randomise(model.encoder, 1)
     model.save(folder / "light.safetensors")
     for run in RUNS:
-        shutil.copytree(ROOT / "results/reference", folder / "results" / run)
-        promoted = folder / "results" / run / f"promoted/{FASTEST}-quick"
-        promoted.mkdir()
+        copy = folder / "results" / run
+        shutil.copytree(REFERENCE, copy, ignore=shutil.ignore_patterns("promoted"))
+        promoted = copy / "promoted/0123456789ab-quick"
+        promoted.mkdir(parents=True)
         model.save(promoted / "model.safetensors")
     return folder
 
@@ -81,7 +86,8 @@ def expanded(words: list[str], folder: Path) -> Iterator[str]:
         word = re.sub(r"\bID\b(?=-)", "*", word)
         word = re.sub(r"^~", str(folder), word)
         if "*" in word:
-            found = sorted(str(path.relative_to(folder)) for path in folder.glob(word))
+            models = [path for path in folder.glob(word) if (path / "model.safetensors").is_file()]
+            found = [str(path.relative_to(folder)) for path in models]
             assert len(found) == 1, f"{word}: {found}"
             word = found[0]
         yield word
@@ -92,6 +98,18 @@ def call(command: Command, folder: Path) -> int:
     return MAIN[OURS[package]](words)
 
 
+def stand_in(command: Command) -> None:
+    """Leave what the page goes on with after a command that is not run: times of a phone."""
+    measured = re.search(r" profile (\S+) --out (\S+)$", command.text)
+    if measured is None:
+        return
+    kit, out = measured.groups()
+    rows = [f"{program.name},{1.5 + n}" for n, program in enumerate(kits.read(Path(kit)).models)]
+    Path("times.csv").write_text("\n".join(["program,latency_ms", *rows]) + "\n")
+    assert predict(["import", "times.csv", "--kit", kit, "--out", out]) == 0
+    shutil.copy(out, "others.jsonl")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("block", BLOCKS)
@@ -100,6 +118,7 @@ def test_the_commands_of_a_block_run(
 ) -> None:
     for command in BLOCKS[block]:
         if command.reason is not None:
+            stand_in(command)
             continue
         if command.full or not SMALL[command.kind].trains:
             code = call(command, place)
