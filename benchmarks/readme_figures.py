@@ -32,6 +32,7 @@ GIVEN = (
     r"arXiv 2605\.05148",
     r"iPhone 1\d(?:, 1\d or 1\d)?",
     r"Python 3\.11 or 3\.12",
+    r"version 0\.1",
     r"Apache License 2\.0",
     r"NAS-Bench-201",
     r"SSIMULACRA2",
