@@ -1,4 +1,4 @@
-"""Every shipped configuration file composes, and README names only keys that exist."""
+"""Every shipped configuration file composes, and the pages name only keys that exist."""
 
 import re
 from pathlib import Path
@@ -61,9 +61,10 @@ def test_every_mode_can_be_chosen(mode: Mode) -> None:
     assert composed("+space=pico_tiny", f"search.mode={mode.value}").search.mode is mode
 
 
-def test_keys_of_the_readme_exist() -> None:
-    text = (Path(__file__).parents[3] / "README.md").read_text()
-    keys = re.findall(r"`((?:search|data|proxy|run|constraints|device|sampler)[\w.]*)=", text)
+def test_keys_of_the_documentation_exist() -> None:
+    root = Path(__file__).parents[3]
+    text = "".join(page.read_text() for page in (root / "README.md", *root.glob("docs/**/*.md")))
+    keys = set(re.findall(r"\b((?:search|data|proxy|run|constraints)\.[a-z][\w.]*)=", text))
     assert len(keys) > 10
     config = OmegaConf.structured(Config)
     for key in keys:
