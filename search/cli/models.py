@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from space.bitstream.model_file import Model
+    from space.runtime.files import RuntimeModel
 
 
 SHIPPED_MODEL = Path(__file__).parents[1] / "shipped_codec" / "model.safetensors"
@@ -22,6 +23,13 @@ def load_model(path: Path) -> Model:
     from space.bitstream.model_file import Model
 
     return Model.load(path).to("cuda" if torch.cuda.is_available() else "cpu", torch.float32)
+
+
+def load_runtime_model(path: Path) -> RuntimeModel:
+    """Load a model to code images with on the CPU, without torch. Raises ModelError."""
+    from space.runtime.files import RuntimeModel
+
+    return RuntimeModel.load(path)
 
 
 @contextmanager

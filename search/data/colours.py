@@ -153,6 +153,20 @@ def to_srgb(image: Image.Image, colours: Colours) -> tuple[Image.Image, str | No
     return image, None
 
 
+def kept_profile(image: Image.Image, colours: Colours) -> bytes:
+    """The ICC profile with which the pixels of an image in mode L or RGB can be shown as they are.
+
+    It is empty if `to_srgb` has to convert them, or ignores the profile. Raises ImageError for a
+    profile of high dynamic range.
+    """
+    _check_dynamic_range(colours.profile)
+    with suppress(OSError, ImageCms.PyCMSError):
+        profile = ImageCms.ImageCmsProfile(BytesIO(colours.profile))
+        if image.mode in ("L", "RGB") and PROFILE_MODES.get(profile.profile.xcolor_space) == "RGB":
+            return colours.profile
+    return b""
+
+
 def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     """Whether a transform from `mode` to sRGB changes colours by no more than rounding."""
     levels = np.linspace(0, 255, PROBE_LEVELS).astype(np.uint8)

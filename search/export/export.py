@@ -37,7 +37,7 @@ from search.export.package_run import PackageProgram
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, QUALITY_STEPS
 from space.bitstream import tiling
 from space.bitstream.model_file import Model
-from space.codec import payload, scales
+from space.entropy_coding import payload, scales
 from space.lowering.networks import figures_of, lower_segments
 from space.lowering.programs import OUTPUTS, SEGMENTS, inputs
 from space.tensor_file import write_tensors
