@@ -27,7 +27,7 @@ from space.bitstream.stored_model import (
     file_of,
 )
 from space.codec.codec import LAMBDA_HIGH, LAMBDA_LOW, Codec, EncoderNetwork
-from space.codec.int8 import int8_step, is_wide, to_int8
+from space.codec.int8 import COMPACT, int8_step, is_kernel_of, to_int8
 from space.codec.scales import IntegerScales, ScalePath
 from space.entropy_coding.tables import Tables
 from space.tensor_file import read_tensors, write_tensors
@@ -124,8 +124,8 @@ class Model:
     def compact(self) -> Model:
         """A copy whose file is about a third as large, with an id of its own.
 
-        Wide convolutions have weights of 8 bits, and everything else has half precision. The copy
-        computes with the values that its file stores.
+        Residual branches and the context model have weights of 8 bits, and everything else has half
+        precision. The copy computes with the values that its file stores.
         """
         model = copy.deepcopy(self)
         if not self.steps:
@@ -133,7 +133,7 @@ class Model:
             model.steps = {
                 name: int8_step(value)
                 for name, value in model.tensors().items()
-                if is_wide(name, value)
+                if is_kernel_of(COMPACT, name, value)
             }
             model.id = model._digest()[:ID_BYTES]
             stored = _restored(model.tensors(), model.steps)

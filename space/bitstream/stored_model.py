@@ -1,8 +1,8 @@
 """The content of a model file as NumPy arrays, which need no torch.
 
-A compact file stores the kernels of wide convolutions (`int8.WIDE`) as int8, with a step per output
-channel, and all other weights in half precision. A model computes with exactly the stored values:
-a weight is its integer times its step in float32.
+A compact file stores the kernels of most convolutions (`int8.COMPACT`) as int8, with a step per
+output channel, and all other weights in half precision. A model computes with exactly the stored
+values: a weight is its integer times its step in float32.
 """
 
 from __future__ import annotations

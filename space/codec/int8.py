@@ -8,15 +8,17 @@ from torch import Tensor
 WEIGHT_MAX = 127
 """Largest magnitude of an INT8 weight. Each output channel has its own step."""
 WIDE = (".branch.", "decoder.context.decoded.")
-"""Substrings by which the names of convolutions that files store in 8 bits are recognised.
+"""Substrings by which the names of convolutions that a supernet stores in 8 bits are recognised.
 
 These convolutions are most of a codec, and they tolerate the rounding.
 """
+COMPACT = (".branch.", "decoder.context.")
+"""The same for a compact model, whose context model is stored in 8 bits as a whole."""
 
 
-def is_wide(name: str, weight: Tensor) -> bool:
-    """Whether files store the tensor of this name in 8 bits: the kernel of a wide convolution."""
-    return weight.dim() == 4 and any(part in name for part in WIDE)
+def is_kernel_of(names: tuple[str, ...], name: str, weight: Tensor) -> bool:
+    """Whether a tensor is the kernel of a convolution whose name contains one of `names`."""
+    return weight.dim() == 4 and any(part in name for part in names)
 
 
 def int8_step(weight: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from space.codec.initialisation import (
     start_from,
     starting_log_steps,
 )
-from space.codec.int8 import int8_step, is_wide, to_int8
+from space.codec.int8 import WIDE, int8_step, is_kernel_of, to_int8
 from space.codec.resampled_weights import KERNEL_MARGIN, STORED, layers, resampled
 from space.codec.slicing import (
     SHARED,
@@ -253,7 +253,7 @@ class Supernet:
         trained = self.trainable()
         for name, value in self.weights.items():
             value = value.detach()
-            if name in trained and is_wide(name, value):
+            if name in trained and is_kernel_of(WIDE, name, value):
                 step = int8_step(value)
                 tensors[f"weights.{name}"] = to_int8(value, step)
                 tensors[f"int8_steps.{name}"] = step

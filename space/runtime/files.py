@@ -6,13 +6,15 @@ the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from space.architecture import LEVELS, QUALITY_STEPS
 from space.bitstream.container import (
@@ -36,12 +38,17 @@ from space.bitstream.tile_coder import (
     silent,
 )
 from space.entropy_coding.payload import Symbols, check_tables, table_lists
-from space.runtime.graph import Weights
 from space.runtime.networks import decoder_graph, encoder_graph
 from space.runtime.scales import ScalePath
 
-ERRORS_ONLY = 3
-"""Level of ONNX Runtime's log that contains errors alone."""
+NO_LOG = 4
+"""Level at which ONNX Runtime writes nothing but fatal errors to standard error."""
+GRAPHS = {"encoder": encoder_graph, "decoder": decoder_graph}
+PARTS = {
+    "encoder": {"analysis.": "analysis.", "context.": "decoder.context."},
+    "decoder": {"": "decoder."},
+}
+"""Names of weights in a network's graph and in the model, by their beginnings."""
 
 
 class RuntimeModel:
@@ -52,6 +59,8 @@ class RuntimeModel:
         self.architecture = stored.description.architecture
         self.id = stored.description.id
         self._stored = stored
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self._lock = Lock()
         tensors = stored.tensors
         self.scales = {
             name.removeprefix("scales."): tensors[name]
@@ -78,31 +87,40 @@ class RuntimeModel:
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
 
-    @cached_property
-    def encoder(self) -> onnxruntime.InferenceSession:
-        """The encoder, made when it is first used."""
-        weights = self._stored.weights("analysis."), self._stored.weights("decoder.context.")
-        return self._session(encoder_graph, {"analysis.": weights[0], "context.": weights[1]})
+    def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Run the network `encoder` or `decoder`, which is made when it is first used.
 
-    @cached_property
-    def decoder(self) -> onnxruntime.InferenceSession:
-        """The decoder, made when it is first used."""
-        return self._session(decoder_graph, {"": self._stored.weights("decoder.")})
+        Several threads may do so at once. Raises ModelError if the weights do not fit.
+        """
+        with self._lock:
+            if network not in self._sessions:
+                self._sessions[network] = self._session(network)
+        with _naming_misfits():
+            found: list[NDArray[Any]] = self._sessions[network].run(None, inputs)
+            return found
 
-    def _session(
-        self, graph: Callable[..., bytes], parts: dict[str, Weights]
-    ) -> onnxruntime.InferenceSession:
-        """A network that runs in one thread. Raises ModelError if weights do not fit."""
-        named = {f"{part}{name}": x for part, found in parts.items() for name, x in found.items()}
+    def _session(self, network: str) -> onnxruntime.InferenceSession:
+        """A network that runs in one thread. Raises ModelError if weights are missing."""
+        weights = self._stored.weights
+        parts = PARTS[network]
+        named = {
+            f"{ours}{n}": x for ours, theirs in parts.items() for n, x in weights(theirs).items()
+        }
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = ERRORS_ONLY + 1
-        try:
-            file = graph(self.architecture, named)
+        options.log_severity_level = NO_LOG
+        with _naming_misfits():
+            file = GRAPHS[network](self.architecture, named)
             return onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
-        # The kinds of errors of ONNX Runtime have no common base.
-        except Exception as error:
-            raise ModelError(f"its weights do not fit its architecture ({error})") from error
+
+
+@contextmanager
+def _naming_misfits() -> Iterator[None]:
+    """Raise any error as a ModelError: those of ONNX Runtime have no common base."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelError(f"its weights do not fit its architecture ({error})") from error
 
 
 class RuntimeTileCoder(AbstractTileCoder):
@@ -122,7 +140,7 @@ class RuntimeTileCoder(AbstractTileCoder):
     def analyse(self, pixels: Pixels) -> TileSymbols:
         """Run the encoder network, as `AbstractTileCoder.analyse` describes."""
         inputs = {"pixels": pixels[None], "levels": self._levels}
-        latent, z = self._run(self._model.encoder, inputs)
+        latent, z = self._model.run("encoder", inputs)
         for symbols in (latent, z):
             if not (np.abs(symbols) < LARGEST_SYMBOL).all():
                 raise ModelError(
@@ -135,7 +153,7 @@ class RuntimeTileCoder(AbstractTileCoder):
         """Run the decoder network, as `AbstractTileCoder.synthesise` describes."""
         latent, z = (x[None].astype(np.float32) for x in (symbols.latent, symbols.z))
         inputs = {"latent": latent, "z": z, "levels": self._levels}
-        (image,) = self._run(self._model.decoder, inputs)
+        (image,) = self._model.run("decoder", inputs)
         if not np.isfinite(image).all():
             raise ModelError("the decoded image contains NaN or infinite values")
         samples = np.rint(image[0].clip(0, 1) * 255).astype(np.uint8)
@@ -148,10 +166,6 @@ class RuntimeTileCoder(AbstractTileCoder):
     def latent_tables(self, z: Symbols) -> Symbols:
         """Table indexes, as `AbstractTileCoder.latent_tables` describes."""
         return self._scales.latent_tables(z)
-
-    def _run(self, network: onnxruntime.InferenceSession, inputs: dict[str, Any]) -> list[Any]:
-        found: list[Any] = network.run(None, inputs)
-        return found
 
 
 def encode(

@@ -12,7 +12,7 @@ from space.architecture import LEVELS, Architecture
 from space.bitstream.model_file import FORMER_MODEL_KEY, Model, ModelError, parts_of
 from space.bitstream.stored_model import EARLIER_MODEL_KEYS, StoredModel, digest_of
 from space.codec.codec import Codec
-from space.codec.int8 import is_wide
+from space.codec.int8 import COMPACT, is_kernel_of
 from space.tensor_file import write_tensors
 
 
@@ -84,7 +84,7 @@ class TestCompact:
         again = Model.load(tmp_path / "1.safetensors")
         assert again.id != model.id
         weights = {n: w for n, w in model.tensors().items() if w.is_floating_point()}
-        wide = sum(w.numel() for name, w in weights.items() if is_wide(name, w))
+        wide = sum(w.numel() for name, w in weights.items() if is_kernel_of(COMPACT, name, w))
         rest = sum(w.numel() for w in weights.values()) - wide
         # The steps and their names need some bytes.
         assert sizes[0] - sizes[1] == pytest.approx(3 * wide + 2 * rest, rel=0.15)
