@@ -154,15 +154,16 @@ def to_srgb(image: Image.Image, colours: Colours) -> tuple[Image.Image, str | No
 
 
 def kept_profile(image: Image.Image, colours: Colours) -> bytes:
-    """The ICC profile with which the pixels of an image in mode L or RGB can be shown as they are.
+    """The ICC profile by which the pixels of an image can be shown without conversion.
 
-    It is empty if `to_srgb` has to convert them, or ignores the profile. Raises ImageError for a
-    profile of high dynamic range.
+    It is empty if the file has no profile, if it is not for RGB, or if LittleCMS cannot use it.
+    `to_srgb` explains `image`. Raises ImageError for a profile of high dynamic range.
     """
     _check_dynamic_range(colours.profile)
     with suppress(OSError, ImageCms.PyCMSError):
         profile = ImageCms.ImageCmsProfile(BytesIO(colours.profile))
-        if image.mode in ("L", "RGB") and PROFILE_MODES.get(profile.profile.xcolor_space) == "RGB":
+        mode = PROFILE_MODES.get(profile.profile.xcolor_space)
+        if colours.name is None and mode == "RGB" and image.mode in ("L", "RGB"):
             return colours.profile
     return b""
 

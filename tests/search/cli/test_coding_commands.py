@@ -268,7 +268,7 @@ class TestMetadata:
         assert psnr(shown, original) > 24
         assert photo.with_name("p.pcd").stat().st_size > size + len(DISPLAY_P3)
         said = capsys.readouterr().out
-        kept = f" bytes with the position (GPS), ICC profile {len(DISPLAY_P3)} bytes\n"
+        kept = f" bytes with the position (GPS), ICC profile {len(DISPLAY_P3):,} bytes\n"
         assert "p.pcd: metadata kept: EXIF " in said
         assert kept in said
         assert main(["identify", str(photo.with_name("p.pcd"))]) == 0
