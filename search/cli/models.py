@@ -8,21 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from space.bitstream.model_file import Model
     from space.runtime.files import RuntimeModel
 
 
 SHIPPED_MODEL = Path(__file__).parents[1] / "shipped_codec" / "model.safetensors"
 """The model of the package, which commands use if none is given."""
-
-
-def load_model(path: Path) -> Model:
-    """Load a model, onto a GPU if there is one, as float32. Raises ModelError."""
-    import torch
-
-    from space.bitstream.model_file import Model
-
-    return Model.load(path).to("cuda" if torch.cuda.is_available() else "cpu", torch.float32)
 
 
 def load_runtime_model(path: Path) -> RuntimeModel:

@@ -26,9 +26,9 @@ def decode(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE OUT",
+            metavar="FILE",
             parser=path,
-            help="File written by encode, and the PNG file to write; or several files and "
+            help="File written by encode, then the PNG file to write; or several files and "
             "--output.",
         ),
     ],

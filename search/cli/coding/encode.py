@@ -40,9 +40,9 @@ def encode(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IMAGE OUT",
+            metavar="IMAGE",
             parser=path,
-            help="Image (PNG, JPEG, WebP, TIFF, HEIC or AVIF), and the file to write; or several "
+            help="Image (PNG, JPEG, WebP, TIFF, HEIC or AVIF), then the file to write; or several "
             "images and --output.",
         ),
     ],
