@@ -1,25 +1,13 @@
-"""Finding and loading a model, and naming the file in an error; commands share them."""
+"""The shipped model, and naming the file in an error; commands share them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from space.runtime.files import RuntimeModel
-
 
 SHIPPED_MODEL = Path(__file__).parents[1] / "shipped_codec" / "model.safetensors"
 """The model of the package, which commands use if none is given."""
-
-
-def load_runtime_model(path: Path) -> RuntimeModel:
-    """Load a model to code images with on the CPU, without torch. Raises ModelError."""
-    from space.runtime.files import RuntimeModel
-
-    return RuntimeModel.load(path)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from space.architecture import HYPER_DEPTH, LEVELS, QUALITY_STEPS
@@ -40,12 +39,17 @@ class _Layer:
     def __call__(self, x: Integers) -> Integers:
         """Map integers [in, h, w] to integers [out, h, w]."""
         margin = self.kernel // 2
+        _, height, width = x.shape
         padded = np.pad(x.astype(np.float64), ((0, 0), (margin, margin), (margin, margin)))
-        patches = sliding_window_view(padded, (self.kernel, self.kernel), axis=(1, 2))
-        columns = patches.transpose(0, 3, 4, 1, 2).reshape(self.matrix.shape[1], -1)
+        taps = [
+            padded[:, row : row + height, column : column + width]
+            for row in range(self.kernel)
+            for column in range(self.kernel)
+        ]
+        columns = np.stack(taps, axis=1).reshape(self.matrix.shape[1], -1)
         total = (self.matrix @ columns).astype(np.int64) + self.bias[:, None]
         scaled = (total * self.factor[:, None] + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS
-        return scaled.reshape(-1, *x.shape[1:])
+        return scaled.reshape(-1, height, width)
 
 
 class ScalePath:

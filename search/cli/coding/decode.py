@@ -11,7 +11,7 @@ from latency_predictor.cli.progress import shown
 from latency_predictor.cli.values import path
 from latency_predictor.printable import printable
 from search.cli.coding.jobs import Job, check, plan, run
-from search.cli.models import SHIPPED_MODEL, load_runtime_model, naming
+from search.cli.models import SHIPPED_MODEL, naming
 from search.cli.options import ModelPath, Output, Threads
 from search.cli.replacing import Force, is_decoded
 
@@ -45,13 +45,14 @@ def decode(
     """
     from search.data.images import check_png
     from space.bitstream.stored_model import ModelError
+    from space.runtime.files import RuntimeModel
 
     model = model or SHIPPED_MODEL
     jobs = plan(files, output, SUFFIX, "FILE OUT")
     for job in jobs:
         check_png(job.out)
     check(jobs, output, model, is_decoded, "picture that decode wrote", force)
-    codec = load_runtime_model(model)
+    codec = RuntimeModel.load(model)
 
     def work(job: Job) -> None:
         with naming(model, ModelError):

@@ -12,7 +12,7 @@ from latency_predictor.cli.progress import shown
 from latency_predictor.cli.values import path
 from latency_predictor.printable import printable
 from search.cli.coding.jobs import Job, check, plan, run
-from search.cli.models import SHIPPED_MODEL, load_runtime_model, naming
+from search.cli.models import SHIPPED_MODEL, naming
 from search.cli.options import ModelPath, Output, Threads
 from search.cli.replacing import Force, is_coded
 
@@ -72,11 +72,12 @@ def encode(
     taken, and by whom. The EXIF of a TIFF file is not kept.
     """
     from space.bitstream.stored_model import ModelError
+    from space.runtime.files import RuntimeModel
 
     model = model or SHIPPED_MODEL
     jobs = plan(files, output, SUFFIX, "IMAGE OUT")
     check(jobs, output, model, is_coded, "file of encode", force)
-    codec = load_runtime_model(model)
+    codec = RuntimeModel.load(model)
 
     def work(job: Job) -> None:
         with naming(model, ModelError):
