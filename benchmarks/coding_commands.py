@@ -16,7 +16,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +26,17 @@ from search.cli.models import SHIPPED_MODEL
 from search.report.markdown import markdown_table
 
 HERE = Path(__file__).parents[1]
+LAUNCHER = """
+import resource, subprocess, sys, time
+started = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
+"""Program that runs a command and prints its figures.
+
+It is a small process, because a child's peak of memory counts what it had before it was replaced.
+"""
 Figures = tuple[float, float, float]
 """Wall time in s, processor time in s, and peak memory in MB."""
 
@@ -41,7 +51,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         photo, coded, out = (Path(folder) / name for name in ("p.jpg", "p.pcd", "p.png"))
         at_12mp(arguments.photo).save(photo, quality=92)
-        calls = {
+        calls: dict[str, list[Path | str]] = {
             "encode": [photo, coded, "--model", SHIPPED_MODEL],
             "decode": [coded, out, "--model", SHIPPED_MODEL],
             "identify": [coded],
@@ -68,20 +78,13 @@ def main() -> None:
 def figures(version: Path, *words: str) -> Figures:
     """Run a command of a version, and measure it."""
     environment = os.environ | {"PYTHONPATH": str(version), "OMP_NUM_THREADS": str(cores())}
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "search", *words],
-        cwd=version,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, words
+    call = [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "search", *words]
+    said = subprocess.run(
+        call, cwd=version, env=environment, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    wall, cpu, peak = map(float, said[-1].split())
     # ru_maxrss is in KiB on Linux, and in bytes on macOS.
-    unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024
-    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / unit
+    return wall, cpu, peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
 
 
 def cores() -> int:

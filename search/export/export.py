@@ -37,7 +37,8 @@ from search.export.package_run import PackageProgram
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, QUALITY_STEPS
 from space.bitstream import tiling
 from space.bitstream.model_file import Model
-from space.entropy_coding import payload, scales
+from space.codec import scales
+from space.entropy_coding import payload
 from space.lowering.networks import figures_of, lower_segments
 from space.lowering.programs import OUTPUTS, SEGMENTS, inputs
 from space.tensor_file import write_tensors
