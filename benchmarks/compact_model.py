@@ -26,6 +26,7 @@ from search.report.markdown import markdown_table
 from space.architecture import LEVELS
 from space.bitstream import model_file, tiling
 from space.bitstream.model_file import Model
+from space.bitstream.tile_coder import Pixels
 from space.codec import int8
 from space.pixels import to_batch
 from space.runtime.files import RuntimeModel, decode, encode
@@ -55,12 +56,12 @@ def main() -> None:
     print(markdown_table(headers, rows))
 
 
-def middle(pixels: np.ndarray) -> np.ndarray:
+def middle(pixels: Pixels) -> Pixels:
     top, left = ((side - SIDE) // 2 for side in pixels.shape[:2])
     return pixels[max(top, 0) :, max(left, 0) :][:SIDE, :SIDE]
 
 
-def curves(model: RuntimeModel, photos: list[np.ndarray]) -> PhotographCurves:
+def curves(model: RuntimeModel, photos: list[Pixels]) -> PhotographCurves:
     """Rates and scores [photographs, quality levels]."""
     found: dict[str, list[list[float]]] = {name: [] for name in ("bpp", *METRICS)}
     for photo in photos:
