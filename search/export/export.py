@@ -179,7 +179,7 @@ def _facts(model: Model) -> dict[str, Any]:
         },
         "quality": {"levels": LEVELS, "steps_per_level": QUALITY_STEPS},
         "entropy_coding": {
-            "tables": scales.TABLE_COUNT, "z_max": scales.Z_MAX,
+            "tables": payload.TABLE_COUNT, "z_max": scales.Z_MAX,
             "multiplier_bits": scales.MULTIPLIER_BITS, "fraction_bits": scales.FRACTION_BITS,
             "block": payload.FLAG_BLOCK, "flag_table": payload.FLAG_TABLE,
             "flagged_table": payload.FLAGGED_TABLE,
