@@ -31,10 +31,11 @@ from torch.ao.nn import quantized
 from search.report.markdown import markdown_table
 from space.architecture import HYPER_STRIDE, QUALITY_STEPS
 from space.bitstream import tiling
-from space.bitstream.files import TileCoder, TileSymbols
+from space.bitstream.files import TileCoder
 from space.bitstream.model_file import Model
-from space.codec import payload
+from space.bitstream.tile_coder import TileSymbols
 from space.codec.scales import IntegerLayer, IntegerScales
+from space.entropy_coding import payload
 
 QUALITY = 4
 RUNS = 5

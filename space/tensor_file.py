@@ -10,17 +10,20 @@ Files of earlier versions have other keys, and the metadata alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import safetensors
-import safetensors.torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from latency_predictor.checksum import BLANK, REMEDY, check, check_listed, with_checksum
 from latency_predictor.errors import UserError
 from latency_predictor.writing import write_whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class NotFinite(UserError):
@@ -40,6 +43,8 @@ def write_tensors(
     NotFinite if a tensor that is not in `may_be_nan` contains NaN or infinite values, and OSError
     if the file cannot be written.
     """
+    import safetensors.torch
+
     if name := _not_finite(tensors, may_be_nan):
         raise NotFinite(
             f"{path}: not written, because {name} contains NaN or infinite values, and all values "
@@ -56,50 +61,81 @@ def read_tensors(
     kind: str = "",
     former: str = "",
     may_be_nan: Container[str] = (),
+    earlier: Collection[str] = (),
 ) -> tuple[Any, dict[str, Tensor]]:
     """Read the metadata and tensors of a file that `write_tensors` wrote with the same `key`.
 
     `kind` is the noun for such a file in error messages, by default the second word of `key`.
-    `former` is the key of such files of earlier versions, which have no checksum of their own, but
-    may have one in a list beside them. Raises `error` if the file is missing or damaged, if its key
-    is another one, or if a tensor that is not in `may_be_nan` contains NaN or infinite values.
+    `earlier` are keys of such files of earlier versions. `former` is the key of those that have no
+    checksum of their own, but may have one in a list beside them. Raises `error` if the file is
+    missing or damaged, if its key is another one, or if a tensor that is not in `may_be_nan`
+    contains NaN or infinite values.
     """
-    kind = kind or key.split()[1]
+    metadata, tensors = _read(path, "pt", (key, *earlier), former, error, kind or key.split()[1])
+    _check_finite(path, tensors, may_be_nan, error)
+    return metadata, tensors
+
+
+def read_arrays(
+    path: Path, key: str, error: type[ValueError], former: str, earlier: Collection[str]
+) -> tuple[Any, dict[str, NDArray[Any]]]:
+    """Read the same as NumPy arrays, without torch."""
+    metadata, arrays = _read(path, "numpy", (key, *earlier), former, error, key.split()[1])
+    _check_finite(path, arrays, (), error)
+    return metadata, arrays
+
+
+def _read(
+    path: Path, framework: str, keys: Collection[str], former: str, error: type[ValueError],
+    kind: str,
+) -> tuple[Any, dict[str, Any]]:  # fmt: skip
+    """Metadata and tensors of a file with one of `keys` or the key `former`."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework=framework) as file:
             header = file.metadata() or {}
-            text = _verified(path, header, key, former)
+            text = _verified(path, header, keys, former)
             tensors = {} if text is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = json.loads(text or "null")
     except FileNotFoundError as cause:
         raise error(f"{path}: no such {kind}") from cause
     except (OSError, safetensors.SafetensorError) as cause:
         raise error(f"{path}: not a {kind}, or a damaged one ({cause}); {REMEDY}") from cause
-    except ValueError as cause:
+    except (TypeError, ValueError) as cause:
         raise error(f"{path}: damaged ({cause}); {REMEDY}") from cause
     if text is None:
         found = ", ".join(header) or "of no known kind"
-        raise error(f"{path}: the file is {found}, but only {key!r} can be read")
-    if name := _not_finite(tensors, may_be_nan):
-        raise error(f"{path}: {name} contains NaN or infinite values; {REMEDY}")
+        raise error(f"{path}: the file is {found}, but only {next(iter(keys))!r} can be read")
     return metadata, tensors
 
 
-def _verified(path: Path, header: Mapping[str, str], key: str, former: str) -> str | None:
+def _verified(
+    path: Path, header: Mapping[str, str], keys: Collection[str], former: str
+) -> str | None:
     """The metadata of a file as JSON, or None if it has another key.
 
     Raises ChecksumError if the file is not the one that was written.
     """
-    if key in header:
-        checksum, _, text = header[key].partition(" ")
-        check(path.read_bytes(), checksum)
-        return text
+    for key in keys:
+        if key in header:
+            checksum, _, text = header[key].partition(" ")
+            check(path.read_bytes(), checksum)
+            return text
     if former in header:
         check_listed(path, path.read_bytes())
     return header.get(former)
 
 
-def _not_finite(tensors: Mapping[str, Tensor], exempt: Container[str]) -> str | None:
-    """Name of the first tensor outside `exempt` with NaN or infinite values."""
-    names = (name for name, tensor in tensors.items() if not tensor.isfinite().all())
-    return next((name for name in names if name not in exempt), None)
+def _check_finite(
+    path: Path, tensors: Mapping[str, Any], may_be_nan: Container[str], error: type[ValueError]
+) -> None:
+    if name := _not_finite(tensors, may_be_nan):
+        raise error(f"{path}: {name} contains NaN or infinite values; {REMEDY}")
+
+
+def _not_finite(tensors: Mapping[str, Any], exempt: Container[str]) -> str | None:
+    """Name of the first tensor or array outside `exempt` with NaN or infinite values."""
+    for name, tensor in tensors.items():
+        finite = np.isfinite(tensor) if isinstance(tensor, np.ndarray) else tensor.isfinite()
+        if name not in exempt and not finite.all():
+            return name
+    return None

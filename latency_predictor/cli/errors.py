@@ -62,6 +62,11 @@ def exit_code(work: Callable[[], int | None]) -> int:
     return BAD_INPUT
 
 
+def print_error(message: str) -> None:
+    """Print the message of an error after which a command goes on."""
+    _print_line(message)
+
+
 def _print_line(message: str) -> None:
     """Print a message to standard error in one line that any terminal can show.
 

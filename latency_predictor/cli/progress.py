@@ -15,9 +15,10 @@ def shown(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T
     `what` is the label of the bar. `total` is the number of items, and can be left out for a
     sequence.
     """
+    if not sys.stderr.isatty():
+        return items
     from rich.console import Console
     from rich.progress import track
 
     console = Console(file=sys.stderr)  # the current stream, even if it is redirected later
-    hidden = not console.is_terminal
-    return track(items, what, total, console=console, transient=True, disable=hidden)
+    return track(items, what, total, console=console, transient=True)

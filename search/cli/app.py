@@ -72,10 +72,12 @@ add_command(
     app, f"{CALL} encode", encode,
     "photo.heic photo.pcd --quality 5",
     "photo.heic photo.pcd --model light.safetensors",
+    "*.jpg --output coded --keep-metadata",
 )  # fmt: skip
 add_command(
     app, f"{CALL} decode", decode,
     "photo.pcd photo.png", "photo.pcd photo.png --model light.safetensors",
+    "coded/*.pcd --output decoded",
 )  # fmt: skip
 add_command(app, f"{CALL} identify", identify, "photo.pcd", "light.safetensors")
 add_command(app, f"{CALL} export", export, "light.safetensors", "results/mine/light --out app")

@@ -1,27 +1,13 @@
-"""Finding and loading a model, and naming the file in an error; commands share them."""
+"""The shipped model, and naming the file in an error; commands share them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from space.bitstream.model_file import Model
-
 
 SHIPPED_MODEL = Path(__file__).parents[1] / "shipped_codec" / "model.safetensors"
 """The model of the package, which commands use if none is given."""
-
-
-def load_model(path: Path) -> Model:
-    """Load a model, onto a GPU if there is one, as float32. Raises ModelError."""
-    import torch
-
-    from space.bitstream.model_file import Model
-
-    return Model.load(path).to("cuda" if torch.cuda.is_available() else "cpu", torch.float32)
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from latency_predictor.cli.values import path
+from latency_predictor.cli.values import path, whole_number
 
 
 def _default_root() -> Path:
@@ -49,6 +50,40 @@ Root = Annotated[
         default_factory=_default_root,
         show_default=False,
         help="Folder that holds the runs; by default that of run.root.",
+    ),
+]
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _thread_count(value: str | int) -> int:
+    """Parse a number of threads, or Typer's default, which is one already."""
+    return whole_number(1)(str(value))
+
+
+Threads = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        parser=_thread_count,
+        default_factory=available_cores,
+        show_default="all cores",
+        help="Number of tiles of 504x504 pixels that are coded at a time.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        parser=path,
+        help="Folder to write several files to, which keep their names.",
     ),
 ]
 ModelPath = Annotated[

@@ -16,8 +16,11 @@ from latency_predictor.printable import printable
 Force = Annotated[
     bool, typer.Option("--force", help="Replace any file, not only one that the command wrote.")
 ]
-HEAD_BYTES = 4096
-"""Number of bytes at the start of a file by which its kind is recognised."""
+HEAD_BYTES = 2**16
+"""Number of bytes at the start of a file by which its kind is recognised.
+
+An ICC profile may stand before the text by which a PNG of `decode` is recognised.
+"""
 PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -37,7 +40,7 @@ def is_decoded(head: bytes) -> bool:
 
 def is_model(head: bytes) -> bool:
     """Whether a file that starts with `head` is a model."""
-    from space.bitstream.model_file import MODEL_KEY
+    from space.bitstream.stored_model import MODEL_KEY
 
     return MODEL_KEY.rpartition(" ")[0].encode() in head
 

@@ -14,8 +14,8 @@ from space.architecture import LEVELS
 from space.lowering.networks import Figures
 
 TABLE_BYTES = 804_352
-"""Bytes of `space.codec.payload.Tables`: for each of 128 tables, a length, an offset and up to
-1,569 cumulative frequencies, all in 32 bits."""
+"""Bytes of `space.entropy_coding.tables.Tables`: for each of 128 tables, a length, an offset and up
+to 1,569 cumulative frequencies, all in 32 bits."""
 _WIDE = 8
 """Bytes of each integer of the scale path that is no weight. A weight takes one byte."""
 

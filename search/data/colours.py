@@ -153,6 +153,21 @@ def to_srgb(image: Image.Image, colours: Colours) -> tuple[Image.Image, str | No
     return image, None
 
 
+def kept_profile(image: Image.Image, colours: Colours) -> bytes:
+    """The ICC profile by which the pixels of an image can be shown without conversion.
+
+    It is empty if the file has no profile, if it is not for RGB, or if LittleCMS cannot use it.
+    `to_srgb` explains `image`. Raises ImageError for a profile of high dynamic range.
+    """
+    _check_dynamic_range(colours.profile)
+    with suppress(OSError, ImageCms.PyCMSError):
+        profile = ImageCms.ImageCmsProfile(BytesIO(colours.profile))
+        mode = PROFILE_MODES.get(profile.profile.xcolor_space)
+        if colours.name is None and mode == "RGB" and image.mode in ("L", "RGB"):
+            return colours.profile
+    return b""
+
+
 def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     """Whether a transform from `mode` to sRGB changes colours by no more than rounding."""
     levels = np.linspace(0, 255, PROBE_LEVELS).astype(np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from io import BytesIO
 
 import pillow_heif
@@ -28,23 +29,20 @@ def open_heif(data: bytes) -> Picture:
     """
     # Pillow rewrites the whole EXIF block of an AVIF that is turned, and fails if it is odd.
     file = Image.open(BytesIO(EXIF_ITEM.sub(rb"\1none", data)), formats=FORMATS)
-    declared = _of_code_points(data)
+    # libheif reports code points only where there is no ICC profile.
+    info = pillow_heif.open_heif(BytesIO(ICC_PROFILE.sub(b"freenone", data))).info
     profile = file.info.get("icc_profile")
     return Picture(
         file,
-        Colours(profile) if profile else declared,
+        Colours(profile) if profile else _of_code_points(info.get("nclx_profile")),
         exif.orientation(file.info.get("exif")),
         lossy=True,
+        exif=info.get("exif"),
     )
 
 
-def _of_code_points(data: bytes) -> Colours | None:
-    """Colours by the code points of the primary image, also if it has an ICC profile besides.
-
-    libheif reports only one of the two, and reads the boxes of an AVIF as well.
-    """
-    info = pillow_heif.open_heif(BytesIO(ICC_PROFILE.sub(b"freenone", data))).info
-    nclx = info.get("nclx_profile")
+def _of_code_points(nclx: Mapping[str, int] | None) -> Colours | None:
+    """Colours by the code points of the primary image."""
     if nclx is None:
         return None
     return colours.of_code_points(nclx["color_primaries"], nclx["transfer_characteristics"])

@@ -36,6 +36,7 @@ def open_jpeg(data: bytes) -> Picture:
         embedded or (colours.adobe_rgb() if exif.is_adobe_rgb(block) else None),
         exif.orientation(block, xmp),
         lossy=True,
+        exif=block,
     )
 
 

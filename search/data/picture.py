@@ -42,6 +42,8 @@ class Picture:
     """Orientation as in EXIF, 1 to 8; 1 is upright."""
     lossy: bool
     """Whether the file has a lossy format."""
+    exif: bytes | None = None
+    """EXIF block, as the file has it; None if there is none or, in a TIFF, if it is the file."""
 
 
 def check_size(width: int, height: int) -> None:

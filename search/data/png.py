@@ -50,6 +50,7 @@ def open_png(data: bytes) -> Picture:
         _colours(found, block),
         exif.orientation(block, found.get(XMP)),
         lossy=False,
+        exif=block,
     )
 
 

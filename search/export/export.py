@@ -37,7 +37,8 @@ from search.export.package_run import PackageProgram
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, QUALITY_STEPS
 from space.bitstream import tiling
 from space.bitstream.model_file import Model
-from space.codec import payload, scales
+from space.codec import scales
+from space.entropy_coding import payload
 from space.lowering.networks import figures_of, lower_segments
 from space.lowering.programs import OUTPUTS, SEGMENTS, inputs
 from space.tensor_file import write_tensors
@@ -178,7 +179,7 @@ def _facts(model: Model) -> dict[str, Any]:
         },
         "quality": {"levels": LEVELS, "steps_per_level": QUALITY_STEPS},
         "entropy_coding": {
-            "tables": scales.TABLE_COUNT, "z_max": scales.Z_MAX,
+            "tables": payload.TABLE_COUNT, "z_max": scales.Z_MAX,
             "multiplier_bits": scales.MULTIPLIER_BITS, "fraction_bits": scales.FRACTION_BITS,
             "block": payload.FLAG_BLOCK, "flag_table": payload.FLAG_TABLE,
             "flagged_table": payload.FLAGGED_TABLE,

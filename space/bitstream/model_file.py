@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latency_predictor.errors import UserError
-from space.architecture import LEVELS, Architecture
+from space.architecture import LEVELS
+from space.bitstream.stored_model import (
+    EARLIER_MODEL_KEYS,
+    FORMER_MODEL_KEY,
+    ID_BYTES,
+    MODEL_FILE,
+    MODEL_KEY,
+    STEPS,
+    Description,
+    ModelError,
+    Part,
+    described,
+    digest_of,
+    file_of,
+)
 from space.codec.codec import LAMBDA_HIGH, LAMBDA_LOW, Codec, EncoderNetwork
-from space.codec.payload import Tables
+from space.codec.int8 import COMPACT, int8_step, is_kernel_of, to_int8
 from space.codec.scales import IntegerScales, ScalePath
+from space.entropy_coding.tables import Tables
 from space.tensor_file import read_tensors, write_tensors
 
-MODEL_KEY, FORMER_MODEL_KEY = "codec-search model 2", "codec-search model 1"
-"""Kind and version of a model file, and those of earlier versions, which have no checksum."""
-MODEL_FILE = "model.safetensors"
-"""Name of the model file in a model's folder."""
-ID_BYTES = 8
-"""Length of a model's id, in bytes."""
-
-
-class ModelError(UserError):
-    """A model file that cannot be read, or a model that cannot code images."""
+__all__ = ["FORMER_MODEL_KEY", "MODEL_FILE", "MODEL_KEY", "Model", "ModelError"]
 
 
 class Model:
@@ -56,13 +60,15 @@ class Model:
         """First ID_BYTES bytes of the hash of the architecture, weights and tables, as trained."""
         self.lambdas = lambdas
         """Lambda of the lowest and the highest quality level in training, as `LAMBDA_LOW`."""
+        self.steps: dict[str, Tensor] = {}
+        """Steps of the weights that are stored as int8, by name; empty unless compact."""
 
     @classmethod
     def of(cls, codec: Codec, lambdas: tuple[float, float] = (LAMBDA_LOW, LAMBDA_HIGH)) -> Model:
         """Make a model from a trained codec. The codec itself is not changed."""
         folded = copy.deepcopy(codec).cpu().fold()
         model = cls(folded, codec.scale_path.integer(), Tables.gaussian(), b"", lambdas)
-        model.id = _digest(model.architecture, model.tensors())[:ID_BYTES]
+        model.id = model._digest()[:ID_BYTES]
         return model
 
     @classmethod
@@ -72,47 +78,42 @@ class Model:
         Nothing in the file is executed. Raises ModelError if the file is missing, of another kind
         or version, or damaged.
         """
-        path = path / MODEL_FILE if path.is_dir() else path
-        metadata, tensors = read_tensors(path, MODEL_KEY, ModelError, former=FORMER_MODEL_KEY)
+        path = file_of(path)
+        metadata, tensors = read_tensors(
+            path, MODEL_KEY, ModelError, former=FORMER_MODEL_KEY, earlier=EARLIER_MODEL_KEYS
+        )
         try:
-            return cls._assembled(metadata, tensors)
+            return cls._assembled(described(metadata, parts_of(tensors)), tensors)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ModelError(f"{path}: damaged ({error})") from error
 
     @classmethod
-    def _assembled(cls, metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
-        """Make a model of a file's metadata and tensors. Raises ValueError if they disagree."""
+    def _assembled(cls, description: Description, tensors: dict[str, Tensor]) -> Model:
+        """Make a model of a file's content. Raises ValueError if it contradicts itself."""
+        steps = {k.removeprefix(STEPS): v for k, v in tensors.items() if k.startswith(STEPS)}
+        tensors = _restored(tensors, steps)
 
         def below(prefix: str) -> dict[str, Any]:
             return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
-        architecture = Architecture.from_json(metadata["architecture"])
-        if _digest(architecture, tensors).hex() != metadata["digest"]:
-            raise ValueError("its weights are not those that were saved")
         with torch.device("meta"):
-            codec = Codec(architecture).fold()
+            codec = Codec(description.architecture).fold()
         codec.analysis.load_state_dict(below("analysis."), assign=True)
         codec.decoder.load_state_dict(below("decoder."), assign=True)
-        scales = ScalePath(architecture, LEVELS).integer()
+        scales = ScalePath(description.architecture, LEVELS).integer()
         scales.load_state_dict(below("scales."))
-        # Files of earlier versions have no lambdas: all models had those of the search.
-        low, high = json.loads(metadata.get("lambdas", f"[{LAMBDA_LOW}, {LAMBDA_HIGH}]"))
-        tables, identity = Tables(**below("tables.")), bytes.fromhex(metadata["id"])
-        return cls(codec, scales, tables, identity, (float(low), float(high)))
+        tables = Tables(**below("tables."))
+        model = cls(codec, scales, tables, description.id, description.lambdas)
+        model.steps = steps
+        return model
 
     def save(self, path: Path) -> None:
         """Write the model to a safetensors file, atomically.
 
         Raises NotFinite if a weight is NaN or infinite, and OSError if the file cannot be written.
         """
-        tensors = self.tensors()
-        metadata = {
-            "id": self.id.hex(),
-            "digest": _digest(self.architecture, tensors).hex(),
-            "architecture": self.architecture.to_json(),
-            "lambdas": json.dumps(self.lambdas),
-        }
-        write_tensors(path, MODEL_KEY, metadata, tensors)
+        description = Description(self.architecture, self.id, self.lambdas)
+        write_tensors(path, MODEL_KEY, description.metadata(self._digest()), self.tensors())
 
     def to(self, *where: Any) -> Model:
         """Move or convert the model's networks, in place, as `torch.nn.Module.to` does."""
@@ -120,28 +121,66 @@ class Model:
         self.decoder.to(*where)
         return self
 
-    def halved(self) -> Model:
-        """A copy whose weights have half precision, with an id of its own. Its file is smaller."""
-        model = copy.deepcopy(self).to(torch.float16)
-        model.id = _digest(model.architecture, model.tensors())[:ID_BYTES]
+    def compact(self) -> Model:
+        """A copy whose file is about a third as large, with an id of its own.
+
+        Residual branches and the context model have weights of 8 bits, and everything else has half
+        precision. The copy computes with the values that its file stores.
+        """
+        model = copy.deepcopy(self)
+        if not self.steps:
+            model.to("cpu", torch.float32)
+            model.steps = {
+                name: int8_step(value)
+                for name, value in model.tensors().items()
+                if is_kernel_of(COMPACT, name, value)
+            }
+            model.id = model._digest()[:ID_BYTES]
+            stored = _restored(model.tensors(), model.steps)
+            for part, module in model._modules().items():
+                below = {name: stored[f"{part}.{name}"] for name in module.state_dict()}
+                module.load_state_dict(below)
         return model
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights and tables of the model, by name."""
-        modules = {
-            "analysis": self.encoder.analysis, "decoder": self.decoder, "scales": self.scales
-        }  # fmt: skip
+        """All weights and tables of the model by name, as its file stores them."""
         named = {
             f"{part}.{name}": value.contiguous()
-            for part, module in modules.items()
+            for part, module in self._modules().items()
             for name, value in module.state_dict().items()
         }
-        return named | {f"tables.{name}": value for name, value in asdict(self.tables).items()}
+        if self.steps:
+            named = {name: self._stored(name, value) for name, value in named.items()}
+        steps = {f"{STEPS}{name}": step for name, step in self.steps.items()}
+        tables = {f"tables.{name}": value for name, value in asdict(self.tables).items()}
+        return named | steps | tables
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        """Modules whose tensors are stored, by the first part of the tensors' names."""
+        return {"analysis": self.encoder.analysis, "decoder": self.decoder, "scales": self.scales}
+
+    def _stored(self, name: str, value: Tensor) -> Tensor:
+        """A tensor in the form of a compact file."""
+        if name in self.steps:
+            return to_int8(value.cpu().float(), self.steps[name])
+        return value.half() if value.is_floating_point() else value
+
+    def _digest(self) -> bytes:
+        return digest_of(self.architecture, parts_of(self.tensors()))
 
 
-def _digest(architecture: Architecture, tensors: dict[str, Tensor]) -> bytes:
-    digest = hashlib.sha256(architecture.to_json().encode())
-    for name, value in sorted(tensors.items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.digest()
+def _restored(tensors: Mapping[str, Tensor], steps: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a file as a model computes with them: in single precision if it is compact."""
+    restored = {
+        name: value.float() if steps and value.is_floating_point() else value
+        for name, value in tensors.items()
+        if not name.startswith(STEPS)
+    }
+    return restored | {name: tensors[name].float() * step for name, step in steps.items()}
+
+
+def parts_of(tensors: Mapping[str, Tensor]) -> Iterator[Part]:
+    """Tensors in the form that `digest_of` takes."""
+    for name, value in tensors.items():
+        data = value.cpu().contiguous().flatten().view(torch.uint8).numpy().data
+        yield name, str(value.dtype), tuple(value.shape), data

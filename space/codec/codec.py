@@ -13,9 +13,9 @@ from space.architecture import HYPER_STRIDE, LEVELS, QUALITY_STEPS, Architecture
 from space.codec.blocks import ConvScale, CSChain, ScaledWeight, downsampling, fold, upsampling
 from space.codec.context import Context
 from space.codec.entropy import HyperEncoder, Rate
-from space.codec.payload import Tables
 from space.codec.rounding import round_straight_through
 from space.codec.scales import ScalePath
+from space.entropy_coding.tables import Tables
 
 LAMBDA_LOW, LAMBDA_HIGH = 1e-3, 1e-1
 """Lambda of the lowest and of the highest quality level in the loss bpp + lambda * MSE, for a

@@ -19,13 +19,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from space.architecture import HYPER_DEPTH, QUALITY_STEPS, Architecture
 from space.codec.blocks import ConvScale, LevelScale, SubbandSynthesis
+from space.codec.int8 import int8_step, to_int8
+from space.entropy_coding.payload import TABLE_COUNT
 
-TABLE_COUNT = 128
-"""Number of tables that code symbols.
-
-Each table is a zero-mean Gaussian, and the sigmas of the tables grow geometrically. Files would
-be 1 % larger with 64 tables, because the cost of rare symbols changes steeply with sigma.
-"""
 SIGMA_MIN, SIGMA_MAX = 0.15, 128.0
 """Standard deviations of the first and the last table, in units of the quantisation width.
 
@@ -38,8 +34,6 @@ Z_MAX = 127
 """Largest magnitude of a hyper-latent symbol in the scale path, which clamps larger symbols."""
 HIDDEN_STEP = 1 / 16
 """Step of the hidden layer's UINT8 activations, which range from 0 to 255 steps."""
-WEIGHT_MAX = 127
-"""Largest magnitude of an INT8 weight. Each output channel has its own step."""
 FRACTION_BITS = 8
 """Number of fraction bits of a table index before it is rounded."""
 MULTIPLIER_BITS = 24
@@ -127,12 +121,12 @@ class IntegerLayer(nn.Module):
         Inputs of the integer layer are counted in units of `in_step`, its outputs in units of
         `out_step`.
         """
-        step = int8_step(weight.double().cpu())
-        integers = (weight.double().cpu() / step).round().to(torch.int8)
+        exact = weight.double().cpu()
+        step = int8_step(exact)
         accumulator = step.flatten() * in_step
         offset = torch.zeros(len(weight)) if bias is None else bias.cpu()
         return cls(
-            integers,
+            to_int8(exact, step),
             _to_integers(offset, accumulator),
             _to_integers(accumulator / out_step, 2.0**-MULTIPLIER_BITS),
         )
@@ -200,12 +194,6 @@ def _to_integers(values: Tensor, step: Tensor | float) -> Tensor:
 def _as_pointwise(weight: Tensor) -> Tensor:
     """Convert a transposed convolution [in, out, s, s] to a 1x1 one before a pixel shuffle."""
     return weight.flatten(1).T[:, :, None, None]
-
-
-def int8_step(weight: Tensor) -> Tensor:
-    """Quantisation step [out, 1, 1, 1] with which a weight [out, in, k, k] is rounded to INT8."""
-    largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True)
-    return (largest / WEIGHT_MAX).clamp(min=1e-6)
 
 
 def _rounded(weight: Tensor) -> Tensor:

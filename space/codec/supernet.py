@@ -27,8 +27,8 @@ from space.codec.initialisation import (
     start_from,
     starting_log_steps,
 )
+from space.codec.int8 import WIDE, int8_step, is_kernel_of, to_int8
 from space.codec.resampled_weights import KERNEL_MARGIN, STORED, layers, resampled
-from space.codec.scales import int8_step
 from space.codec.slicing import (
     SHARED,
     blank_codec,
@@ -56,11 +56,6 @@ The sign is -1 if the tensor holds the negative of the log.
 """
 FILE_PARTS = ("weights", "int8_steps", "skeleton")
 """Prefixes of tensor names in a supernet file: weights, steps of 8-bit weights, initialisation."""
-INT8 = (".branch.", "decoder.context.decoded.")
-"""Substrings by which the names of convolutions that a file stores in 8 bits are recognised.
-
-These convolutions are most of a supernet, and they tolerate the rounding.
-"""
 INITIALISATION_SHAPES = {
     "stride4.basis": (48, 48), "stride4.sigma": (48,),
     "stride8.basis": (192, 192), "stride8.sigma": (192,),
@@ -250,7 +245,7 @@ class Supernet:
     def save(self, path: Path, metadata: Mapping[str, int]) -> None:
         """Write the supernet and the given metadata to a safetensors file, atomically.
 
-        The convolutions that match `INT8` are stored in 8 bits, with a step per output channel. All
+        Wide convolutions (`int8.WIDE`) are stored in 8 bits, with a step per output channel. All
         other trainable weights are stored in half precision. Raises NotFinite if a weight is NaN,
         infinite or too large for that, and OSError if the file cannot be written.
         """
@@ -258,9 +253,9 @@ class Supernet:
         trained = self.trainable()
         for name, value in self.weights.items():
             value = value.detach()
-            if name in trained and value.dim() == 4 and any(part in name for part in INT8):
+            if name in trained and is_kernel_of(WIDE, name, value):
                 step = int8_step(value)
-                tensors[f"weights.{name}"] = (value / step).round().to(torch.int8)
+                tensors[f"weights.{name}"] = to_int8(value, step)
                 tensors[f"int8_steps.{name}"] = step
             else:
                 tensors[f"weights.{name}"] = value.half() if name in trained else value

@@ -30,34 +30,39 @@ def identify(
 
 
 def _of_photograph(file: Path) -> list[str]:
+    from search.cli.coding.metadata import parts_of
     from search.cli.models import SHIPPED_MODEL, naming
     from space.architecture import QUALITY_STEPS
     from space.bitstream.container import BitstreamError, read
-    from space.bitstream.model_file import Model
+    from space.bitstream.stored_model import StoredModel
 
     data = file.read_bytes()
     with naming(file, BitstreamError):
         header, payloads = read(data)
-    shipped = Model.load(SHIPPED_MODEL).id == header.model_id
+    shipped = StoredModel.load(SHIPPED_MODEL).description.id == header.model_id
     bpp = 8 * len(data) / (header.width * header.height)
     needs = "the shipped model" if shipped else "no model that is shipped: give it by --model"
     tiles = "1 tile" if len(payloads) == 1 else f"{len(payloads)} tiles"
+    kept = parts_of(header.metadata)
     return [
         f"  size      {header.width}x{header.height}, {tiles}",
         f"  bytes     {len(data):,} ({bpp:.3f} bpp)",
         f"  quality   {header.quality_steps / QUALITY_STEPS:g}",
+        *([f"  metadata  {kept}"] if kept else []),
         f"  model     {header.model_id.hex()}, {needs}",
     ]
 
 
 def _of_model(file: Path) -> list[str]:
-    from space.bitstream.model_file import Model
+    from space.bitstream.stored_model import STEPS, StoredModel
 
-    model = Model.load(file)
-    weights = sum(tensor.numel() for tensor in model.tensors().values()) / 1e6
+    stored = StoredModel.load(file)
+    model = stored.description
+    sizes = {name: array.size for name, array in stored.tensors.items()}
+    numbers = sum(size for name, size in sizes.items() if not name.startswith(STEPS))
     low, high = model.lambdas
     return [
-        f"  model     {model.id.hex()}, {weights:.1f} million numbers",
+        f"  model     {model.id.hex()}, {numbers / 1e6:.1f} million numbers",
         f"  codec     {model.architecture.id}",
         f"  lambdas   {low:g} to {high:g}",
     ]

@@ -17,10 +17,12 @@ from sklearn.datasets import load_sample_image
 from latency_predictor.checksum import SUMS, check_listed
 from search.__main__ import main
 from search.cli.models import SHIPPED_MODEL
+from search.data.colours import of_code_points
 from search.data.images import read_rgb
 from space.bitstream.model_file import FORMER_MODEL_KEY, MODEL_KEY, Model
 
 PHOTO = Image.fromarray(np.array(load_sample_image("china.jpg"))).resize((900, 600))
+DISPLAY_P3 = of_code_points(12, 13).profile  # type: ignore[union-attr]
 SIZES = [(1, 1), (7, 600), (600, 520)]
 """Widths and heights: one pixel, a strip, and 2x2 tiles."""
 
@@ -120,23 +122,178 @@ class TestCoding:
             tmp_path / name for name in ("here.png", "there.png", "a", "b.png")
         )
         PHOTO.crop((0, 0, 600, 520)).save(image)
-        torch.set_num_threads(2)
         assert encode(image, coded, made / "model", 4.25) == 0
         assert decode(coded, here, made / "model") == 0
-        words = ["decode", coded, there, "--model", made / "model"]
-        done = subprocess.run(
-            [sys.executable, "-m", "search", *map(str, words)],
-            cwd=tmp_path,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+        said = in_another_process(tmp_path, "decode", coded, there, "--model", made / "model")
+        assert said == f"{there}: 600x520\n"
+        a, b = (read_rgb(path).pixels for path in (here, there))
+        assert np.array_equal(a, b)
+
+
+def in_another_process(folder: Path, *words: object) -> str:
+    """Standard output of a command with one thread, which must succeed and say no more."""
+    done = subprocess.run(
+        [sys.executable, "-m", "search", *map(str, words), "--threads", "1"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+class TestSpeed:
+    def test_slow_packages_are_not_imported(self, made: Path, tmp_path: Path) -> None:
+        program = (
+            "import sys; from search.__main__ import main; code = main(sys.argv[1:]); "
+            "slow = 'torch compressai pandas ray optuna matplotlib sklearn scipy hydra'; "
+            "assert not set(slow.split()) & set(sys.modules); sys.exit(code)"
         )
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == f"{there}: 600x520\n"
-        a, b = (read_rgb(path).pixels.astype(int) for path in (here, there))
-        assert np.abs(a - b).max() <= 1
+        coded, out = tmp_path / "a", tmp_path / "a.png"
+        for words in (
+            ["encode", made / "photo.png", coded, "--model", made / "model"],
+            ["decode", coded, out, "--model", made / "model"],
+            ["identify", coded],
+            ["identify", made / "model"],
+        ):
+            call = [sys.executable, "-c", program, *map(str, words)]
+            done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
+
+    def test_threads_change_no_bit(self, made: Path, tmp_path: Path) -> None:
+        PHOTO.crop((0, 0, 600, 520)).save(tmp_path / "b.png")
+        files, pictures = set(), set()
+        for threads in (1, 3):
+            words = ["--threads", str(threads), "--model", str(made / "model")]
+            coded, out = tmp_path / f"{threads}", tmp_path / f"{threads}.png"
+            assert main(["encode", str(tmp_path / "b.png"), str(coded), *words]) == 0
+            assert main(["decode", str(coded), str(out), *words]) == 0
+            files.add(coded.read_bytes())
+            pictures.add(out.read_bytes())
+        assert len(files) == len(pictures) == 1
+
+
+class TestSeveralFiles:
+    @pytest.fixture
+    def photos(self, tmp_path: Path) -> list[Path]:
+        paths = [tmp_path / name for name in ("a.png", "b.jpg", "c d.heic")]
+        for path in paths:
+            PHOTO.crop((0, 0, 80, 60)).save(path)
+        return paths
+
+    def test_they_keep_their_names(
+        self, photos: list[Path], made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        model = ["--model", str(made / "model"), "--output"]
+        coded, decoded = tmp_path / "new" / "coded", tmp_path / "decoded"
+        assert main(["encode", *map(str, photos), *model, str(coded)]) == 0
+        names = [f"{photo.stem}.pcd" for photo in photos]
+        assert sorted(path.name for path in coded.iterdir()) == names
+        assert main(["decode", *map(str, coded.iterdir()), *model, str(decoded)]) == 0
+        for photo in photos:
+            picture = read_rgb(decoded / f"{photo.stem}.png").pixels
+            assert psnr(picture, read_rgb(photo).pixels) > 20
+        printed = capsys.readouterr()
+        assert len(printed.out.splitlines()) == 6
+        assert printed.err == ""
+        # The same command replaces its own files.
+        assert main(["encode", *map(str, photos), *model, str(coded)]) == 0
+
+    def test_one_that_cannot_be_read_does_not_stop_the_others(
+        self, photos: list[Path], made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = tmp_path / "b.txt"
+        text.write_text("no photograph")
+        words = [*map(str, [photos[0], text, photos[2]]), "--model", str(made / "model")]
+        assert main(["encode", *words, "--output", str(tmp_path / "out")]) == 2
+        names = sorted(path.name for path in (tmp_path / "out").iterdir())
+        assert names == ["a.pcd", "c d.pcd"]
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0].startswith(f"{text}: not a readable image; expected PNG")
+        assert lines[1:] == ["1 of 3 files were not encoded"]
+
+    def test_files_of_another_kind_are_not_replaced(
+        self, photos: list[Path], made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "b.pcd").write_text("mine")
+        words = [*map(str, photos), "--model", str(made / "model"), "--output"]
+        assert main(["encode", *words, str(tmp_path / "out")]) == 2
+        assert "b.pcd: exists and is no file of encode" in capsys.readouterr().err
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.pcd"]
+        assert main(["encode", *words, str(tmp_path / "out"), "--force"]) == 0
+
+
+class TestMetadata:
+    """EXIF and the profile are kept on request alone."""
+
+    @pytest.fixture
+    def photo(self, tmp_path: Path) -> Path:
+        """A photograph that is turned, was taken somewhere, and has colours of Display P3."""
+        exif = Image.Exif()
+        exif[0x0112], exif[0x010F] = 6, "A camera"
+        exif.get_ifd(0x8825)[1] = "N"
+        path = tmp_path / "p.jpg"
+        PHOTO.crop((0, 0, 90, 60)).save(path, exif=exif, icc_profile=DISPLAY_P3, quality=95)
+        return path
+
+    def coded(self, photo: Path, made: Path, *options: str) -> Image.Image:
+        model = ["--model", str(made / "model")]
+        words = [str(photo), str(photo.with_name("p.pcd")), "--quality", "5", *options]
+        assert main(["encode", *words, *model]) == 0
+        words = [str(photo.with_name(name)) for name in ("p.pcd", "p.png")]
+        assert main(["decode", *words, *model]) == 0
+        return Image.open(photo.with_name("p.png"))
+
+    def test_without_the_option_there_are_none(self, photo: Path, made: Path) -> None:
+        picture = self.coded(photo, made)
+        assert not picture.getexif()
+        assert "icc_profile" not in picture.info
+        assert photo.with_name("p.pcd").read_bytes()[4] == 1
+
+    def test_they_are_kept(
+        self, photo: Path, made: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        plain = self.coded(photo, made)
+        size = photo.with_name("p.pcd").stat().st_size
+        picture = self.coded(photo, made, "--keep-metadata")
+        exif = picture.getexif()
+        assert (exif[0x0112], exif[0x010F], exif.get_ifd(0x8825)[1]) == (1, "A camera", "N")
+        assert picture.info["icc_profile"] == DISPLAY_P3
+        assert picture.size == plain.size == (60, 90)
+        # The pixels are not converted, so that a viewer shows the colours of the photograph.
+        shown, original = (read_rgb(path).pixels for path in (photo.with_name("p.png"), photo))
+        assert psnr(shown, original) > 24
+        assert photo.with_name("p.pcd").stat().st_size > size + len(DISPLAY_P3)
+        said = capsys.readouterr().out
+        kept = f" bytes with the position (GPS), ICC profile {len(DISPLAY_P3):,} bytes\n"
+        assert "p.pcd: metadata kept: EXIF " in said
+        assert kept in said
+        assert main(["identify", str(photo.with_name("p.pcd"))]) == 0
+        assert f"{kept}  model " in capsys.readouterr().out
+
+    def test_a_picture_without_any(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = [str(made / "photo.png"), str(tmp_path / "a"), "--model", str(made / "model")]
+        assert main(["encode", *words, "--quality", "5", "--keep-metadata"]) == 0
+        assert (tmp_path / "a").read_bytes() == (made / "coded").read_bytes()
+        assert "metadata kept: none was found\n" in capsys.readouterr().out
+
+    def test_damaged_metadata_are_refused(
+        self, photo: Path, made: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.coded(photo, made, "--keep-metadata")
+        coded = photo.with_name("p.pcd")
+        data = bytearray(coded.read_bytes())
+        data[data.index(b"A camera")] ^= 1
+        coded.write_bytes(data)
+        model = ["--model", str(made / "model")]
+        for words in (["identify", coded], ["decode", coded, photo.with_name("q.png"), *model]):
+            assert main([*map(str, words)]) == 2
+            assert capsys.readouterr().err == f"{coded}: damaged metadata\n"
 
 
 class TestShippedModel:
@@ -236,7 +393,7 @@ class TestErrors:
         ("at", "said"),
         [
             (0, "not a compressed image"),
-            (4, "format version 254, but only version 1 can be read"),
+            (4, "format version 254, but only versions 1 and 2 can be read"),
             (8, "damaged header"),
             (30, "damaged tile table"),
             (100, "damaged tile 1 of 1"),
@@ -335,7 +492,11 @@ class TestErrors:
             ("encode a b --model m --quality 9", "'--quality': '9' is not a number from 0 to 7"),
             ("encode a b --model m --quality -1", "'--quality': '-1' is not a number from 0 to 7"),
             ("encode a b --model m --quality high", "'high' is not a number from 0 to 7"),
-            ("decode a --model m", "OUT"),
+            ("decode a --model m", "expected FILE OUT, or several files and --output DIR; got a"),
+            ("encode a b c --model m", "expected IMAGE OUT, or several files and --output DIR; "),
+            ("encode a b --threads 0", "'0' is not a whole number of at least 1"),
+            ("encode x/a.png a.jpg -o o", "x/a.png and a.jpg would both be written to o/a.pcd"),
+            ("encode photo.png --output model", "model: is a file; expected the name of a folder"),
         ],
     )
     def test_words_of_a_wrong_kind(
@@ -350,6 +511,6 @@ def test_an_interrupted_command_writes_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("space.bitstream.files.encode", interrupt)
+    monkeypatch.setattr("space.runtime.files.encode", interrupt)
     assert encode(made / "photo.png", tmp_path / "a", made / "model", 5) == 130
     assert list(tmp_path.iterdir()) == []

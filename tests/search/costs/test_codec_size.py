@@ -13,7 +13,7 @@ from search.costs.costs import costs_of
 from space.architecture import CHOICES, Architecture
 from space.bitstream.model_file import Model
 from space.codec.codec import Codec
-from space.codec.payload import Tables
+from space.entropy_coding.tables import Tables
 from space.lowering.programs import CodecPrograms
 from space.search_space import SearchSpace
 

@@ -32,8 +32,8 @@ from search.export.export import (
 from space.architecture import Architecture, Chain
 from space.bitstream.model_file import Model
 from space.codec.codec import Codec
-from space.codec.payload import Tables
 from space.codec.scales import IntegerLayer, IntegerScales
+from space.entropy_coding.tables import Tables
 from space.lowering.programs import randomise
 from space.tensor_file import read_tensors
 

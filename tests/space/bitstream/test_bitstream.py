@@ -1,6 +1,7 @@
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
@@ -8,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from space.bitstream.container import BitstreamError, Header, check_model, read, write
+from space.bitstream.container import (
+    MAX_METADATA,
+    BitstreamError,
+    Header,
+    Metadata,
+    check_model,
+    read,
+    write,
+)
 from space.bitstream.tiling import count
 
 MODEL = bytes(range(8))
@@ -58,8 +67,8 @@ def test_the_layout() -> None:
         (b"PCD", "begins with b'PCD' instead of b'PCDX'"),
         (FILE[:4], "truncated: 4 bytes, but 5 are needed for the version"),
         (b"\x89PNG" + FILE[4:], r"begins with b'\x89PNG' instead of b'PCDX'"),
-        (with_header(version=7), "format version 7, but only version 1 can be read"),
-        (FILE[:4] + b"\x02", "format version 2, but only version 1 can be read"),
+        (with_header(version=7), "format version 7, but only versions 1 and 2 can be read"),
+        (FILE[:4] + b"\x03", "format version 3, but only versions 1 and 2 can be read"),
         (FILE[:26], "truncated: 26 bytes, but 27 are needed for the header"),
         (flipped(5), "damaged header"),
         (flipped(26), "damaged header"),
@@ -84,6 +93,74 @@ def test_the_layout() -> None:
 def test_files_that_cannot_be_read(data: bytes, says: str) -> None:
     with pytest.raises(BitstreamError, match=re.escape(says)):
         read(data)
+
+
+METADATA = Metadata(exif=b"II*\0" + bytes(range(200)), icc=b"profile" * 9)
+KEPT = write(replace(HEADER, metadata=METADATA), PAYLOADS)
+METADATA_END = TABLE_END + 12 + 204 + 63 + 4
+
+
+class TestMetadata:
+    """A section of version 2, between the tile table and the payloads."""
+
+    @given(st.binary(max_size=99), st.binary(max_size=99))
+    def test_what_is_written_is_read(self, exif: bytes, icc: bytes) -> None:
+        header = replace(HEADER, metadata=Metadata(exif, icc))
+        assert read(write(header, PAYLOADS)) == (header, PAYLOADS)
+
+    def test_the_layout(self) -> None:
+        assert KEPT[4] == 2
+        body = METADATA.exif + METADATA.icc
+        lengths = struct.pack("<II", 204, 63)
+        section = lengths + struct.pack("<I", crc32(lengths)) + body
+        assert KEPT[TABLE_END : METADATA_END - 4] == section
+        assert KEPT[METADATA_END:] == FILE[TABLE_END:]
+
+    def test_files_without_metadata_stay_as_they_were(self) -> None:
+        assert write(replace(HEADER, metadata=Metadata()), PAYLOADS) == FILE
+        assert FILE[4] == 1
+
+    @pytest.mark.parametrize("part", ["exif", "icc"])
+    def test_too_much_is_refused(self, part: str) -> None:
+        Metadata(**{part: bytes(MAX_METADATA)})
+        with pytest.raises(BitstreamError, match=r"of 4,194,305 bytes: at most 4,194,304"):
+            Metadata(**{part: bytes(MAX_METADATA + 1)})
+
+    @pytest.mark.parametrize(
+        ("lengths", "says"),
+        [
+            ((2**32 - 1, 0), "impossible metadata of 4,294,967,295 bytes: at most 4,194,304"),
+            ((4, MAX_METADATA + 1), "impossible metadata of 4,194,305 bytes"),
+            ((MAX_METADATA, MAX_METADATA), "are needed for the metadata"),
+            ((204, 62), "damaged metadata"),
+            ((0, 0), "empty metadata: such a file has version 1"),
+        ],
+    )
+    def test_forged_lengths(self, lengths: tuple[int, int], says: str) -> None:
+        forged = struct.pack("<II", *lengths)
+        forged += struct.pack("<I", crc32(forged))
+        with pytest.raises(BitstreamError, match=re.escape(says)):
+            read(KEPT[:TABLE_END] + forged + KEPT[TABLE_END + 12 :])
+
+    @pytest.mark.parametrize(
+        ("data", "says"),
+        [
+            (KEPT[: TABLE_END + 11], "are needed for the lengths of metadata"),
+            (KEPT[: METADATA_END - 1], "are needed for the metadata"),
+            (KEPT[:-1], "are needed for all tiles"),
+            (KEPT + b"a", "1 bytes after the end"),
+            (KEPT[:4] + b"\x01" + KEPT[5:], "damaged header"),
+        ],
+    )
+    def test_truncated_and_extended_files(self, data: bytes, says: str) -> None:
+        with pytest.raises(BitstreamError, match=re.escape(says)):
+            read(data)
+
+    @pytest.mark.parametrize("at", range(TABLE_END, METADATA_END, 7))
+    def test_a_flipped_bit(self, at: int) -> None:
+        damaged = KEPT[:at] + bytes([KEPT[at] ^ 0x10]) + KEPT[at + 1 :]
+        with pytest.raises(BitstreamError, match=r"damaged (lengths of )?metadata"):
+            read(damaged)
 
 
 def test_another_model() -> None:
@@ -127,16 +204,17 @@ def swap(data: bytearray, rng: np.random.Generator) -> None:
     data[i : i + length], data[j : j + length] = data[j : j + length], data[i : i + length]
 
 
+@pytest.mark.parametrize("file", [FILE, KEPT])
 @pytest.mark.parametrize("mutate", [flip_bit, change_byte, truncate, insert, delete, swap])
 def test_no_mutated_file_is_read(
-    mutate: Callable[[bytearray, np.random.Generator], None],
+    mutate: Callable[[bytearray, np.random.Generator], None], file: bytes
 ) -> None:
     rng = np.random.default_rng(0)
     rejected = 0
     for _ in range(1000):
-        data = bytearray(FILE)
+        data = bytearray(file)
         mutate(data, rng)
-        if data != FILE:
+        if data != file:
             with pytest.raises(BitstreamError):
                 read(bytes(data))
             rejected += 1

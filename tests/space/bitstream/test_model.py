@@ -9,8 +9,11 @@ import safetensors.torch
 import torch
 
 from space.architecture import LEVELS, Architecture
-from space.bitstream.model_file import FORMER_MODEL_KEY, Model, ModelError, _digest
+from space.bitstream.model_file import FORMER_MODEL_KEY, Model, ModelError, parts_of
+from space.bitstream.stored_model import EARLIER_MODEL_KEYS, StoredModel, digest_of
 from space.codec.codec import Codec
+from space.codec.int8 import COMPACT, is_kernel_of
+from space.tensor_file import write_tensors
 
 
 @pytest.fixture
@@ -68,17 +71,92 @@ def test_a_coarser_copy_reads_the_same_files(model: Model, tmp_path: Path) -> No
     assert next(half.decoder.parameters()).dtype == torch.float16
 
 
-def test_a_halved_model_is_another_in_half_the_bytes(model: Model, tmp_path: Path) -> None:
-    sizes = []
-    for number, saved in enumerate((model, model.halved())):
-        saved.save(tmp_path / f"{number}.safetensors")
-        sizes.append((tmp_path / f"{number}.safetensors").stat().st_size)
-    again = Model.load(tmp_path / "1.safetensors")
-    assert again.id != model.id
-    weights = sum(weight.numel() for weight in again.decoder.parameters())
-    assert sizes[0] - sizes[1] > 2 * weights
-    for one, other in zip(model.decoder.parameters(), again.decoder.parameters(), strict=True):
-        torch.testing.assert_close(other.float(), one, rtol=1e-3, atol=1e-6)
+class TestCompact:
+    """Wide convolutions in 8 bits and the rest in half precision."""
+
+    def test_it_is_another_model_in_a_third_of_the_bytes(
+        self, model: Model, tmp_path: Path
+    ) -> None:
+        sizes = []
+        for number, saved in enumerate((model, model.compact())):
+            saved.save(tmp_path / f"{number}.safetensors")
+            sizes.append((tmp_path / f"{number}.safetensors").stat().st_size)
+        again = Model.load(tmp_path / "1.safetensors")
+        assert again.id != model.id
+        weights = {n: w for n, w in model.tensors().items() if w.is_floating_point()}
+        wide = sum(w.numel() for name, w in weights.items() if is_kernel_of(COMPACT, name, w))
+        rest = sum(w.numel() for w in weights.values()) - wide
+        # The steps and their names need some bytes.
+        assert sizes[0] - sizes[1] == pytest.approx(3 * wide + 2 * rest, rel=0.15)
+        for one, other in zip(model.decoder.parameters(), again.decoder.parameters(), strict=True):
+            torch.testing.assert_close(other, one, rtol=1e-3, atol=float(one.abs().max()) / 250)
+
+    def test_it_computes_with_the_stored_values(self, model: Model, tmp_path: Path) -> None:
+        compact = model.compact()
+        compact.save(tmp_path / "m.safetensors")
+        again, stored = (kind.load(tmp_path / "m.safetensors") for kind in (Model, StoredModel))
+        weights = stored.weights("decoder.")
+        for name, value in again.decoder.state_dict().items():
+            assert torch.equal(value, compact.decoder.state_dict()[name])
+            assert np.array_equal(value.numpy(), weights[name])
+        name = "decoder.context.decoded.0.weight"
+        assert stored.tensors[name].dtype == np.int8
+        expected = stored.tensors[name] * stored.tensors[f"int8_steps.{name}"]
+        assert np.array_equal(weights[name.removeprefix("decoder.")], expected)
+
+    def test_saving_what_was_loaded_gives_the_same_bytes(
+        self, model: Model, tmp_path: Path
+    ) -> None:
+        first, second = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+        compact = model.compact()
+        compact.save(first)
+        loaded = Model.load(first)
+        assert (loaded.id, loaded.compact().id) == (compact.id, compact.id)
+        loaded.save(second)
+        assert first.read_bytes() == second.read_bytes()
+
+    def test_a_conversion_keeps_the_integers(self, model: Model) -> None:
+        compact = model.compact()
+        before = compact.tensors()
+        after = compact.to(torch.bfloat16).tensors()
+        for name in compact.steps:
+            assert torch.equal(before[name], after[name])
+
+    def test_a_damaged_step_is_refused(self, model: Model, tmp_path: Path) -> None:
+        tensors = model.compact().tensors()
+        name = next(name for name in tensors if name.startswith("int8_steps."))
+        for change in (tensors[name] * 2, tensors[name][:1]):
+            metadata = {
+                "id": model.id.hex(),
+                "digest": digest_of(model.architecture, parts_of(tensors)).hex(),
+                "architecture": model.architecture.to_json(),
+            }
+            damaged = tensors | {name: change}
+            path = tmp_path / "m.safetensors"
+            safetensors.torch.save_file(damaged, path, {FORMER_MODEL_KEY: json.dumps(metadata)})
+            for kind in (Model, StoredModel):
+                with pytest.raises(ModelError, match="weights are not those that were saved"):
+                    kind.load(path)
+
+
+def test_files_of_version_two_are_read(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    half = model.to(torch.float16)
+    metadata = {
+        "id": model.id.hex(),
+        "digest": digest_of(model.architecture, parts_of(half.tensors())).hex(),
+        "architecture": model.architecture.to_json(),
+        "lambdas": "[0.001, 0.4]",
+    }
+    write_tensors(path, EARLIER_MODEL_KEYS[0], metadata, half.tensors())
+    again = Model.load(path)
+    assert (again.id, again.lambdas) == (model.id, (1e-3, 0.4))
+    assert next(again.decoder.parameters()).dtype == torch.float16
+    assert StoredModel.load(path).description.id == model.id
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    for kind in (Model, StoredModel):
+        with pytest.raises(ModelError, match=r"damaged \(its content does not match"):
+            kind.load(path)
 
 
 def test_a_file_keeps_the_lambdas_of_the_training(
@@ -94,7 +172,7 @@ def forge(model: Model, path: Path, architecture: Architecture, **changes: torch
     tensors = model.tensors() | {name.replace("__", "."): value for name, value in changes.items()}
     metadata = {
         "id": model.id.hex(),
-        "digest": _digest(architecture, tensors).hex(),
+        "digest": digest_of(architecture, parts_of(tensors)).hex(),
         "architecture": architecture.to_json(),
     }
     safetensors.torch.save_file(tensors, path, {FORMER_MODEL_KEY: json.dumps(metadata)})
@@ -134,7 +212,7 @@ class TestErrors:
     def test_another_version(self, model: Model, tmp_path: Path) -> None:
         path = tmp_path / "m.safetensors"
         safetensors.torch.save_file(model.tensors(), path, {"codec-search model 9": "{}"})
-        with pytest.raises(ModelError, match=r"model 9, .* 'codec-search model 2'"):
+        with pytest.raises(ModelError, match=r"model 9, .* 'codec-search model 3'"):
             Model.load(path)
 
     def test_weights_of_another_architecture(self, model: Model, tmp_path: Path) -> None:

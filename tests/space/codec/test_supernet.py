@@ -15,7 +15,8 @@ from space.architecture import CHOICES, Chain
 from space.codec.blocks import ConvScale, ScaledWeight
 from space.codec.context import split_groups
 from space.codec.initialisation import fit_initialisation
-from space.codec.supernet import FORMER_SUPERNET_KEY, INT8, SUPERNET_KEY, Supernet, SupernetError
+from space.codec.int8 import WIDE, is_kernel_of
+from space.codec.supernet import FORMER_SUPERNET_KEY, SUPERNET_KEY, Supernet, SupernetError
 from space.search_space import SearchSpace, extreme
 
 CHAIN = {"C": [16, 24], "R": [0, 1, 2], "E": [1, 2], "F": [1, 3]}
@@ -177,7 +178,7 @@ def test_a_saved_supernet_is_read_in_half_precision_and_branches_in_eight_bits(
     read = Supernet.load(tmp_path / "p.safetensors")
     assert read.values == trained().values
     for name, weight in trained().trainable().items():
-        if weight.dim() == 4 and any(part in name for part in INT8):
+        if is_kernel_of(WIDE, name, weight):
             step = weight.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
             assert ((read.weights[name] - weight).abs() <= 0.501 * step).all()
         else:

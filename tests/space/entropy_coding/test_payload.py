@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.stats import norm
 
-from space.codec.payload import FLAG_BLOCK, PayloadReader, Symbols, Tables, write_payload
 from space.codec.scales import TABLE_COUNT, table_sigmas
+from space.entropy_coding.payload import FLAG_BLOCK, PayloadReader, Symbols, write_payload
+from space.entropy_coding.tables import Tables
 
 LISTS = Tables.gaussian().as_lists()
 

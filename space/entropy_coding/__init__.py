@@ -1,0 +1,1 @@
+"""Entropy coding of symbols with rANS: payloads, and the tables of frequencies that code them."""
