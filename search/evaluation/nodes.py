@@ -30,6 +30,9 @@ LOOK_S = 2.0
 """Seconds between two looks at the cluster."""
 GRACE_S = 60.0
 """Seconds that a run waits for a node if the cluster has none that can evaluate candidates."""
+START_S = 600.0
+"""Seconds that a run waits for the answer of a node that is alive. On a busy machine, importing
+torch for the answer takes minutes."""
 HEAD_GRACE_S = 10.0
 """Seconds that a run waits for the head of the cluster if it does not answer."""
 NODE_ID = "ray.io/node-id"
@@ -167,9 +170,9 @@ class Nodes:
                 self.notify(f"Node {node.name} is not used: {node.refusal}.")
 
     def _check_any(self) -> None:
-        waiting = any(node.answer for node in self._nodes.values())
+        waiting = any(node.answer and node.slots for node in self._nodes.values())
         refused = [f"node {n.name}: {n.refusal}" for n in self._nodes.values() if n.refusal]
-        patience = 0.0 if refused and not waiting else GRACE_S
+        patience = START_S if waiting else 0.0 if refused else GRACE_S
         if self.ready or time.monotonic() - self._served < patience:
             return
         why = "; ".join(sorted(refused)) or f"none with a {self.resource} answers"

@@ -1,0 +1,45 @@
+"""How long a run waits for nodes, by a clock and a cluster that the test sets."""
+
+import pytest
+
+from search.evaluation import nodes as nodes_module
+from search.evaluation.nodes import GRACE_S, START_S, Nodes, NoNodes
+
+ALIVE = {"NodeID": "a", "Alive": True, "Resources": {"CPU": 2.0}, "NodeManagerAddress": "10.0.0.1"}
+
+
+class Clock:
+    now = 0.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock, and a cluster whose one node is alive and never answers."""
+    clock = Clock()
+    monkeypatch.setattr(nodes_module.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(nodes_module, "head_answers", lambda: True)
+    monkeypatch.setattr(nodes_module.ray, "nodes", lambda: [ALIVE])
+    monkeypatch.setattr(nodes_module.ray, "wait", lambda *_, **__: ([], []))
+    monkeypatch.setattr(Nodes, "_asked", lambda *_: "no answer yet")
+    return clock
+
+
+def test_a_node_that_starts_on_a_busy_machine_has_time_to_answer(clock: Clock) -> None:
+    nodes = Nodes("CPU", ("psnr",), print, _served=0.0)
+    for clock.now in (0.0, GRACE_S + 1, START_S - 1):
+        nodes.look()
+    clock.now = START_S + 2
+    with pytest.raises(NoNodes, match="none with a CPU answers"):
+        nodes.look()
+
+
+def test_without_any_node_a_run_waits_only_for_one_to_join(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes_module.ray, "nodes", lambda: [])
+    nodes = Nodes("CPU", ("psnr",), print, _served=0.0)
+    for clock.now in (0.0, GRACE_S - 1):
+        nodes.look()
+    clock.now = GRACE_S + 2
+    with pytest.raises(NoNodes, match="none with a CPU answers"):
+        nodes.look()
