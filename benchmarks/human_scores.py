@@ -25,7 +25,7 @@ from space.pixels import to_batch
 
 KEYS = ["picture", "setting"]
 ROUNDS = (0, 2, 1, 3)
-"""Every fourth picture is measured by all metrics before the next quarter of the pictures."""
+"""Every fourth picture is measured before the next quarter of the pictures."""
 Scorer = Callable[[Image.Image, Image.Image], Mapping[str, float]]
 """Maps an original and its reconstruction to scores by metric."""
 
@@ -134,8 +134,9 @@ GROUPS: tuple[tuple[tuple[str, ...], tuple[Scorer, ...]], ...] = (
 def complete(folder: Path, path: Path) -> None:
     """Measure what the table at `path` lacks of the pictures in `folder`.
 
-    The table is written after each picture and group of metrics. Ends the process with one line if
-    a program is missing.
+    A picture is measured by all metrics before the next one, so that an interrupted run leaves all
+    metrics on the same pictures. The table is written after each picture and group of metrics. Ends
+    the process with one line if a program is missing.
     """
     if missing := missing_programs():
         sys.exit(f"error: not on the search path: {', '.join(missing)}")
@@ -147,8 +148,8 @@ def complete(folder: Path, path: Path) -> None:
     columns = [column for group, _ in GROUPS for column in group]
     table = table.reindex(index=index, columns=columns)
     for start in ROUNDS:
-        for group, scorers in GROUPS:
-            for name in names[start :: len(ROUNDS)]:
+        for name in names[start :: len(ROUNDS)]:
+            for group, scorers in GROUPS:
                 if table.loc[name, list(group)].isna().to_numpy().any():
                     fill(table, folder / f"{name}.png", list(group), scorers)
                     write_whole(path, table.reset_index().to_parquet(index=False))

@@ -9,6 +9,9 @@ export const picture = {
   height: Number(document.body.dataset.height),
 };
 
+/** Whether the screen is touched, so that there may be no keys to name. */
+export const TOUCH = matchMedia("(hover: none) and (pointer: coarse)").matches;
+
 /** How many pictures fit side by side: 0, 1 or 2. */
 export function fits() {
   const width = picture.width / devicePixelRatio;

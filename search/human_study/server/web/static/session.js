@@ -1,7 +1,7 @@
 // A participant's session: screen, plates, practice and comparisons, as the server says.
 
 import { Refused, address, pause, request } from "./requests.js";
-import { fits, magnified, picture, whenResized } from "./screen.js";
+import { TOUCH, fits, magnified, picture, whenResized } from "./screen.js";
 import { showTrial, stopTrial } from "./trial.js";
 
 const at = (id) => document.getElementById(id);
@@ -102,7 +102,7 @@ function feedback(right, choice) {
   at("feedback-title").textContent = right ? "Right" : "Not quite";
   at("feedback-text").textContent = right
     ? `${other} shows blocks and bands that the original does not have. Most pairs of the study differ less. Look for blocks, lost texture, halos around edges, and changed colours.`
-    : `${other} was the original itself, and your choice shows blocks and bands. Take your time: Space flips between the copies, and O shows the original.`;
+    : `${other} was the original itself, and your choice shows blocks and bands. Take your time: ${TOUCH ? "flip between the copies, and look at the original" : "Space flips between the copies, and O shows the original"}.`;
   const dialog = at("feedback");
   dialog.showModal();
   at("feedback-done").focus();

@@ -1,7 +1,7 @@
 // One comparison: the original and two copies, in one place or side by side.
 
 import { address } from "./requests.js";
-import { fits, lock, magnified, whenResized } from "./screen.js";
+import { TOUCH, fits, lock, magnified, whenResized } from "./screen.js";
 
 const at = (id) => document.getElementById(id);
 const stage = at("stage");
@@ -97,9 +97,9 @@ function controls(both, room) {
 }
 
 function hint(unseen) {
-  if (unseen) return `Look at ${NAMES[unseen].toLowerCase()} too: press Space.`;
+  if (unseen) return `Look at ${NAMES[unseen].toLowerCase()} too: ${TOUCH ? "flip" : "press Space"}.`;
   if (!chosen) return "Choose the copy that is closer to the original. If you see no difference, guess.";
-  return `${NAMES[chosen]} is your choice. Enter confirms it.`;
+  return `${NAMES[chosen]} is your choice. ${TOUCH ? "Confirm it, or change it." : "Enter confirms it."}`;
 }
 
 function announce() {
