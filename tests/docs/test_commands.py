@@ -56,9 +56,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for run in RUNS:
         copy = folder / "results" / run
         shutil.copytree(REFERENCE, copy, ignore=shutil.ignore_patterns("promoted"))
-        promoted = copy / "promoted/0123456789ab-quick"
-        promoted.mkdir(parents=True)
-        model.save(promoted / "model.safetensors")
+        for name in ("quick", "mine"):
+            promoted = copy / f"promoted/0123456789ab-{name}"
+            promoted.mkdir(parents=True)
+            model.save(promoted / "model.safetensors")
     return folder
 
 
