@@ -175,7 +175,10 @@ class Nodes:
         patience = START_S if waiting else 0.0 if refused else GRACE_S
         if self.ready or time.monotonic() - self._served < patience:
             return
-        why = "; ".join(sorted(refused)) or f"none with a {self.resource} answers"
+        silent = f"none with a {self.resource} answered within {patience:.0f} s"
+        why = "; ".join(sorted(refused)) or (
+            f"{silent}, which may be too busy" if waiting else silent
+        )
         raise NoNodes(
             f"no node of the Ray cluster can evaluate candidates ({why}); mend a node or add one, "
             "and the same command continues"
