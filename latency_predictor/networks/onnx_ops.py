@@ -7,7 +7,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from latency_predictor.errors import UserError
 from latency_predictor.networks.graph import GraphRecorder, summed_over
 from latency_predictor.networks.recorder import NetworkOps, TensorShape, Value
 from latency_predictor.networks.shapes import UnreadableModel, chosen_shapes
@@ -65,12 +64,9 @@ def read_onnx(path: Path, shapes: Sequence[TensorShape] = ()) -> NetworkOps:
 
 def _inferred(path: Path, shapes: Sequence[TensorShape]) -> Any:
     """The graph of a file, with the shape of every value that could be inferred."""
-    try:
-        import onnx
-        from onnx import inliner, shape_inference
-    except ImportError as error:
-        message = f"'{path}' needs the package onnx: pip install 'codec-search[export]'"
-        raise UserError(message) from error
+    import onnx
+    from onnx import inliner, shape_inference
+
     try:
         model = onnx.load(str(path), load_external_data=False)
     except OSError:
