@@ -46,8 +46,8 @@ def read_onnx(path: Path, shapes: Sequence[TensorShape] = ()) -> NetworkOps:
     """The ops of the ONNX file `path`, in the order of its nodes.
 
     `shapes` are the shapes of its inputs, in order, and are needed where the file leaves a side
-    open; an open first side is a batch of one. Raises UnreadableModel, and UserError if the package
-    `onnx` is missing or the shapes do not fit.
+    open; an open first side is a batch of one. Raises UnreadableModel, and UserError if the shapes
+    do not fit.
     """
     graph = _inferred(path, shapes)
     reader = _Reader(graph)

@@ -31,10 +31,12 @@ def open_heif(data: bytes) -> Picture:
     file = Image.open(BytesIO(EXIF_ITEM.sub(rb"\1none", data)), formats=FORMATS)
     # libheif reports code points only where there is no ICC profile.
     info = pillow_heif.open_heif(BytesIO(ICC_PROFILE.sub(b"freenone", data))).info
+    # Code points of high dynamic range are refused beside a profile too.
+    declared = _of_code_points(info.get("nclx_profile"))
     profile = file.info.get("icc_profile")
     return Picture(
         file,
-        Colours(profile) if profile else _of_code_points(info.get("nclx_profile")),
+        Colours(profile) if profile else declared,
         exif.orientation(file.info.get("exif")),
         lossy=True,
         exif=info.get("exif"),
