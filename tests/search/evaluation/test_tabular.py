@@ -198,7 +198,7 @@ def test_a_band_is_searched_for_quality_alone(
 
     best = front.iloc[0]
     printed = said.export_text()
-    assert f"{len(inside)} within 26 ms ± 0.4 % and the constraints" in printed
+    assert f"{len(inside)} within 26 ms ± 0.6 % and the constraints" in printed
     assert f"best BD-rate {best['bd_rate_percent']:+.2f} %" in printed
     assert "hypervolume" not in printed
 
