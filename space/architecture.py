@@ -137,5 +137,5 @@ class Architecture:
                 first, second, third = (Chain(**chain) for chain in fields[half])
                 fields[half] = (first, second, third)
             return cls(**fields)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"not an architecture: {text[:200]} ({error})") from error

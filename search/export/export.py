@@ -34,10 +34,10 @@ from search.export.checks import (
 )
 from search.export.onnx_networks import OnnxNetwork, missing_packages, write_onnx
 from search.export.package_run import PackageProgram
+from space import arithmetic
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, LEVELS, QUALITY_STEPS
 from space.bitstream import tiling
 from space.bitstream.model_file import Model
-from space.codec import scales
 from space.entropy_coding import payload
 from space.lowering.networks import figures_of, lower_segments
 from space.lowering.programs import OUTPUTS, SEGMENTS, inputs
@@ -179,8 +179,9 @@ def _facts(model: Model) -> dict[str, Any]:
         },
         "quality": {"levels": LEVELS, "steps_per_level": QUALITY_STEPS},
         "entropy_coding": {
-            "tables": payload.TABLE_COUNT, "z_max": scales.Z_MAX,
-            "multiplier_bits": scales.MULTIPLIER_BITS, "fraction_bits": scales.FRACTION_BITS,
+            "tables": payload.TABLE_COUNT, "z_max": arithmetic.Z_MAX,
+            "multiplier_bits": arithmetic.MULTIPLIER_BITS,
+            "fraction_bits": arithmetic.FRACTION_BITS,
             "block": payload.FLAG_BLOCK, "flag_table": payload.FLAG_TABLE,
             "flagged_table": payload.FLAGGED_TABLE,
         },

@@ -122,5 +122,17 @@ def described(metadata: Mapping[str, str], parts: Iterable[Part]) -> Description
     architecture = Architecture.from_json(metadata["architecture"])
     if digest_of(architecture, parts).hex() != metadata["digest"]:
         raise ValueError("its weights are not those that were saved")
-    low, high = json.loads(metadata["lambdas"]) if "lambdas" in metadata else FIRST_LAMBDAS
-    return Description(architecture, bytes.fromhex(metadata["id"]), (float(low), float(high)))
+    identity = bytes.fromhex(metadata["id"])
+    if len(identity) != ID_BYTES:
+        raise ValueError(f"its id has {len(identity)} bytes, expected {ID_BYTES}")
+    return Description(architecture, identity, _lambdas(metadata))
+
+
+def _lambdas(metadata: Mapping[str, str]) -> tuple[float, float]:
+    if "lambdas" not in metadata:
+        return FIRST_LAMBDAS
+    try:
+        low, high = json.loads(metadata["lambdas"])
+        return float(low), float(high)
+    except (OverflowError, RecursionError) as error:
+        raise ValueError(f"its lambdas are no two numbers ({error})") from error

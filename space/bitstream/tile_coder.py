@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from space.architecture import HYPER_STRIDE, LATENT_STRIDE, Architecture
 from space.bitstream import tiling
-from space.bitstream.container import Header
+from space.bitstream.container import BitstreamError, Header
 from space.entropy_coding.payload import PayloadReader, Symbols, TableLists, write_payload
 
 LARGEST_SYMBOL = 2**15
@@ -83,13 +83,19 @@ class AbstractTileCoder(ABC):
         return write_payload(symbols.z, z_tables, symbols.latent, tables, self._tables)
 
     def read(self, payload: bytes, tile: tiling.Tile) -> TileSymbols:
-        """Entropy-decode the symbols of `tile` from a payload that `write` made."""
+        """Entropy-decode the symbols of `tile` from a payload that `write` made.
+
+        Raises BitstreamError if the payload is longer than that of any such tile.
+        """
         architecture = self._architecture
         height, width = tile.coded_height, tile.coded_width
         shape = (architecture.hyper_channels, height // HYPER_STRIDE, width // HYPER_STRIDE)
         z_tables = self.hyper_tables(shape)
         latent_symbols = architecture.latent_channels * height * width // LATENT_STRIDE**2
-        reader = PayloadReader(payload, z_tables.size + latent_symbols, self._tables)
+        try:
+            reader = PayloadReader(payload, z_tables.size + latent_symbols, self._tables)
+        except ValueError as error:
+            raise BitstreamError(f"damaged tile ({error})") from error
         z = reader.hyper_latent(z_tables)
         return TileSymbols(z, reader.latent(self.latent_tables(z)))
 

@@ -13,22 +13,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from space.architecture import CHANNEL_GROUPS, HYPER_DEPTH, Architecture
+from space.architecture import HYPER_DEPTH, Architecture
+from space.arithmetic import DECODING_STEPS, GROUP_QUARTERS, MAX_LOG_WIDTH, PHASES
 from space.codec.blocks import ConvScale, LevelScale, upsampling
 from space.codec.precision import branch
 from space.codec.rounding import round_straight_through
-
-DECODING_STEPS = {"none": 1, "checkerboard": 2, "grid": 4, "channels": CHANNEL_GROUPS}
-"""Number of decoding steps of each context pattern."""
-GROUP_QUARTERS = {"none": 4, "checkerboard": 8, "grid": 4, "channels": 4 // CHANNEL_GROUPS}
-"""Number of channels of a group in each context pattern, in quarters of the latent's channels."""
-MAX_LOG_WIDTH = 2.0
-"""Largest magnitude of the log of a predicted quantisation width, where the width is in steps."""
-PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))
-"""Row and column of each phase of the 2x2 grid, in decoding order.
-
-The checkerboard decodes two phases in each step.
-"""
 
 
 def split_groups(x: Tensor, pattern: str) -> Sequence[Tensor]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from space.architecture import HYPER_DEPTH, QUALITY_STEPS, Architecture
+from space.arithmetic import FRACTION_BITS, MULTIPLIER_BITS, Z_MAX
 from space.codec.blocks import ConvScale, LevelScale, SubbandSynthesis
 from space.codec.int8 import int8_step, to_int8
 from space.entropy_coding.payload import TABLE_COUNT
@@ -30,14 +31,8 @@ overconfident on photographs.
 """
 LOG_STEP = math.log(SIGMA_MAX / SIGMA_MIN) / (TABLE_COUNT - 1)
 """Difference of log(sigma) between neighbouring tables."""
-Z_MAX = 127
-"""Largest magnitude of a hyper-latent symbol in the scale path, which clamps larger symbols."""
 HIDDEN_STEP = 1 / 16
 """Step of the hidden layer's UINT8 activations, which range from 0 to 255 steps."""
-FRACTION_BITS = 8
-"""Number of fraction bits of a table index before it is rounded."""
-MULTIPLIER_BITS = 24
-"""Number of fraction bits of the factor by which an `IntegerLayer` multiplies its accumulators."""
 
 
 def table_sigmas() -> Tensor:

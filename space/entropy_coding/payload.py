@@ -25,6 +25,20 @@ Each table is a zero-mean Gaussian, and the sigmas of the tables grow geometrica
 be 1 % larger with 64 tables, because the cost of rare symbols changes steeply with sigma.
 """
 
+SYMBOL_BYTES = 8
+"""Upper bound of the bytes that a symbol takes on average, its block's flag included.
+
+A symbol takes at most 16 bits in its table and 36 bits of an escape, and a flag does so once in
+FLAG_BLOCK symbols.
+"""
+STREAM_BYTES = 32
+"""Upper bound of the bytes of a payload without symbols: the coder's state and a flag."""
+LARGEST_OFFSET = 2**16
+"""Largest magnitude of a table's offset, since no table has more intervals.
+
+It keeps escapes below 2**28, beyond which the entropy coder does not end.
+"""
+
 FLAG_BLOCK = 64
 """Number of latent symbols of table 0, taken in order, that share a flag."""
 FLAG_TABLE = 10
@@ -54,6 +68,8 @@ def check_tables(
             raise ValueError("a table is damaged: frequencies must rise from 0 to 65,536")
     if not len(cdfs) == len(offsets) == TABLE_COUNT:
         raise ValueError(f"{len(cdfs)} tables, {len(offsets)} offsets: expected {TABLE_COUNT} each")
+    if not ((offsets >= -LARGEST_OFFSET) & (offsets <= LARGEST_OFFSET)).all():
+        raise ValueError(f"a table is damaged: offsets must be within {LARGEST_OFFSET:,}")
 
 
 def table_lists(
@@ -93,7 +109,15 @@ class PayloadReader:
     """
 
     def __init__(self, payload: bytes, symbols: int, tables: TableLists) -> None:
-        """`symbols` is the number of symbols. `write_payload` must have used the same `tables`."""
+        """`symbols` is the number of symbols. `write_payload` must have used the same `tables`.
+
+        Raises ValueError if the payload has more bytes than so many symbols can take.
+        """
+        most = SYMBOL_BYTES * symbols + STREAM_BYTES
+        if len(payload) > most:
+            raise ValueError(
+                f"{len(payload):,} bytes, but {symbols:,} symbols take at most {most:,}"
+            )
         self._tables = tables
         self._decoder = RansDecoder()
         # The coder does not check for the stream's end, and a forged stream makes it read on. The

@@ -24,8 +24,8 @@ from space.architecture import (
     LATENT_STRIDE,
     Architecture,
 )
+from space.arithmetic import DECODING_STEPS, GROUP_QUARTERS
 from space.bitstream.tiling import TILE
-from space.codec.context import DECODING_STEPS, GROUP_QUARTERS
 from space.lowering.op_list import OpList
 from space.search_space import from_architecture
 

@@ -6,8 +6,7 @@ the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -40,6 +39,7 @@ from space.bitstream.tile_coder import (
 from space.entropy_coding.payload import Symbols, check_tables, table_lists
 from space.runtime.networks import decoder_graph, encoder_graph
 from space.runtime.scales import ScalePath
+from space.runtime.tensors import check_tensors
 
 NO_LOG = 4
 """Level at which ONNX Runtime writes nothing but fatal errors to standard error."""
@@ -55,23 +55,27 @@ class RuntimeModel:
     """A model file, whose networks run in ONNX Runtime on the CPU."""
 
     def __init__(self, stored: StoredModel) -> None:
-        """Raises ModelError if the model's tensors are not those of its architecture."""
+        """Raises ModelError if the model's tensors are not those of its architecture.
+
+        Names, shapes and types of all tensors and the content of the tables are checked here.
+        """
         self.architecture = stored.description.architecture
         self.id = stored.description.id
         self._stored = stored
         self._sessions: dict[str, onnxruntime.InferenceSession] = {}
         self._lock = Lock()
         tensors = stored.tensors
+        try:
+            check_tensors(self.architecture, tensors)
+            tables = [tensors[f"tables.{name}"] for name in ("cdfs", "lengths", "offsets")]
+            check_tables(*tables)
+        except ValueError as error:
+            raise ModelError(f"damaged ({error})") from error
         self.scales = {
             name.removeprefix("scales."): tensors[name]
             for name in tensors
             if name.startswith("scales.")
         }
-        try:
-            tables = [tensors[f"tables.{name}"] for name in ("cdfs", "lengths", "offsets")]
-            check_tables(*tables)
-        except (KeyError, ValueError) as error:
-            raise ModelError(f"damaged ({error})") from error
         self.tables = table_lists(*tables)
 
     @classmethod
@@ -90,17 +94,16 @@ class RuntimeModel:
     def run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run the network `encoder` or `decoder`, which is made when it is first used.
 
-        Several threads may do so at once. Raises ModelError if the weights do not fit.
+        Several threads may do so at once.
         """
         with self._lock:
             if network not in self._sessions:
                 self._sessions[network] = self._session(network)
-        with _naming_misfits():
-            found: list[NDArray[Any]] = self._sessions[network].run(None, inputs)
-            return found
+        found: list[NDArray[Any]] = self._sessions[network].run(None, inputs)
+        return found
 
     def _session(self, network: str) -> onnxruntime.InferenceSession:
-        """A network that runs in one thread. Raises ModelError if weights are missing."""
+        """A network that runs in one thread."""
         weights = self._stored.weights
         parts = PARTS[network]
         named = {
@@ -109,18 +112,8 @@ class RuntimeModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = NO_LOG
-        with _naming_misfits():
-            file = GRAPHS[network](self.architecture, named)
-            return onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
-
-
-@contextmanager
-def _naming_misfits() -> Iterator[None]:
-    """Raise any error as a ModelError: those of ONNX Runtime have no common base."""
-    try:
-        yield
-    except Exception as error:
-        raise ModelError(f"its weights do not fit its architecture ({error})") from error
+        file = GRAPHS[network](self.architecture, named)
+        return onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
 
 
 class RuntimeTileCoder(AbstractTileCoder):
@@ -130,10 +123,7 @@ class RuntimeTileCoder(AbstractTileCoder):
         """`quality_steps` is the quality level times QUALITY_STEPS."""
         super().__init__(model.architecture, model.tables)
         self._model = model
-        try:
-            self._scales = ScalePath(model.scales, quality_steps)
-        except (KeyError, ValueError) as error:
-            raise ModelError(f"damaged ({error})") from error
+        self._scales = ScalePath(model.scales, quality_steps)
         distance = np.abs(np.float32(quality_steps / QUALITY_STEPS) - np.arange(LEVELS))
         self._levels = np.maximum(0, 1 - distance).astype(np.float32)[None]
 

@@ -27,9 +27,6 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._weights
-
     def weight(self, name: str) -> str:
         """The weight of this name as a constant. Raises KeyError if there is none."""
         if name not in self._constants:

@@ -11,15 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import TensorProto
 
-from space.architecture import LEVELS, Architecture
+from space.architecture import LEVELS, Architecture, Chain
+from space.arithmetic import DECODING_STEPS, MAX_LOG_WIDTH, PHASES
 from space.runtime.graph import Graph, Weights
 
-PHASE_PLACES = (0, 3, 1, 2)
+PHASE_PLACES = tuple(2 * row + column for row, column in PHASES)
 """Places in the 2x2 grid, counted by rows, in the order in which a context decodes them."""
-MAX_LOG_WIDTH = 2.0
-"""Largest magnitude of the log of a predicted width, as in `space.codec.context`."""
-GROUPS = {"none": 1, "checkerboard": 2, "grid": 4, "channels": 4}
-"""Number of groups into which each context pattern splits the latent."""
 LEVEL_WEIGHTS = (TensorProto.FLOAT, (1, LEVELS))
 
 
@@ -35,8 +32,9 @@ def encoder_graph(architecture: Architecture, weights: Weights) -> bytes:
     samples = graph.add("Cast", "pixels", to=TensorProto.FLOAT)
     image = graph.add("Div", samples, graph.constant(255.0))
     x = graph.add("Transpose", image, perm=[0, 3, 1, 2])
-    for i, stride in enumerate((4, 2, 2)):
-        x = network.chain(graph.conv(x, f"analysis.downs.{i}", stride), f"analysis.chains.{i}")
+    for i, (chain, stride) in enumerate(zip(architecture.encoder, (4, 2, 2), strict=True)):
+        down = graph.conv(x, f"analysis.downs.{i}", stride)
+        x = network.chain(down, chain, f"analysis.chains.{i}")
     latent = graph.conv(x, "analysis.head")
     both = graph.add("Concat", latent, graph.add("Abs", latent), axis=1)
     hidden = graph.conv(graph.conv(both, "analysis.hyper.down", 2), "analysis.hyper.hidden", 2)
@@ -57,8 +55,9 @@ def decoder_graph(architecture: Architecture, weights: Weights) -> bytes:
     network = _Network(architecture, weights)
     graph = network.graph
     x = graph.conv(network.dequantised("latent", "z"), "synthesis.head")
-    for i, stride in enumerate((2, 2, 4)):
-        x = graph.deconv(network.chain(x, f"synthesis.chains.{i}"), f"synthesis.ups.{i}", stride)
+    for i, (chain, stride) in enumerate(zip(architecture.decoder, (2, 2, 4), strict=True)):
+        x = network.chain(x, chain, f"synthesis.chains.{i}")
+        x = graph.deconv(x, f"synthesis.ups.{i}", stride)
     graph.rename(x, "image")
     latent = (TensorProto.FLOAT, (1, architecture.latent_channels, "h", "w"))
     z = (TensorProto.FLOAT, (1, architecture.hyper_channels, "hz", "wz"))
@@ -72,14 +71,13 @@ class _Network:
         self.graph = Graph(weights)
         self._activation = architecture.activation
         self._pattern = architecture.context
+        self._predicts_widths = architecture.quantisation == "learned"
 
-    def chain(self, x: str, chain: str) -> str:
-        """Residual blocks, then the scales of a quality level."""
-        block = 0
-        while f"{chain}.blocks.{block}.branch.0.weight" in self.graph:
-            x = self._block(x, f"{chain}.blocks.{block}.branch")
-            block += 1
-        return self.graph.add("Mul", x, self._level_scale(f"{chain}.scale"))
+    def chain(self, x: str, chain: Chain, name: str) -> str:
+        """The residual blocks of `chain`, then the scales of a quality level."""
+        for block in range(chain.R):
+            x = self._block(x, f"{name}.blocks.{block}.branch")
+        return self.graph.add("Mul", x, self._level_scale(f"{name}.scale"))
 
     def symbols(self, latent: str, z: str) -> str:
         """The symbols of a latent, rounded."""
@@ -116,8 +114,9 @@ class _Network:
                 return self.graph.add("LeakyRelu", x, alpha=0.01)
             case "gelu":
                 return self.graph.add("Gelu", x)
-            case _:
+            case "silu":
                 return self.graph.add("Mul", x, self.graph.add("Sigmoid", x))
+        raise KeyError(f"the activation {self._activation!r} has no ONNX nodes")
 
     def _level_scale(self, layer: str) -> str:
         """Scales [1, C, 1, 1] of a quality level."""
@@ -139,7 +138,7 @@ class _Network:
             change = graph.conv(before, f"context.decoded.{step - 1}")
             prior = graph.add("Relu", graph.add("Add", change, prior))
         mean = graph.conv(prior, f"context.mean.{step}")
-        if f"context.log_width.{step}.weight" not in graph:
+        if not self._predicts_widths:
             return mean, None
         most = graph.constant(MAX_LOG_WIDTH)
         log_width = graph.add("Div", graph.conv(prior, f"context.log_width.{step}"), most)
@@ -152,7 +151,7 @@ class _Network:
 
     def _groups(self, x: str) -> Sequence[str]:
         """Groups in decoding order, as of `context.split_groups`."""
-        count = GROUPS[self._pattern]
+        count = DECODING_STEPS[self._pattern]
         if self._pattern in ("none", "channels"):
             return self._split(x, count)
         places = self._split(self.graph.add("SpaceToDepth", x, blocksize=2), 4)

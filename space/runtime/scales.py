@@ -14,14 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from space.architecture import HYPER_DEPTH, LEVELS, QUALITY_STEPS
+from space.arithmetic import FRACTION_BITS, MULTIPLIER_BITS, Z_MAX
 from space.entropy_coding.payload import TABLE_COUNT, Symbols
-
-Z_MAX = 127
-"""Largest magnitude of a hyper-latent symbol in the scale path, which clamps larger symbols."""
-FRACTION_BITS = 8
-"""Number of fraction bits of a table index before it is rounded."""
-MULTIPLIER_BITS = 24
-"""Number of fraction bits of the factor by which a layer multiplies its accumulators."""
 
 Integers = NDArray[np.int64]
 
@@ -58,15 +52,12 @@ class ScalePath:
     def __init__(self, arrays: Mapping[str, NDArray[Any]], quality_steps: int) -> None:
         """`arrays` are the integers of a model's scale path, by their names in `IntegerScales`.
 
-        Raises KeyError or ValueError if they are not those of a scale path.
+        `tensors.check_tensors` must have accepted them.
         """
         count = sum(name.endswith(".factor") for name in arrays)
         self._layers = [_layer(arrays, f"layers.{i}.") for i in range(count)]
         self._base = _between(arrays["base"], quality_steps)
         self._meta = _between(arrays["meta"], quality_steps)
-        upsampled = len(self._base) * 4**HYPER_DEPTH
-        if not self._layers or len(self._layers[-1].matrix) != upsampled:
-            raise ValueError(f"the scale path does not end in {upsampled} channels")
 
     def hyper_tables(self, shape: tuple[int, ...]) -> Symbols:
         """Table index of each hyper-latent symbol, for a hyper-latent of `shape` (N, h, w)."""

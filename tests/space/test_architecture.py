@@ -76,3 +76,9 @@ def test_bad_fields_are_named(change: dict[str, object], expected: str) -> None:
     text = json.dumps(json.loads(EXAMPLE.to_json()) | change)
     with pytest.raises(ValueError, match=expected):
         Architecture.from_json(text)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"encoder": ' * 100_000, "[]", "{}", "3"])
+def test_other_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not an architecture"):
+        Architecture.from_json(text)

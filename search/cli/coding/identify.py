@@ -15,10 +15,17 @@ from search.cli.replacing import HEAD_BYTES, is_coded, is_model
 
 def identify(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", parser=path, help="File of encode, or a model.")
+        Path,
+        typer.Argument(metavar="FILE", parser=path, help="File of encode, or model (folder)."),
     ],
 ) -> None:
     """Say what a file is, and which model decodes it."""
+    from space.bitstream.stored_model import ModelError, file_of
+
+    if file.is_dir():
+        file = file_of(file)
+        if not file.exists():
+            raise ModelError(f"{file}: no such model")
     with file.open("rb") as opened:
         head = opened.read(HEAD_BYTES)
     if is_coded(head):

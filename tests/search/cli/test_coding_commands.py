@@ -340,10 +340,19 @@ class TestIdentify:
         said = capsys.readouterr().out
         assert f"{Model.load(made / 'model').id.hex()}, no model that is shipped" in said
 
+    def test_the_folder_of_a_model(
+        self, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "model.safetensors").write_bytes((made / "model").read_bytes())
+        assert main(["identify", str(tmp_path)]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(f"{tmp_path / 'model.safetensors'}: model\n")
+
     def test_other_files(self, refused: Callable[..., str]) -> None:
         said = refused("identify", "photo.png")
         assert "photo.png: expected a file that encode, train or promote wrote" in said
         assert "No such file or directory" in refused("identify", "none")
+        assert "model.safetensors: no such model" in refused("identify", ".")
 
 
 class TestErrors:

@@ -10,7 +10,7 @@ import torch
 
 from space.architecture import LEVELS, Architecture
 from space.bitstream.model_file import FORMER_MODEL_KEY, Model, ModelError, parts_of
-from space.bitstream.stored_model import EARLIER_MODEL_KEYS, StoredModel, digest_of
+from space.bitstream.stored_model import EARLIER_MODEL_KEYS, MODEL_KEY, StoredModel, digest_of
 from space.codec.codec import Codec
 from space.codec.int8 import COMPACT, is_kernel_of
 from space.tensor_file import write_tensors
@@ -178,6 +178,17 @@ def forge(model: Model, path: Path, architecture: Architecture, **changes: torch
     safetensors.torch.save_file(tensors, path, {FORMER_MODEL_KEY: json.dumps(metadata)})
 
 
+def write_metadata(model: Model, path: Path, **changes: str) -> None:
+    """Write a model file with a valid checksum, some of whose metadata are replaced."""
+    metadata = {
+        "id": model.id.hex(),
+        "digest": digest_of(model.architecture, parts_of(model.tensors())).hex(),
+        "architecture": model.architecture.to_json(),
+        "lambdas": "[0.001, 0.1]",
+    }
+    write_tensors(path, MODEL_KEY, metadata | changes, model.tensors())
+
+
 class TestErrors:
     def test_missing(self, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="no such model"):
@@ -214,6 +225,43 @@ class TestErrors:
         safetensors.torch.save_file(model.tensors(), path, {"codec-search model 9": "{}"})
         with pytest.raises(ModelError, match=r"model 9, .* 'codec-search model 3'"):
             Model.load(path)
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("id", ""),
+            ("id", "00" * 7),
+            ("id", "00" * 9),
+            ("id", "no hex"),
+            ("lambdas", "[" * 100_000),
+            ("lambdas", "[1, 1" + "0" * 400 + "]"),
+            ("lambdas", "[1]"),
+            ("architecture", "[" * 100_000),
+        ],
+    )
+    def test_forged_metadata(self, name: str, text: str, model: Model, tmp_path: Path) -> None:
+        path = tmp_path / "m.safetensors"
+        write_metadata(model, path)
+        assert StoredModel.load(path).description.id == model.id
+        write_metadata(model, path, **{name: text})
+        for kind in (Model, StoredModel):
+            with pytest.raises(ModelError, match="damaged"):
+                kind.load(path)
+
+    def test_deeply_nested_metadata(self, model: Model, tmp_path: Path) -> None:
+        path = tmp_path / "m.safetensors"
+        tensors, nested = model.tensors(), "[" * 100_000
+        safetensors.torch.save_file(tensors, path, {FORMER_MODEL_KEY: nested})
+        for kind in (Model, StoredModel):
+            with pytest.raises(ModelError, match="damaged"):
+                kind.load(path)
+
+    def test_a_type_without_a_form_in_numpy(self, model: Model, tmp_path: Path) -> None:
+        path = tmp_path / "m.safetensors"
+        for dtype in (torch.float8_e4m3fn, torch.bfloat16):
+            forge(model, path, model.architecture, extra=torch.zeros(2).to(dtype))
+            with pytest.raises(ModelError, match="damaged"):
+                StoredModel.load(path)
 
     def test_weights_of_another_architecture(self, model: Model, tmp_path: Path) -> None:
         path = tmp_path / "m.safetensors"

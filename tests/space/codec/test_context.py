@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from space.architecture import CHOICES, LEVELS, Architecture
-from space.codec.context import DECODING_STEPS, Context, join_groups, split_groups
+from space.arithmetic import DECODING_STEPS
+from space.codec.context import Context, join_groups, split_groups
 
 PATTERNS = CHOICES["context"]
 

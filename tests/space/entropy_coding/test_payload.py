@@ -9,7 +9,14 @@ from hypothesis.extra import numpy as arrays
 from scipy.stats import norm
 
 from space.codec.scales import TABLE_COUNT, table_sigmas
-from space.entropy_coding.payload import FLAG_BLOCK, PayloadReader, Symbols, write_payload
+from space.entropy_coding.payload import (
+    FLAG_BLOCK,
+    LARGEST_OFFSET,
+    PayloadReader,
+    Symbols,
+    check_tables,
+    write_payload,
+)
 from space.entropy_coding.tables import Tables
 
 LISTS = Tables.gaussian().as_lists()
@@ -97,6 +104,34 @@ def test_a_forged_payload_gives_other_symbols_but_never_a_crash(seed: int) -> No
     z, latent = read(payload, z_tables, tables)
     assert z.shape == z_tables.shape
     assert latent.shape == tables.shape
+
+
+def test_the_costliest_symbols_fit_a_payload() -> None:
+    """Every symbol is an escape of a rare entry, and so is every flag."""
+    cdf = [0, 2**16 - 2, 2**16 - 1, 2**16]
+    rare = [cdf] * TABLE_COUNT, [4] * TABLE_COUNT, [-LARGEST_OFFSET] * TABLE_COUNT
+    for shape in ((1, 1, 1), (4, 16, 16)):
+        latent, z = np.full(shape, 2**15, np.int32), np.full((1, 1, 1), -(2**15), np.int32)
+        tables, z_tables = np.zeros_like(latent), np.zeros_like(z)
+        payload = write_payload(z, z_tables, latent, tables, rare)
+        reader = PayloadReader(payload, latent.size + 1, rare)
+        assert np.array_equal(reader.hyper_latent(z_tables), z)
+        assert np.array_equal(reader.latent(tables), latent)
+
+
+def test_a_payload_longer_than_its_symbols_is_refused() -> None:
+    zeros = np.zeros((1, 8, 8), np.int32)
+    payload = write_payload(zeros, zeros, zeros, zeros, LISTS)
+    with pytest.raises(ValueError, match="bytes, but 128 symbols take at most 1,056"):
+        PayloadReader(payload + bytes(60_000_000), 2 * zeros.size, LISTS)
+
+
+@pytest.mark.parametrize("offset", [2**31 - 1, -(2**31), 2**16 + 1])
+def test_offsets_beyond_which_coding_would_not_end(offset: int) -> None:
+    tables = Tables.gaussian()
+    offsets = np.full(TABLE_COUNT, offset, np.int32)
+    with pytest.raises(ValueError, match="offsets must be within 65,536"):
+        check_tables(tables.cdfs.numpy(), tables.lengths.numpy(), offsets)
 
 
 def test_blocks_need_not_be_full() -> None:
