@@ -125,8 +125,8 @@ class Photographs:
         lines = [f"Skipped {len(names)} {why}: {_some(names)}" for why, names in skipped if names]
         if self.converted:
             lines.append(
-                f"Photographs converted to sRGB from other colours: {self.converted}. Colours "
-                "outside sRGB were clipped."
+                f"Photographs converted to sRGB: {self.converted}. Colours outside sRGB were "
+                "clipped."
             )
         return lines
 

@@ -239,7 +239,7 @@ def test_notices_say_what_is_skipped_and_converted(photographs: Path, tmp_path: 
             "Skipped 1 unreadable: broken.jpg",
             "Skipped 4 transparent: seen_through0.png, seen_through1.png, seen_through2.png ...",
             "Skipped 1 too small: small.png",
-            "Photographs converted to sRGB from other colours: 1. Colours outside sRGB were clipped.",
+            "Photographs converted to sRGB: 1. Colours outside sRGB were clipped.",
         ]
 
 
