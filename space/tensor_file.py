@@ -100,12 +100,8 @@ def _read(
         raise error(f"{path}: no such {kind}") from cause
     except (OSError, safetensors.SafetensorError) as cause:
         raise error(f"{path}: not a {kind}, or a damaged one ({cause}); {REMEDY}") from cause
-    except (
-        AttributeError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as cause:  # or a type that NumPy lacks
+    except (AttributeError, RecursionError, TypeError, ValueError) as cause:
+        # An AttributeError names a type of numbers that NumPy lacks.
         raise error(f"{path}: damaged ({cause}); {REMEDY}") from cause
     if text is None:
         found = ", ".join(header) or "of no known kind"

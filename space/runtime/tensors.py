@@ -34,14 +34,14 @@ def check_tensors(architecture: Architecture, tensors: Mapping[str, NDArray[Any]
     for name, shape in tensor_shapes(architecture):
         known.add(name)
         _check_shape(name, shape, tensors)
-        dtype, step = tensors[name].dtype, f"{STEPS}{name}"
-        if step in tensors and name.endswith(".weight"):
+        dtype, step, expected = tensors[name].dtype, f"{STEPS}{name}", _type_of(name)
+        if step in tensors and expected == "float" and len(shape) == 4:
             known.add(step)
             _check_shape(step, (shape[0], *[1] * (len(shape) - 1)), tensors)
             _check_type(step, tensors[step].dtype, "float")
             _check_type(name, dtype, "int8")
         else:
-            _check_type(name, dtype, _type_of(name))
+            _check_type(name, dtype, expected)
     if unknown := sorted(tensors.keys() - known):
         raise ValueError(f"{unknown[0]} is no tensor of its architecture")
 

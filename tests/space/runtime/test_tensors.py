@@ -22,7 +22,7 @@ CHAINS = (Chain(8, 1, 2, 3), Chain(12, 0), Chain(16, 2, 1, 2))
 BRANCH = "decoder.synthesis.chains.0.blocks.1.branch"
 
 
-def stored(compact: bool = False, **choices: str) -> StoredModel:
+def stored(compact: bool = False, /, **choices: str) -> StoredModel:
     torch.manual_seed(0)
     model = Model.of(Codec(Architecture(CHAINS, CHAINS[::-1], 8, 4, **choices)))
     model = model.compact() if compact else model
@@ -48,21 +48,13 @@ def test_shapes_are_those_of_torch(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("resampling", CHOICES["resampling"])
 def test_compact_models_are_accepted(resampling: str) -> None:
-    RuntimeModel(stored(compact=True, resampling=resampling))
+    RuntimeModel(stored(True, resampling=resampling))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
-def test_weights_of_any_float_type_are_accepted(
-    dtype: type[np.generic], whole: StoredModel
-) -> None:
-    RuntimeModel(
-        replace(
-            whole,
-            tensors={
-                n: x.astype(dtype) if x.dtype.kind == "f" else x for n, x in whole.tensors.items()
-            },
-        )
-    )
+def test_weights_may_have_any_float_type(dtype: type[np.generic], whole: StoredModel) -> None:
+    weights = {name: x.astype(dtype) for name, x in whole.tensors.items() if x.dtype.kind == "f"}
+    RuntimeModel(replace(whole, tensors=whole.tensors | weights))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +98,14 @@ def test_a_missing_part_is_refused(missing: str, whole: StoredModel) -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", ["scales.layers.2.factor", "int8_steps.none", f"{BRANCH}.6.weight", "other"]
+    "extra",
+    [
+        "scales.layers.2.factor",
+        "int8_steps.none",
+        "int8_steps.scales.layers.0.weight",
+        f"{BRANCH}.6.weight",
+        "other",
+    ],
 )
 def test_a_tensor_too_many_is_refused(extra: str, whole: StoredModel) -> None:
     tensors = whole.tensors | {extra: np.zeros(3, np.float32)}
@@ -116,7 +115,7 @@ def test_a_tensor_too_many_is_refused(extra: str, whole: StoredModel) -> None:
 
 @pytest.mark.parametrize("change", [lambda x: x[:1], lambda x: x.astype(np.int8), lambda x: x[0]])
 def test_other_steps_are_refused(change: Callable[[Array], Array]) -> None:
-    compact = stored(compact=True)
+    compact = stored(True)
     step = f"int8_steps.{BRANCH}.0.weight"
     tensors = compact.tensors | {step: change(compact.tensors[step])}
     with pytest.raises(ModelError, match=step):
