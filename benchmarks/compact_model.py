@@ -1,4 +1,4 @@
-"""What a compact model costs in quality: weights of 8 bits against half precision.
+"""Loss of quality in a compact model: weights of 8 bits against half precision.
 
     python benchmarks/compact_model.py search/shipped_codec/model.safetensors --photo FILE ...
 

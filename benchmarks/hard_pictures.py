@@ -1,4 +1,4 @@
-"""What the shipped codec does to text, line art and noise, beside classical codecs.
+"""Text, line art and noise, coded by the shipped codec and by classical codecs.
 
     python benchmarks/hard_pictures.py > benchmarks/hard_pictures.md
 

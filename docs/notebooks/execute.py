@@ -35,7 +35,7 @@ def executed(path: Path) -> Any:
 
 
 def printed(notebook: Any) -> list[str]:
-    """What the cells of a notebook print, one text per cell that prints."""
+    """Printed outputs of a notebook, one text per cell that prints."""
     return [
         output.text
         for cell in notebook.cells

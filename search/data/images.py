@@ -65,7 +65,7 @@ class Decoded:
     converted_from: str | None = None
     """Name of the colour space that the pixels were converted from; None if it was sRGB."""
     metadata: Metadata = NO_METADATA
-    """What was kept of the file's metadata."""
+    """Metadata of the file that were kept."""
 
 
 def read_rgb(path: Path, keep_metadata: bool = False) -> Decoded:

@@ -41,7 +41,7 @@ class ModelError(UserError):
 
 @dataclass(frozen=True)
 class Description:
-    """What a model file says of its tensors."""
+    """Description of the tensors in a model file."""
 
     architecture: Architecture
     id: bytes

@@ -39,7 +39,7 @@ class Started(BaseException):
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the pages take for granted: photographs, runs, and a model of the reader's own."""
+    """Files that the pages take for granted: photographs, runs, and a model of the reader's own."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("reader")
     crops = sorted((ROOT / "search/held_out").glob("*.webp"))

@@ -1,4 +1,4 @@
-"""What the commands say of the metadata in a compressed photograph."""
+"""Descriptions of the metadata in a compressed photograph."""
 
 from __future__ import annotations
 
