@@ -44,7 +44,6 @@ CVVDP = Metric(
     label="ColorVideoVDP (JOD)",
     higher_is_better=True,
     best=10.0,
-    seconds_per_mpx=0.9,
     score=score,
     scale=same,
     loss=loss,

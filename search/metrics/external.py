@@ -110,17 +110,15 @@ def _piq(name: str, device: str) -> Any:
     return network(reduction="none").to(device)
 
 
-def _optional(
-    name: str, label: str, score: Callable[[Tensor, Tensor], Tensor], seconds_per_mpx: float
-) -> Metric:
+def _optional(name: str, label: str, score: Callable[[Tensor, Tensor], Tensor]) -> Metric:
     """An optional metric that is a distance: 0 for equal images."""
-    return Metric(name, label, False, 0.0, seconds_per_mpx, score, decibels, min_side=64)
+    return Metric(name, label, False, 0.0, score, decibels, min_side=64)
 
 
 OPTIONAL_METRICS = {
-    "st_lpips": _optional("st_lpips", "ST-LPIPS (dB)", st_lpips, 4.8),
-    "lpips": _optional("lpips", "LPIPS (dB)", lpips, 15.0),
-    "dists": _optional("dists", "DISTS (dB)", dists, 15.0),
-    "vmaf": Metric("vmaf", "VMAF NEG", True, 97.0, 0.3, vmaf, same, min_side=64),
+    "st_lpips": _optional("st_lpips", "ST-LPIPS (dB)", st_lpips),
+    "lpips": _optional("lpips", "LPIPS (dB)", lpips),
+    "dists": _optional("dists", "DISTS (dB)", dists),
+    "vmaf": Metric("vmaf", "VMAF NEG", True, 97.0, vmaf, same, min_side=64),
 }
 """Optional metrics by name, available or not."""

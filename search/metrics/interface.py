@@ -1,4 +1,4 @@
-"""Interface of metrics: score, direction, scale, computational cost and training loss."""
+"""Interface of metrics: score, direction, scale and training loss."""
 
 from __future__ import annotations
 
@@ -30,8 +30,6 @@ class Metric:
     higher_is_better: bool
     best: float
     """Score of a reconstruction that equals its original."""
-    seconds_per_mpx: float
-    """Cost of a score on one CPU core, in seconds per million pixels of 256x256 crops."""
     score: Measure
     scale: Callable[[float], float]
     """Maps a score to a finite number that rises with quality. BD-rates interpolate the rate over

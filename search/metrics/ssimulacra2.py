@@ -202,7 +202,6 @@ SSIMULACRA2 = Metric(
     label="SSIMULACRA2",
     higher_is_better=True,
     best=100.0,
-    seconds_per_mpx=0.2,
     score=score,
     scale=same,
     loss=loss,
