@@ -16,11 +16,17 @@ from pathlib import Path
 PICTURES = Path(__file__).parent / "pictures"
 WIDTH = 440
 """Width of all diagrams in the SVG's units; text is 13 of them high."""
+LIGHT = "--ink: #222; --soft: #999; --fill: #f3f3f3; --accent: #00796b;"
+DARK = "--ink: #ddd; --soft: #777; --fill: #262626; --accent: #4db6ac;"
+SCHEMES = f"""
+.diagram {{ {LIGHT} }}
+@media (prefers-color-scheme: dark) {{ .diagram {{ {DARK} }} }}
+[data-md-color-scheme=default] .diagram {{ {LIGHT} }}
+[data-md-color-scheme=slate] .diagram {{ {DARK} }}
+"""
+"""Colours by the scheme of the system and, on the site, by the one that its reader chose."""
 STYLE = """
-.diagram { --ink: #222; --soft: #999; --fill: #f3f3f3; --accent: #00796b;
-  font-family: sans-serif; font-size: 13px; color: var(--ink); max-width: 38rem; }
-@media (prefers-color-scheme: dark) {
-  .diagram { --ink: #ddd; --soft: #777; --fill: #262626; --accent: #4db6ac; } }
+.diagram { font-family: sans-serif; font-size: 13px; color: var(--ink); max-width: 38rem; }
 .diagram text { fill: var(--ink); stroke: none; text-anchor: middle; }
 .diagram .small { font-size: 11px; }
 .diagram .name { font-weight: bold; }
@@ -75,7 +81,7 @@ class Drawing:
         return (
             f'<svg class="diagram" xmlns="http://www.w3.org/2000/svg" role="img" '
             f'viewBox="0 0 {WIDTH} {self.height}">\n<title>{escape(self.title)}</title>\n'
-            f"<style>{STYLE}</style>\n" + "\n".join(self.parts) + "\n</svg>\n"
+            f"<style>{SCHEMES}{STYLE.lstrip()}</style>\n" + "\n".join(self.parts) + "\n</svg>\n"
         )
 
 
@@ -181,7 +187,7 @@ def tile() -> Drawing:
 
 def file() -> Drawing:
     """The parts of a compressed file."""
-    d = Drawing("The parts of a compressed file", 250)
+    d = Drawing("The parts of a compressed file", 266)
     d.box(5, 20, 90, ["Header", "27 bytes"])
     d.box(95, 20, 105, ["Tile table", "8 per tile + 4"])
     for number, name in enumerate(("tile 1", "tile 2", "...", "tile N")):
@@ -196,6 +202,7 @@ def file() -> Drawing:
     d.box(100, 166, 120, ["length", "4 B"])
     d.box(220, 166, 120, ["CRC-32", "4 B"])
     d.text(220, 236, "A payload is one rANS stream: z, flags of blocks, symbols of the latent.")
+    d.text(220, 252, "In version 2, EXIF and ICC profile lie between the tile table and the payloads.")
     return d
 
 
