@@ -79,7 +79,8 @@ HIDDEN = ("decode_low_ms", "encode_low_ms", "decode_distance", "expected_percent
 
 def columns_of(trials: pd.DataFrame, record: RunRecord) -> list[Column]:
     """The columns of a table of trials that the page uses, in the order in which it offers them."""
-    offered = [*_bd_rates(trials, record), *COSTS]
+    selecting, *others = _bd_rates(record)
+    offered = [selecting, *COSTS, *others]
     offered += [Column(name, name, "", PARAMETER) for name in PARAMETERS]
     offered += [Column(name, name, "", "") for name in HIDDEN]
     return [
@@ -87,7 +88,7 @@ def columns_of(trials: pd.DataFrame, record: RunRecord) -> list[Column]:
     ]
 
 
-def _bd_rates(trials: pd.DataFrame, record: RunRecord) -> list[Column]:
+def _bd_rates(record: RunRecord) -> list[Column]:
     """BD-rates: first by the metric that selects, then by the other metrics."""
     found = [Column(BD_RATE, f"BD-rate by {plain_label(record.metric)}", "%", QUALITY, tabled=True)]
     for metric in KNOWN:

@@ -91,8 +91,8 @@ def _reading(record: RunRecord) -> Iterator[str]:
         yield record.fidelity
     elif not record.table and not record.supernet:
         yield (
-            "Such a short training mostly shows the effect of a codec's widths, and little of what "
-            "its blocks would learn."
+            "Without longer training, scores mostly show the effect of a codec's widths, and "
+            "little of what its blocks would learn."
         )
 
 

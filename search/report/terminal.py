@@ -75,7 +75,9 @@ def _print_table(columns: Columns, best: int, record: RunRecord, console: Consol
     objectives = [_header(name) for name in _others(record)]
     droppable = [name for name in (FASTER, INTERVAL, COMPUTE, *objectives[::-1]) if name in columns]
     fitting = _fitting(columns, droppable, console)
-    console.print(_table(fitting), soft_wrap=False, highlight=False)
+    wide, narrow = _table(fitting), _table(fitting, narrow=True)
+    too_wide = _bounds(wide, console).maximum > console.width >= _bounds(narrow, console).maximum
+    console.print(narrow if too_wide else wide, soft_wrap=False, highlight=False)
     missing = [header for header in columns if header not in fitting]
     if missing:
         console.print(f"Left out for lack of width: {', '.join(missing)}.", highlight=False)
@@ -117,12 +119,13 @@ def _header(objective: str) -> str:
     return objective.replace("_", " ")
 
 
-def _table(columns: Columns) -> Table:
-    """A table in which no cell is broken into lines, although headers may be."""
+def _table(columns: Columns, narrow: bool = False) -> Table:
+    """A table in which no cell is broken into lines. If it is `narrow`, headers are."""
     table = Table(box=box.SIMPLE_HEAD)
     for header, cells in columns.items():
         side: JustifyMethod = "left" if header in ("id", "") else "right"
-        table.add_column(header, justify=side, min_width=max(map(len, cells)))
+        least = max(map(len, [*cells, *header.split()]))
+        table.add_column(header, justify=side, width=least if narrow else None, min_width=least)
     for row in zip(*columns.values(), strict=True):
         table.add_row(*row)
     return table
@@ -130,12 +133,16 @@ def _table(columns: Columns) -> Table:
 
 def _fitting(columns: Columns, first: Sequence[str], console: Console) -> Columns:
     """The columns without as many of those in `first` as do not fit the console's width."""
-    unbounded = console.options.update(max_width=10_000)
     left = dict(columns)
     for header in first:
-        if Measurement.get(console, unbounded, _table(left)).minimum > console.width:
+        if _bounds(_table(left, narrow=True), console).minimum > console.width:
             del left[header]
     return left
+
+
+def _bounds(table: Table, console: Console) -> Measurement:
+    """The smallest and the largest width of a table in columns of text."""
+    return Measurement.get(console, console.options.update(max_width=10_000), table)
 
 
 def _spread(best: pd.DataFrame, knee: str | None) -> pd.DataFrame:

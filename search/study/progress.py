@@ -29,7 +29,7 @@ class ProgressDisplay:
         self._ended, self._record, self._budget = EndedTrials(study), record, budget
         self._progress = Progress(
             TextColumn("[bold]trials"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
@@ -113,7 +113,7 @@ def _line(row: dict[str, Any], shown: Sequence[str]) -> str:
         return f"  {row['id']}  failed: {row['error']}"
     if math.isnan(row["stopped_at"]):
         outcomes = "  ".join(_outcome(row[column], column) for column in shown)
-        return f"  {row['id']}  {outcomes}  {row['train_s']:5.1f} s"
+        return f"  {row['id']}  {outcomes}  {row['train_s'] + row['score_s']:5.1f} s"
     outcomes = "  ".join(
         f"{row['expected_percent']:+7.2f} % expected"
         if column == BD_RATE

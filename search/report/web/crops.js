@@ -24,7 +24,7 @@ function fillCodings(select, codings, run, wanted) {
   select.value = codings[wanted] ? wanted : order[0];
 }
 
-/** Choose the two codings after pins have changed: A on the left, and B or AVIF on the right. */
+/** Choose the two codings after pins have changed: A or the knee on the left, B or AVIF on the right. */
 function showCrops() {
   const section = document.getElementById("crops-section");
   const { run, sample } = currentSample();
@@ -35,7 +35,7 @@ function showCrops() {
   const missing = Object.keys(pins).map(idOf).filter((id) => id && !codings[id]);
   document.getElementById("crops-missing").textContent = missing.length
     ? `The page holds no crops of ${missing.join(" and ")}; it holds those of the ${run.goal.noun}.` : "";
-  const fallback = run.best.map((row) => run.ids[row]).find((id) => codings[id]);
+  const fallback = [run.knee, ...run.best].map((row) => run.ids[row]).find((id) => codings[id]);
   fillCodings(document.getElementById("crop-left"), codings, run, idOf("A") ?? crops.left ?? fallback);
   fillCodings(document.getElementById("crop-right"), codings, run, idOf("B") ?? crops.right ?? "avif");
   showPair();

@@ -67,6 +67,14 @@ def test_a_long_front_is_thinned_evenly_and_keeps_its_ends_and_its_knee(
     assert "Left out for length: 4 others of the front, which front.csv lists." in said
 
 
+@pytest.mark.parametrize("width", range(44, 120, 4))
+def test_the_knee_is_marked_at_every_width(
+    width: int, costs: Costs, tiny: SearchSpace, tmp_path: Path
+) -> None:
+    said = printed(run_of(tmp_path, tiny, costs, [10, 11, 12, 13, 100, 1000]), width)
+    assert [row[-1] == "knee" for row in rows_of(said)] == [False, False, False, True, False, False]
+
+
 @pytest.mark.parametrize("to_terminal", [False, True])
 @pytest.mark.parametrize("width", [30, 40, 60, 80, 200])
 def test_nothing_is_wider_than_the_terminal(

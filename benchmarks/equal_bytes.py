@@ -1,10 +1,12 @@
-"""Text, line art and noise, coded by the shipped codec and by classical codecs.
+"""Photographs, text, line art and noise by the shipped codec and by classical ones, at equal bytes.
 
-    python benchmarks/hard_pictures.py > benchmarks/hard_pictures.md
+    python benchmarks/equal_bytes.py > benchmarks/equal_bytes.md
 
-All pictures are drawn by this script, since photographs of such things are photographs first. Each
-is coded at three quality levels of the model, and by the classical codecs at the quality setting
-whose file is nearest to the model's in bytes. The picture shows the lowest of the three levels.
+The photographs are two crops of the package, of CC0 photographs that no training used; a mountain
+and a fur have detail at all scales. This script draws the other pictures, since photographs of such
+things are photographs first. Each is coded at three quality levels of the model, and by the
+classical codecs at the quality setting whose file is nearest to the model's in bytes. The picture
+shows the lowest of the three levels.
 """
 
 from __future__ import annotations
@@ -23,12 +25,15 @@ from PIL import Image, ImageDraw, ImageFont
 from search.bench.anchors import Pixels, anchor
 from search.bench.measure import codec_of
 from search.cli.models import SHIPPED_MODEL
+from search.data.shipped_crops import find_crops, load_crops
 from search.human_study.rates import Coding, Fitted
 from search.metrics import find_metric
 from search.report.markdown import markdown_table
 from space.pixels import to_batch
 
-QUALITIES = (1.0, 3.0, 5.0)
+PHOTOGRAPHS = {"mountain": "lake-sherburne", "fur": "oakland-zoo-otters"}
+"""Names of photographs, of which the package has several crops each. The first is used."""
+QUALITIES = (2.0, 4.0, 6.0)
 CODECS = ("jpeg", "webp", "avif")
 SIDE = 256
 PICTURE = Path(__file__).with_suffix(".png")
@@ -38,6 +43,12 @@ WORDS = (
     "file, with its header. Quality levels between two trained ones interpolate the quantisation "
     "steps. A decoder needs the same model as the encoder did; its id is in each file's header."
 )
+
+
+def photograph(name: str) -> Pixels:
+    """The first crop of a photograph in the package, SIDE x SIDE px."""
+    crop = next(path for path in find_crops(12) if name in path.stem)
+    return load_crops([crop])[0].transpose(1, 2, 0)
 
 
 def text() -> Pixels:
@@ -81,8 +92,11 @@ def main() -> None:
     """Print a table in Markdown and draw the pictures of the lowest quality level."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     rows = []
-    figure, axes = plt.subplots(3, 2 + len(CODECS), figsize=(10, 6.4), layout="constrained")
-    pictures = {"text": text(), "line art": line_art(), "noise": noise()}
+    pictures = {shown: photograph(name) for shown, name in PHOTOGRAPHS.items()}
+    pictures |= {"text": text(), "line art": line_art(), "noise": noise()}
+    figure, axes = plt.subplots(
+        len(pictures), 2 + len(CODECS), figsize=(10, 10.6), layout="constrained"
+    )
     for across, (name, drawn) in zip(axes, pictures.items(), strict=True):
         for quality in QUALITIES:
             by_model, *others = codings = coded(drawn, quality)
@@ -102,7 +116,7 @@ def main() -> None:
                     axis.axis("off")
     _save(figure)
     headers = ("picture", "quality", "bpp", "model", *(anchor(codec).title for codec in CODECS))
-    print("# Pictures that are no photographs\n\n`python benchmarks/hard_pictures.py`\n")
+    print("# Pictures at equal bytes\n\n`python benchmarks/equal_bytes.py`\n")
     print(
         "SSIMULACRA2 at nearly equal bytes. In brackets: by how much a file is larger or smaller "
         "than the model's, where that exceeds 10 %.\n"
@@ -129,7 +143,7 @@ def _save(figure: Figure) -> None:
     """Save the figure as a PNG file with a palette, since noise makes large files."""
     file = BytesIO()
     figure.savefig(file, format="png", dpi=110)
-    Image.open(file).convert("RGB").quantize(128).save(PICTURE, optimize=True)
+    Image.open(file).convert("RGB").quantize(256).save(PICTURE, optimize=True)
 
 
 if __name__ == "__main__":
