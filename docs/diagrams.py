@@ -202,7 +202,9 @@ def file() -> Drawing:
     d.box(100, 166, 120, ["length", "4 B"])
     d.box(220, 166, 120, ["CRC-32", "4 B"])
     d.text(220, 236, "A payload is one rANS stream: z, flags of blocks, symbols of the latent.")
-    d.text(220, 252, "In version 2, EXIF and ICC profile lie between the tile table and the payloads.")
+    d.text(
+        220, 252, "In version 2, EXIF and ICC profile lie between the tile table and the payloads."
+    )
     return d
 
 

@@ -68,9 +68,9 @@ def promote(
     Each model gets its own folder below RUN/promoted with checkpoints, losses, TensorBoard logs,
     pictures and a card. The same command continues after an interruption.
 
-    Values of the training are recipe=quick, standard or pico, recipe.KEY=..., data.root=~/Pictures,
-    start=inherit, initialisation, FILE or FOLDER, name=NAME, seed=0, at_once=2, processes=1,
-    retries=3, address=auto; search/promotion/recipe.py documents every key.
+    Values of the training are recipe=quick, cpu_hours, standard or pico, recipe.KEY=...,
+    data.root=~/Pictures, start=inherit, initialisation, FILE or FOLDER, name=NAME, seed=0,
+    at_once=2, processes=1, retries=3, address=auto. docs/reference/promotion.md explains them.
     """
     from latency_predictor.cli.console import make_console
     from search.promotion.promote import promote as train

@@ -25,6 +25,7 @@ from search.promotion.shortlist import Selection, chosen, trials_of
 from search.promotion.start import Promoted, find_start
 from search.promotion.trial import CHECKPOINT, Data, Job
 from search.study.folders import locked
+from search.study.objectives import BD_RATE
 from search.study.records import RunRecord
 from search.training import checkpoint
 from search.training.full import TrainingData
@@ -72,7 +73,7 @@ def promote(
                 locked(job.folder, f"{job.folder} is being trained by another process")
             )
         pending = _begin(jobs, candidates, record)
-        _announce(jobs, pending, photographs, console)
+        _announce(jobs, pending, candidates, photographs, console)
         failed = train_all(pending, data, promotion, console) if pending else {}
         for job in pending:
             if job.folder.name not in failed:
@@ -142,15 +143,26 @@ def _begin(jobs: Sequence[Job], candidates: pd.DataFrame, record: RunRecord) -> 
 
 
 def _announce(
-    jobs: Sequence[Job], pending: Sequence[Job], photographs: Photographs, console: Console
+    jobs: Sequence[Job],
+    pending: Sequence[Job],
+    candidates: pd.DataFrame,
+    photographs: Photographs,
+    console: Console,
 ) -> None:
-    for job in jobs:
-        if job not in pending:
-            console.print(f"{job.folder.name} is already trained.", highlight=False)
+    """Print what was chosen, with its figures in the search, and what will be trained."""
+    for job, row in zip(jobs, candidates.to_dict("records"), strict=True):
+        said = "to be trained" if job in pending else "already trained"
+        rate = "none" if pd.isna(row[BD_RATE]) else f"{row[BD_RATE]:+z.1f} %"
+        console.print(
+            f"{job.folder.name}: {said}; in the search, BD-rate {rate} and "
+            f"{row['decode_ms']:.1f} ms to decode.",
+            highlight=False,
+        )
     if pending:
         recipe = pending[0].recipe
+        models = "1 model" if len(pending) == 1 else f"{len(pending)} models"
         console.print(
-            f"Training {len(pending)} models from {pending[0].start}: {recipe.mse.steps} steps of "
+            f"Training {models} from {pending[0].start}: {recipe.mse.steps} steps of "
             f"the MSE phase and {recipe.perceptual.steps} of the perceptual phase, on "
             f"{len(photographs.train)} crops. Some of the {photographs.used} photographs are held "
             "out.",

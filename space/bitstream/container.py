@@ -158,8 +158,10 @@ def read(data: bytes) -> tuple[Header, list[bytes]]:
 def check_model(header: Header, model_id: bytes) -> None:
     """Raise BitstreamError if the file with this header was not written by model `model_id`."""
     if header.model_id != model_id:
+        wanted, given = header.model_id.hex(), model_id.hex()
         raise BitstreamError(
-            f"written by model {header.model_id.hex()}, which model {model_id.hex()} cannot decode"
+            f"written by model {wanted}, which model {given} cannot decode; expected the file of "
+            f"model {wanted}, which `decode` takes by --model"
         )
 
 

@@ -10,11 +10,13 @@ import typer
 
 from latency_predictor.cli.progress import shown
 from latency_predictor.cli.values import path
+from latency_predictor.errors import UserError
 from latency_predictor.printable import printable
 from search.cli.coding.jobs import Job, check, plan, run
 from search.cli.models import SHIPPED_MODEL, naming
 from search.cli.options import ModelPath, Output, Threads
 from search.cli.replacing import Force, is_coded
+from search.data.own_folders import SUFFIXES as PICTURES
 
 if TYPE_CHECKING:
     from space.runtime.files import RuntimeModel
@@ -76,6 +78,8 @@ def encode(
 
     model = model or SHIPPED_MODEL
     jobs = plan(files, output, SUFFIX, "IMAGE OUT")
+    for job in jobs:
+        _check_name(job.out)
     check(jobs, output, model, is_coded, "file of encode", force)
     codec = RuntimeModel.load(model)
 
@@ -84,6 +88,15 @@ def encode(
             _encode(job, codec, quality, keep_metadata, threads)
 
     run(jobs, output, work, "encoded")
+
+
+def _check_name(out: Path) -> None:
+    """Raise UserError if the name of a file to write is that of a picture."""
+    if out.suffix.lower() in PICTURES:
+        raise UserError(
+            f"{printable(out)}: a compressed photograph is no {out.suffix} file; expected a name "
+            f"that ends in {SUFFIX}"
+        )
 
 
 def _encode(

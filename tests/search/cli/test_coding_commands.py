@@ -371,6 +371,10 @@ class TestErrors:
             ("encode photo.png . --model model", ".: is a folder; expected the name of a file"),
             ("encode photo.png / --model model", "/: is a folder; expected the name of a file"),
             ("encode photo.png /dev/null --model model", "/dev/null: is not a regular file"),
+            (
+                "encode photo.png new.JPG --model model",
+                "new.JPG: a compressed photograph is no",
+            ),
             ("decode none out.png --model model", "No such file or directory: 'none'"),
             ("decode . out.png --model model", "Is a directory: '.'"),
             ("decode coded out.png --model none", "none: no such model"),
@@ -431,7 +435,7 @@ class TestErrors:
         other.save(Path("other"))
         said = refused("decode", "coded", "out.png", "--model", "other")
         assert said.startswith("coded: written by model ")
-        assert said.endswith(" cannot decode\n")
+        assert said.endswith("which `decode` takes by --model\n")
 
     def test_a_model_of_another_version(self, refused: Callable[..., str]) -> None:
         change_model(Path("newer"), "codec-search model 99")
