@@ -54,6 +54,12 @@ def promote(
             help="Candidate of lowest BD-rate among those predicted to decode in MS or less.",
         ),
     ] = None,
+    end_to_end: Annotated[
+        bool,
+        typer.Option(
+            "--end-to-end", help="The time of --best-under-ms includes entropy coding on a CPU."
+        ),
+    ] = False,
     knee: Annotated[bool, typer.Option("--knee", help="Knee of the front.")] = False,
     shortlist: Annotated[
         int | None,
@@ -77,7 +83,9 @@ def promote(
     from search.promotion.shortlist import Selection
     from search.study.folders import find_run
 
-    selection = Selection(tuple(id or ()), best_under_ms, knee, shortlist)
+    if end_to_end and best_under_ms is None:
+        raise UserError("--end-to-end: expected only with --best-under-ms")
+    selection = Selection(tuple(id or ()), best_under_ms, end_to_end, knee, shortlist)
     if selection.empty:
         raise UserError(
             "no candidate chosen; expected --id ID, --best-under-ms MS, --knee or --shortlist N"
@@ -88,6 +96,11 @@ def promote(
         folders = train(find_run(run, root), selection, promotion, console)
     for folder in folders:
         console.print(f"Model: {folder}", highlight=False)
+    console.print(
+        f"Try it: python -m search encode photo.heic photo.pcd --model {folders[0]}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _composed(overrides: Sequence[str]) -> Promotion:

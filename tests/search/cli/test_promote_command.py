@@ -101,6 +101,7 @@ def test_killed_it_ends_as_if_it_had_not_been(folder: Path) -> None:
         (["reference", "--knee", "--root", "runs"], "the name of a run below runs: there is none"),
         (["reference", "--knee", "pico"], "'pico' is not an override; expected key=value"),
         (["reference"], "expected --id ID, --best-under-ms MS, --knee or --shortlist N"),
+        (["reference", "--knee", "--end-to-end"], "expected only with --best-under-ms"),
         (["reference", "--id", "nope"], "no candidate 'nope'; the nearest ids are"),
         (["reference", "--best-under-ms", "-3"], "'-3' is not a number of milliseconds above 0"),
         (

@@ -111,6 +111,12 @@ def test_selections_add_up_and_name_each_candidate_once(
     assert under["bd_rate_percent"].item() == fast["bd_rate_percent"].min()
 
 
+def test_the_time_may_include_entropy_coding(trials: pd.DataFrame, record: RunRecord) -> None:
+    slow = trials.assign(decode_total_ms=trials["decode_ms"] + 30)
+    under = chosen(Selection(best_under_ms=80, end_to_end=True), slow, record)
+    assert under["id"].item() == chosen(Selection(best_under_ms=50), slow, record)["id"].item()
+
+
 def test_of_other_objectives_the_front_is_theirs_and_the_time_that_of_decoding(
     trials: pd.DataFrame, record: RunRecord
 ) -> None:
