@@ -140,10 +140,10 @@ def _score(drawn: Pixels, found: Fitted, wanted_bytes: int) -> str:
 
 
 def _save(figure: Figure) -> None:
-    """Save the figure as a PNG file with a palette, since noise makes large files."""
+    """Save the figure without its alpha channel."""
     file = BytesIO()
-    figure.savefig(file, format="png", dpi=110)
-    Image.open(file).convert("RGB").quantize(256).save(PICTURE, optimize=True)
+    figure.savefig(file, format="png", dpi=100)
+    Image.open(file).convert("RGB").save(PICTURE, optimize=True)
 
 
 if __name__ == "__main__":
