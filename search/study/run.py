@@ -74,14 +74,15 @@ def run(config: Config, console: Console) -> Path:
             f"run '{folder.name}' was started by a version that trained candidates differently; "
             f"run.name=NAME starts another run"
         )
-    check_continues(config, folder)
-    database = _database(config.search.storage, folder.name, former)
-    band = find_band(config.search)
     named = config.latency_model
     latency_file = artefact.SHIPPED_MODEL if named is None else expanded(named)
     fitted = artefact.load(latency_file)
     model, calibration = fitted.model(), fitted.digest(config.device)
     reference_costs = costs_of(space.reference, model, config.device)
+    # An unknown device is one also if a run with another device has begun.
+    check_continues(config, folder)
+    database = _database(config.search.storage, folder.name, former)
+    band = find_band(config.search)
     _check_latency_model(calibration, reference_costs, latency_file, folder, former)
     constraints = bounded(config.constraints, reference_costs["encode_total_ms"])
     # Report a wrong file or folder before spending time on pricing the space.
