@@ -78,9 +78,9 @@ def encode(
 
     model = model or SHIPPED_MODEL
     jobs = plan(files, output, SUFFIX, "IMAGE OUT")
+    check(jobs, output, model, is_coded, "file of encode", force)
     for job in jobs:
         _check_name(job.out)
-    check(jobs, output, model, is_coded, "file of encode", force)
     codec = RuntimeModel.load(model)
 
     def work(job: Job) -> None:
