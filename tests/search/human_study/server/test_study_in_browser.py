@@ -92,6 +92,8 @@ def joined(browser: Any, server: Server, **options: Any) -> Page:
     page.failures = []
     page.on("pageerror", lambda error: page.failures.append(str(error)))
     page.goto(f"{server.address}/join/{server.keys.invitation()}")
+    # The browser sets the focus some time after the page is there; a key before that is lost.
+    page.wait_for_selector("#begin:focus")
     page.keyboard.press("Enter")
     page.wait_for_selector("#screen:not([hidden])")
     return page
