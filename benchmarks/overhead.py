@@ -36,7 +36,7 @@ from spaces import load_space
 
 from search.bench.samples import Sample
 from search.config.schema import CONFIGS, Config, RunConfig, Sampler, SearchConfig
-from search.evaluation.cluster import start_ray
+from search.evaluation.cluster import ray_cluster
 from search.evaluation.nodes import Nodes
 from search.evaluation.scores import Evaluator
 from search.evaluation.sources import Trained
@@ -80,13 +80,10 @@ class IdleEvaluator(RayEvaluator):
 def idle_evaluator(trained: Trained, console: Console) -> Iterator[Evaluator]:
     """The replacement of `Trained.evaluator`."""
     config = trained.config
-    start_ray(None, config.search.workers)
-    try:
+    with ray_cluster(None, config.search.workers):
         nodes = Nodes("CPU", (), console.print)
         nodes.wait()
         yield IdleEvaluator((), config.proxy, config.search, config.run.seed, nodes)
-    finally:
-        ray.shutdown()
 
 
 def made_table(path: Path, count: int) -> None:

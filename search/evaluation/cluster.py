@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,25 +12,39 @@ from typing import IO, Any
 
 import ray
 from ray._private.services import canonicalize_bootstrap_address
+from ray._private.worker import global_worker
+from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import AuthenticationError
 
 from latency_predictor.interruption import own_handler
 from search.config.schema import ConfigError
 from search.evaluation.reaching import check_address, short_folder
 
-HEAD_S = 2.0
-"""Longest wait for the head of the cluster to answer, in seconds."""
+HEAD_S = 5.0
+"""Longest wait for an answer of the head of the cluster, in seconds."""
 TOKEN = "its token is expected in RAY_AUTH_TOKEN or ~/.ray/auth_token"
 """The places where Ray looks for the token of a cluster."""
 
 
-@own_handler()
-def start_ray(address: str | None, workers: int | None = None, key: str = "address") -> None:
+@contextmanager
+def ray_cluster(
+    address: str | None, workers: int | None = None, key: str = "address"
+) -> Iterator[None]:
     """Join the Ray cluster at `address`, or start one with `workers` CPUs here if it is None.
 
-    By default, a cluster that is started has the CPUs and GPUs of this machine. `key` is the key of
-    the configuration that holds the address. Raises ConfigError if the cluster cannot be joined.
+    When the context ends, the cluster is left, or ended if it was started. By default, one that is
+    started has the CPUs and GPUs of this machine. `key` is the key of the configuration that holds
+    the address. Raises ConfigError if the cluster cannot be joined.
     """
+    _join(address, workers, key)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@own_handler()
+def _join(address: str | None, workers: int | None, key: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None:
         # A cluster of one machine and one user needs no token file in the home folder.
@@ -84,14 +97,14 @@ def _kept_stderr() -> Iterator[IO[str]]:
         os.close(usual)
 
 
-def head_answers() -> bool:
-    """Whether the head of the cluster that this process has joined can be reached."""
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), HEAD_S):
-            return True
-    except OSError:
-        return False
+def alive_nodes() -> dict[str, Any]:
+    """Ray's records of the nodes that are alive, by the nodes' ids.
+
+    Raises RpcError if the head of the cluster does not answer within `HEAD_S`. `ray.nodes()` would
+    wait for it until Ray ends this process after a minute, without a word.
+    """
+    records = global_worker.gcs_client.get_all_node_info(timeout=HEAD_S)
+    return {i.hex(): record for i, record in records.items() if record.state == GcsNodeInfo.ALIVE}
 
 
 def has_gpus() -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError, RpcError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import latency_predictor
@@ -24,7 +24,7 @@ import search
 import space
 from latency_predictor.errors import UserError
 from latency_predictor.printable import printable
-from search.evaluation.cluster import head_answers
+from search.evaluation.cluster import alive_nodes
 
 LOOK_S = 2.0
 """Seconds between two looks at the cluster."""
@@ -116,14 +116,15 @@ class Nodes:
         if time.monotonic() - self._looked < LOOK_S:
             return
         self._looked = time.monotonic()
-        if not head_answers():
+        try:
+            alive = alive_nodes()
+        except RpcError:
             self._check_head()
             return
         self._answered = self._looked
-        alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
         self._nodes = {
-            identity: self._nodes.get(identity) or self._joined(node)
-            for identity, node in alive.items()
+            identity: self._nodes.get(identity) or self._joined(identity, record)
+            for identity, record in alive.items()
         }
         self._compare()
         if self.ready:
@@ -131,10 +132,7 @@ class Nodes:
         self._check_any()
 
     def _check_head(self) -> None:
-        """Raise NoNodes if the head has not answered for `HEAD_GRACE_S`.
-
-        After a minute Ray would end this process without a word.
-        """
+        """Raise NoNodes if the head has not answered for `HEAD_GRACE_S`."""
         if time.monotonic() - self._answered > HEAD_GRACE_S:
             address = ray.get_runtime_context().gcs_address
             raise NoNodes(
@@ -142,13 +140,13 @@ class Nodes:
                 "command continues with a cluster that does"
             )
 
-    def _joined(self, about: dict[str, Any]) -> Node:
-        resources = about["Resources"]
+    def _joined(self, identity: str, record: Any) -> Node:
+        resources = record.resources_total
         return Node(
-            name=about["NodeManagerAddress"],
+            name=record.node_manager_address,
             slots=int(resources.get(self.resource, 0)),
             memory=resources.get("memory", 0.0),
-            answer=self._asked(about["NodeID"]),
+            answer=self._asked(identity),
         )
 
     def _compare(self) -> None:
@@ -207,11 +205,11 @@ class Nodes:
         return {i: n for i, n in self._nodes.items() if not (n.answer or n.refusal) and n.slots}
 
     def is_alive(self, identity: str) -> bool:
-        """Whether Ray counts a node among those that are alive."""
-        # Without the head, Ray would wait for ever.
-        return head_answers() and any(
-            node["NodeID"] == identity and node["Alive"] for node in ray.nodes()
-        )
+        """Whether Ray counts a node among those that are alive; False if its head is silent."""
+        try:
+            return identity in alive_nodes()
+        except RpcError:
+            return False
 
     @property
     def slots(self) -> int:

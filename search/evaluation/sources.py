@@ -18,7 +18,7 @@ from search.config.paths import expanded
 from search.config.schema import Config
 from search.data.photographs import Photographs
 from search.evaluation.classical import submit_classical
-from search.evaluation.cluster import start_ray
+from search.evaluation.cluster import ray_cluster
 from search.evaluation.scores import Evaluator
 from search.evaluation.tabular import Table
 from search.evaluation.workers import RayEvaluator
@@ -82,14 +82,11 @@ class Trained:
         Raises NoNodes if no node of the cluster can evaluate candidates.
         """
         config = self.config
-        start_ray(config.search.address, config.search.workers, "search.address")
-        try:
+        with ray_cluster(config.search.address, config.search.workers, "search.address"):
             start = self.supernet or initialisation_of(self.photographs.train)
             settings = (config.proxy, config.search, config.run.seed)
             notify = partial(console.print, style="yellow", highlight=False, markup=False)
             yield RayEvaluator.share(self.photographs, start, *settings, notify)
-        finally:
-            ray.shutdown()
 
     @contextmanager
     def classical(self, folder: Path, console: Console) -> Iterator[None]:

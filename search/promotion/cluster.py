@@ -24,7 +24,7 @@ from rich.progress import Progress, TaskID, TextColumn, TimeElapsedColumn, TimeR
 
 from latency_predictor.interruption import held_back
 from search.config.schema import ConfigError
-from search.evaluation.cluster import has_gpus, start_ray
+from search.evaluation.cluster import has_gpus, ray_cluster
 from search.promotion.recipe import Promotion
 from search.promotion.stopping import Stopping
 from search.promotion.trial import Data, Job, train_job
@@ -48,7 +48,13 @@ def train_all(
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     # Failures are reported once, by the caller.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    start_ray(promotion.address)
+    with ray_cluster(promotion.address):
+        return _train_all(jobs, data, promotion, console)
+
+
+def _train_all(
+    jobs: Sequence[Job], data: Data, promotion: Promotion, console: Console
+) -> dict[str, str]:
     resource = "GPU" if has_gpus() else "CPU"
     slots = int(ray.cluster_resources()[resource])
     if promotion.processes > slots:

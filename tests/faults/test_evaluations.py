@@ -9,13 +9,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-import ray
 from faulty import architectures_of_tiny, evaluator_of, random_crops
 from ray import cloudpickle
 
 from search.config.schema import SearchConfig
 from search.data.photographs import Crops
-from search.evaluation.cluster import start_ray
+from search.evaluation.cluster import ray_cluster
 from search.evaluation.scores import EvaluationFailed
 from search.evaluation.workers import RETRIES, RayEvaluator
 from space.architecture import Architecture
@@ -52,9 +51,8 @@ def crops() -> Crops:
 
 @pytest.fixture(scope="module")
 def ray_here() -> Iterator[None]:
-    start_ray(None, 2)
-    yield
-    ray.shutdown()
+    with ray_cluster(None, 2):
+        yield
 
 
 @pytest.fixture

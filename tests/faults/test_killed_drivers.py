@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -18,9 +19,8 @@ from search.study.journal import JOURNAL
 from search.study.rungs import RUNG_RATES
 from search.study.study import counted
 
-TRIALS = 8
-AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
-"""Processes of Ray that try for a minute to tell its head that a node died, also if both did."""
+TRIALS = 6
+Family = Callable[[int], dict[psutil.Process, str]]
 PATIENCE_S = 600
 COMMAND = [
     sys.executable, "-W", "ignore", "-m", "search", "run", "+space=pico_tiny", "proxy=tiny",
@@ -37,7 +37,7 @@ def measured(run: Path) -> Counter[int]:
     return Counter(e["trial_id"] for e in entries if RUNG_RATES in e.get("user_attr", {}))
 
 
-def kill_after(measurements: int, folder: Path) -> None:
+def kill_after(measurements: int, folder: Path, family: Family) -> None:
     """Start or continue the run, and kill its driver after so many more measurements at rungs."""
     run = folder / "results/pico_tiny"
     before, deadline = measured(run).total(), time.monotonic() + PATIENCE_S
@@ -48,12 +48,11 @@ def kill_after(measurements: int, folder: Path) -> None:
             assert driver.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        children = psutil.Process(driver.pid).children(recursive=True)
-        family = [child for child in children if child.name() not in AGENTS]
+        found = family(driver.pid)
     finally:
         driver.kill()
         driver.wait()
-    _, alive = psutil.wait_procs(family, timeout=60)
+    _, alive = psutil.wait_procs(found, timeout=60)
     assert not alive
 
 
@@ -74,12 +73,12 @@ def curves(study: optuna.Study) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(5 * PATIENCE_S)
-def test_nothing_that_was_begun_is_lost(tmp_path: Path) -> None:
+def test_nothing_that_was_begun_is_lost(family: Family, tmp_path: Path) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
     whole.mkdir()
-    for measurements in (4, 4):
-        kill_after(measurements, killed)
+    for measurements in (3, 3):
+        kill_after(measurements, killed, family)
     study = finish(killed)
     run = killed / "results/pico_tiny"
 

@@ -30,7 +30,6 @@ def allocate() -> None:
 
 @pytest.fixture
 def low_threshold(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    ray.shutdown()  # of tests before this one
     memory = psutil.virtual_memory()
     threshold = (memory.total - memory.available + HEADROOM) / memory.total
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")

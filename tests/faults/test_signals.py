@@ -19,7 +19,7 @@ from latency_predictor.measure import local
 from latency_predictor.profiles import profile_file
 from search.promotion.stopping import STATE, TRAINING
 from search.promotion.trial import CHECKPOINT
-from search.study.journal import Journal
+from search.study.journal import JournalSnapshot
 from search.study.study import counted, open_study
 from search.training.checkpoint import CURVE, KEY
 from space.tensor_file import read_tensors
@@ -93,15 +93,15 @@ def ended(
     process: subprocess.Popen[str], *signals: signal.Signals, group: bool = False
 ) -> tuple[int, str, str]:
     """Exit code and output of a command after signals, with all processes that it started gone."""
-    family = psutil.Process(process.pid).children(recursive=True)
+    children = psutil.Process(process.pid).children(recursive=True)
     sent = time.monotonic()
     for number in signals:
         (os.killpg if group else os.kill)(process.pid, number)
         time.sleep(0.3)
     out, error = process.communicate(timeout=SLURM_S)
     assert time.monotonic() - sent < SLURM_S
-    _, alive = psutil.wait_procs(family, timeout=GONE_S)
-    assert not alive, [each.cmdline() for each in alive if each.is_running()]
+    _, alive = psutil.wait_procs(children, timeout=GONE_S)
+    assert not alive
     return process.returncode, out, error
 
 
@@ -159,7 +159,9 @@ def test_what_does_not_continue_says_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_bench_ends_its_workers_and_their_encoders(tmp_path: Path) -> None:
+def test_bench_ends_its_workers_and_their_encoders(
+    family: Callable[[int], dict[psutil.Process, str]], tmp_path: Path
+) -> None:
     pytest.importorskip("imageio_ffmpeg")
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -168,8 +170,7 @@ def test_bench_ends_its_workers_and_their_encoders(tmp_path: Path) -> None:
     process = started(tmp_path, *words, "--out", tmp_path / "out")
 
     def encoding() -> bool:
-        family = psutil.Process(process.pid).children(recursive=True)
-        return any("ffmpeg" in each.name() for each in family)
+        return any("ffmpeg" in line for line in family(process.pid).values())
 
     wait_for(encoding, process)
     wait_for(lambda: (tmp_path / "out/measured.jsonl").exists() and encoding(), process)
@@ -257,12 +258,13 @@ class TestRun:
         # No trial that the end of its worker interrupted counts as failed.
         assert all(after.values())
 
-    def test_while_ray_starts(self, folder: Path) -> None:
+    def test_while_ray_starts(
+        self, family: Callable[[int], dict[psutil.Process, str]], folder: Path
+    ) -> None:
         process = started(folder, *RUN, "search.trials=400")
 
         def starting() -> bool:
-            family = psutil.Process(process.pid).children()
-            return any("gcs_server" in each.name() for each in family)
+            return any("gcs_server" in line for line in family(process.pid).values())
 
         wait_for(starting, process)
         code, _, error = ended(process, signal.SIGTERM)
@@ -287,7 +289,7 @@ def trials(folder: Path) -> dict[int, bool]:
     run = folder / "results/pico_tiny"
     if not (run / "study.journal").exists():
         return {}
-    found = counted(open_study(Journal.of(run)).trials)
+    found = counted(open_study(JournalSnapshot(run)).trials)
     return {trial.number: "error" not in trial.user_attrs for trial in found}
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -55,15 +56,11 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-def kill_worker(process: subprocess.Popen[str]) -> None:
-    for child in psutil.Process(process.pid).children(recursive=True):
-        if "ImplicitFunc" in " ".join(child.cmdline()):
-            child.kill()
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_killed_it_ends_as_if_it_had_not_been(folder: Path) -> None:
+def test_killed_it_ends_as_if_it_had_not_been(
+    family: Callable[[int], dict[psutil.Process, str]], folder: Path
+) -> None:
     code, out, error = call(folder, *SMALL, "name=whole")
     assert code == 0, error
     whole = models(folder) / f"{FASTEST}-whole"
@@ -75,7 +72,7 @@ def test_killed_it_ends_as_if_it_had_not_been(folder: Path) -> None:
     worker = models(folder) / f"{FASTEST}-worker"
     process = started(folder, *SMALL, "name=worker")
     wait_for(worker / "validation.csv")
-    kill_worker(process)
+    next(child for child, line in family(process.pid).items() if "ImplicitFunc" in line).kill()
     assert process.wait(timeout=280) == 0
     driver = models(folder) / f"{FASTEST}-driver"
     process = started(folder, *SMALL, "name=driver")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +20,7 @@ import yaml
 from PIL import Image
 
 from search.__main__ import main
-from search.study.journal import Journal
+from search.study.journal import JournalSnapshot
 from search.study.study import counted, open_study
 
 TRIALS = 6
@@ -304,7 +305,7 @@ def evaluated(folder: Path) -> dict[int, tuple[str, list[float]]]:
         return {}
     return {
         t.number: (t.user_attrs["id"], t.values)
-        for t in counted(open_study(Journal.of(run)).trials)
+        for t in counted(open_study(JournalSnapshot(run)).trials)
     }
 
 
@@ -331,25 +332,24 @@ def wait_for(condition: object, seconds: float = 120) -> None:
         time.sleep(0.1)
 
 
-def busy_workers(driver: int) -> list[psutil.Process]:
-    """Ray's worker processes that evaluate a candidate now."""
-    family = psutil.Process(driver).children(recursive=True)
-    return [process for process in family if "_evaluate" in " ".join(process.cmdline())]
-
-
 @pytest.mark.parametrize("victim", ["worker", pytest.param("driver", marks=pytest.mark.slow)])
-def test_a_run_survives_kill_9(victim: str, tmp_path: Path) -> None:
+def test_a_run_survives_kill_9(
+    victim: str, family: Callable[[int], dict[psutil.Process, str]], tmp_path: Path
+) -> None:
+    def busy_workers() -> list[psutil.Process]:
+        return [child for child, line in family(driver.pid).items() if "_evaluate" in line]
+
     words = [*TINY, f"search.trials={TRIALS}", "proxy.steps=20"]
     driver = subprocess.Popen(command(*words), cwd=tmp_path, stdout=subprocess.DEVNULL)
     wait_for(lambda: len(evaluated(tmp_path)) >= 2)
     if victim == "worker":
-        wait_for(lambda: busy_workers(driver.pid))
-        busy_workers(driver.pid)[0].send_signal(signal.SIGKILL)
+        wait_for(busy_workers)
+        busy_workers()[0].send_signal(signal.SIGKILL)
         assert driver.wait(timeout=200) == 0
     else:
-        family = psutil.Process(driver.pid).children(recursive=True)
+        children = family(driver.pid)
         os.kill(driver.pid, signal.SIGKILL)
-        psutil.wait_procs(family, timeout=30)
+        psutil.wait_procs(children, timeout=30)
         before = evaluated(tmp_path)
         assert len(before) < TRIALS
         assert call(tmp_path, *words).returncode == 0

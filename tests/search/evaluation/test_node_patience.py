@@ -1,11 +1,15 @@
 """How long a run waits for nodes, by a clock and a cluster that the test sets."""
 
+from types import SimpleNamespace
+
 import pytest
+from ray.core.generated.gcs_pb2 import GcsNodeInfo
+from ray.exceptions import RpcError
 
 from search.evaluation import nodes as nodes_module
-from search.evaluation.nodes import GRACE_S, START_S, Nodes, NoNodes
+from search.evaluation.nodes import GRACE_S, HEAD_GRACE_S, START_S, Nodes, NoNodes
 
-ALIVE = {"NodeID": "a", "Alive": True, "Resources": {"CPU": 2.0}, "NodeManagerAddress": "10.0.0.1"}
+ALIVE = GcsNodeInfo(node_manager_address="10.0.0.1", resources_total={"CPU": 2.0})
 
 
 class Clock:
@@ -17,8 +21,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock, and a cluster whose one node is alive and never answers."""
     clock = Clock()
     monkeypatch.setattr(nodes_module.time, "monotonic", lambda: clock.now)
-    monkeypatch.setattr(nodes_module, "head_answers", lambda: True)
-    monkeypatch.setattr(nodes_module.ray, "nodes", lambda: [ALIVE])
+    monkeypatch.setattr(nodes_module, "alive_nodes", lambda: {"a": ALIVE})
     monkeypatch.setattr(nodes_module.ray, "wait", lambda *_, **__: ([], []))
     monkeypatch.setattr(Nodes, "_asked", lambda *_: "no answer yet")
     return clock
@@ -38,10 +41,32 @@ def test_a_node_that_starts_on_a_busy_machine_has_time_to_answer(clock: Clock) -
 def test_without_any_node_a_run_waits_only_for_one_to_join(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nodes_module.ray, "nodes", lambda: [])
+    monkeypatch.setattr(nodes_module, "alive_nodes", dict)
     nodes = Nodes("CPU", ("psnr",), print, _served=0.0)
     for clock.now in (0.0, GRACE_S - 1):
         nodes.look()
     clock.now = GRACE_S + 2
     with pytest.raises(NoNodes, match=r"\(none with a CPU answered within 60 s\)"):
+        nodes.look()
+
+
+def test_a_head_that_is_silent_has_ten_seconds(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent() -> dict[str, GcsNodeInfo]:
+        raise RpcError("Timed out while waiting for GCS to become available.")
+
+    nodes = Nodes("CPU", ("psnr",), print, _served=0.0, _answered=0.0)
+    nodes.look()
+    monkeypatch.setattr(nodes_module, "alive_nodes", silent)
+    monkeypatch.setattr(
+        nodes_module.ray,
+        "get_runtime_context",
+        lambda: SimpleNamespace(gcs_address="10.0.0.1:6379"),
+    )
+    clock.now = HEAD_GRACE_S - 1
+    nodes.look()
+    assert not nodes.is_alive("a")
+    clock.now = HEAD_GRACE_S + 2
+    with pytest.raises(NoNodes, match=r"the head of the Ray cluster, 10\.0\.0\.1:6379, does not"):
         nodes.look()
