@@ -120,7 +120,7 @@ class Study:
         """Mean rates over all pictures whose files were counted, and the published means."""
         ours = self.of("bytes")[..., 0].mean(axis=0) * 8 / PIXELS
         rows = (
-            [setting, f"{theirs:.3f}", f"{mine:.3f}", f"{100 * (mine / theirs - 1):+.1f} %"]
+            [setting, f"{theirs:.3f}", f"{mine:.3f}", f"{100 * (mine / theirs - 1):+z.1f} %"]
             for setting, theirs, mine in zip(
                 self.people.settings, self.people.bpp, ours, strict=True
             )
