@@ -33,7 +33,7 @@ GRACE_S = 60.0
 START_S = 600.0
 """Seconds that a run waits for the answer of a node that is alive. On a busy machine, importing
 torch for the answer takes minutes."""
-HEAD_GRACE_S = 10.0
+HEAD_GRACE_S = 15.0
 """Seconds that a run waits for the head of the cluster if it does not answer."""
 NODE_ID = "ray.io/node-id"
 """Label by which Ray tells nodes apart."""

@@ -50,7 +50,7 @@ def test_without_any_node_a_run_waits_only_for_one_to_join(
         nodes.look()
 
 
-def test_a_head_that_is_silent_has_ten_seconds(
+def test_a_head_that_is_silent_for_too_long_ends_a_run(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def silent() -> dict[str, GcsNodeInfo]:
