@@ -55,6 +55,7 @@ def train_all(
 def _train_all(
     jobs: Sequence[Job], data: Data, promotion: Promotion, console: Console
 ) -> dict[str, str]:
+    """`train_all` on the cluster that this process has joined."""
     resource = "GPU" if has_gpus() else "CPU"
     slots = int(ray.cluster_resources()[resource])
     if promotion.processes > slots:
