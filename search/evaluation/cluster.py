@@ -13,7 +13,6 @@ from typing import IO, Any
 import ray
 from ray._private.services import canonicalize_bootstrap_address
 from ray._private.worker import global_worker
-from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import AuthenticationError
 
 from latency_predictor.interruption import own_handler
@@ -103,8 +102,9 @@ def alive_nodes() -> dict[str, Any]:
     Raises RpcError if the head of the cluster does not answer within `HEAD_S`. `ray.nodes()` would
     wait for it until Ray ends this process after a minute, without a word.
     """
-    records = global_worker.gcs_client.get_all_node_info(timeout=HEAD_S)
-    return {i.hex(): record for i, record in records.items() if record.state == GcsNodeInfo.ALIVE}
+    worker: Any = global_worker
+    records = worker.gcs_client.get_all_node_info(timeout=HEAD_S)
+    return {i.hex(): record for i, record in records.items() if record.state == record.ALIVE}
 
 
 def has_gpus() -> bool:
