@@ -99,7 +99,7 @@ def _kept_stderr() -> Iterator[IO[str]]:
 def alive_nodes() -> dict[str, Any]:
     """Ray's records of the nodes that are alive, by the nodes' ids.
 
-    Raises RpcError if the head of the cluster does not answer within `HEAD_S`. `ray.nodes()` would
+    Raises RayError if the head of the cluster does not answer within `HEAD_S`. `ray.nodes()` would
     wait for it until Ray ends this process after a minute, without a word.
     """
     worker: Any = global_worker

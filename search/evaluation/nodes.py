@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import ray
-from ray.exceptions import RayError, RayTaskError, RpcError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import latency_predictor
@@ -33,8 +33,9 @@ GRACE_S = 60.0
 START_S = 600.0
 """Seconds that a run waits for the answer of a node that is alive. On a busy machine, importing
 torch for the answer takes minutes."""
-HEAD_GRACE_S = 15.0
-"""Seconds that a run waits for the head of the cluster if it does not answer."""
+HEAD_GRACE_S = 12.0
+"""Seconds that a run waits for the head of the cluster if it does not answer. The head is asked
+several times, since it may be busy."""
 NODE_ID = "ray.io/node-id"
 """Label by which Ray tells nodes apart."""
 
@@ -97,8 +98,8 @@ class Nodes:
     _looked: float = -LOOK_S
     _served: float = field(default_factory=time.monotonic)
     """Time at which a node was last ready."""
-    _answered: float = field(default_factory=time.monotonic)
-    """Time at which the head of the cluster last answered."""
+    _silent_since: float | None = None
+    """Time since which the head of the cluster has not answered; None if it has."""
 
     def wait(self) -> None:
         """Wait until a node can evaluate candidates. Raises NoNodes if none can."""
@@ -116,12 +117,9 @@ class Nodes:
         if time.monotonic() - self._looked < LOOK_S:
             return
         self._looked = time.monotonic()
-        try:
-            alive = alive_nodes()
-        except RpcError:
-            self._check_head()
+        alive = self._alive()
+        if alive is None:
             return
-        self._answered = self._looked
         self._nodes = {
             identity: self._nodes.get(identity) or self._joined(identity, record)
             for identity, record in alive.items()
@@ -131,14 +129,26 @@ class Nodes:
             self._served = time.monotonic()
         self._check_any()
 
-    def _check_head(self) -> None:
-        """Raise NoNodes if the head has not answered for `HEAD_GRACE_S`."""
-        if time.monotonic() - self._answered > HEAD_GRACE_S:
-            address = ray.get_runtime_context().gcs_address
-            raise NoNodes(
-                f"the head of the Ray cluster, {address}, does not answer any more; the same "
-                "command continues with a cluster that does"
-            )
+    def _alive(self) -> dict[str, Any] | None:
+        """Ray's records of the nodes that are alive, by their ids; None if the head is silent.
+
+        Raises NoNodes if the head has been silent for `HEAD_GRACE_S`.
+        """
+        asked = time.monotonic()
+        try:
+            alive = alive_nodes()
+        except RayError:
+            if self._silent_since is None:
+                self._silent_since = asked
+            if time.monotonic() - self._silent_since > HEAD_GRACE_S:
+                address = ray.get_runtime_context().gcs_address
+                raise NoNodes(
+                    f"the head of the Ray cluster, {address}, does not answer any more; the same "
+                    "command continues with a cluster that does"
+                ) from None
+            return None
+        self._silent_since = None
+        return alive
 
     def _joined(self, identity: str, record: Any) -> Node:
         resources = record.resources_total
@@ -205,11 +215,11 @@ class Nodes:
         return {i: n for i, n in self._nodes.items() if not (n.answer or n.refusal) and n.slots}
 
     def is_alive(self, identity: str) -> bool:
-        """Whether Ray counts a node among those that are alive; False if its head is silent."""
-        try:
-            return identity in alive_nodes()
-        except RpcError:
-            return False
+        """Whether Ray counts a node among those that are alive; False if its head is silent.
+
+        Raises NoNodes if the head has been silent for `HEAD_GRACE_S`.
+        """
+        return identity in (self._alive() or {})
 
     @property
     def slots(self) -> int:

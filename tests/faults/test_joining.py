@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -96,7 +97,8 @@ def test_the_head_is_killed_and_the_run_goes_on(
         while "BD-rate" not in (line := run.stdout.readline()):
             assert line
         # The node of the run lives on, as if the head were on another machine. Ray may end a run
-        # whose own node dies at once, without a word.
+        # whose own node dies at once, without a word. `ray start` would kill the node.
+        process.send_signal(signal.SIGSTOP)
         next(child for child, line in family(process.pid).items() if "gcs_server" in line).kill()
         killed = time.monotonic()
         code = run.wait(60)

@@ -7,7 +7,7 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import RpcError
 
 from search.evaluation import nodes as nodes_module
-from search.evaluation.nodes import GRACE_S, HEAD_GRACE_S, START_S, Nodes, NoNodes
+from search.evaluation.nodes import GRACE_S, START_S, Nodes, NoNodes
 
 ALIVE = GcsNodeInfo(node_manager_address="10.0.0.1", resources_total={"CPU": 2.0})
 
@@ -50,23 +50,42 @@ def test_without_any_node_a_run_waits_only_for_one_to_join(
         nodes.look()
 
 
-def test_a_head_that_is_silent_for_too_long_ends_a_run(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def silent() -> dict[str, GcsNodeInfo]:
+@pytest.fixture
+def silent(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that does not answer any more, for which every question waits 5 s."""
+
+    def ask() -> dict[str, GcsNodeInfo]:
+        clock.now += 5
         raise RpcError("Timed out while waiting for GCS to become available.")
 
-    nodes = Nodes("CPU", ("psnr",), print, _served=0.0, _answered=0.0)
+    address = SimpleNamespace(gcs_address="10.0.0.1:6379")
+    monkeypatch.setattr(nodes_module, "alive_nodes", ask)
+    monkeypatch.setattr(nodes_module.ray, "get_runtime_context", lambda: address)
+
+
+SILENT = r"the head of the Ray cluster, 10\.0\.0\.1:6379, does not answer any more"
+
+
+def test_a_head_may_be_silent_for_a_while(
+    clock: Clock, silent: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = Nodes("CPU", ("psnr",), print, _served=0.0)
+    # The time before the head was first asked in vain does not count.
+    clock.now = 100.0
     nodes.look()
-    monkeypatch.setattr(nodes_module, "alive_nodes", silent)
-    monkeypatch.setattr(
-        nodes_module.ray,
-        "get_runtime_context",
-        lambda: SimpleNamespace(gcs_address="10.0.0.1:6379"),
-    )
-    clock.now = HEAD_GRACE_S - 1
     nodes.look()
-    assert not nodes.is_alive("a")
-    clock.now = HEAD_GRACE_S + 2
-    with pytest.raises(NoNodes, match=r"the head of the Ray cluster, 10\.0\.0\.1:6379, does not"):
+    assert clock.now == 110.0
+    with pytest.raises(NoNodes, match=SILENT):
         nodes.look()
+    monkeypatch.setattr(nodes_module, "alive_nodes", lambda: {"a": ALIVE})
+    assert nodes.is_alive("a")
+    assert not nodes.is_alive("b")
+
+
+def test_many_questions_do_not_wait_longer(clock: Clock, silent: None) -> None:
+    nodes = Nodes("CPU", ("psnr",), print, _served=0.0)
+    assert not nodes.is_alive("a")
+    assert not nodes.is_alive("b")
+    with pytest.raises(NoNodes, match=SILENT):
+        nodes.is_alive("c")
+    assert clock.now == 15.0
