@@ -1,4 +1,4 @@
-"""What all tests share: the threads of torch, a profile of hypothesis, and a look at processes."""
+"""Settings of torch and hypothesis for all tests, and a look at child processes."""
 
 import os
 from collections.abc import Callable

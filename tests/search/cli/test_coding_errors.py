@@ -1,7 +1,8 @@
-"""What `encode` and `decode` refuse: one clear line, exit code 2, nothing written."""
+"""Refusals of `encode` and `decode`: one clear line, exit code 2, nothing written."""
 
 import os
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -127,20 +128,20 @@ def test_a_model_that_lacks_a_part(missing: str, refused: Callable[..., str]) ->
     assert said == "part: damaged (its weights are not those that were saved)\n"
 
 
-def test_a_model_whose_numbers_overflow(refused: Callable[..., str]) -> None:
+@pytest.mark.parametrize(
+    ("weights", "words", "said"),
+    [
+        ("encoder.analysis.head.bias", "encode photo.png out", "the model's symbols are NaN"),
+        ("decoder.synthesis.head.weight", "decode coded out.png", "the decoded image contains NaN"),
+    ],
+)
+def test_a_model_whose_numbers_overflow(
+    weights: str, words: str, said: str, refused: Callable[..., str]
+) -> None:
     model = Model.load(Path("model"))
-    model.encoder.analysis.head.bias.fill_(3e38)
+    attrgetter(weights)(model).fill_(3e38)
     model.save(Path("huge"))
-    said = refused("encode", "photo.png", "out", "--model", "huge")
-    assert said.startswith("huge: the model's symbols are NaN")
-
-
-def test_a_model_whose_picture_is_none(refused: Callable[..., str]) -> None:
-    model = Model.load(Path("model"))
-    model.decoder.synthesis.head.weight.fill_(3e38)
-    model.save(Path("huge"))
-    said = refused("decode", "coded", "out.png", "--model", "huge")
-    assert said.startswith("huge: the decoded image contains NaN")
+    assert refused(*words.split(), "--model", "huge").startswith(f"huge: {said}")
 
 
 def test_transparent_images(refused: Callable[..., str]) -> None:
