@@ -24,8 +24,10 @@ def test_a_run_is_found_by_its_folder_and_by_its_name(
     assert capsys.readouterr().err.startswith("runs/mine/study.journal is missing")
 
 
-def test_an_unknown_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "nothing", "--root", str(REFERENCE.parent)]) == 2
+def test_an_unknown_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The project's own folder may have other runs.
+    shutil.copytree(REFERENCE, tmp_path / "reference")
+    assert main(["report", "nothing", "--root", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said.startswith("no run 'nothing'; expected a run's folder or the name of a run below ")
     assert said.endswith(": reference\n")
